@@ -1,0 +1,1 @@
+"""Segmentation without learning: the baseline that every model is compared with."""

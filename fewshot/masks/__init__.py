@@ -1,0 +1,1 @@
+"""Instance masks: run-length encoding, the masks of one slice, COCO files, merging."""

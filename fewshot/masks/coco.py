@@ -1,0 +1,7 @@
+"""COCO files: the one form in which slices and their masks pass between stages."""
+
+from fewshot.masks.coco_read import read_coco
+from fewshot.masks.coco_write import write_coco
+from fewshot.masks.slice_set import SliceRecord, SliceSet
+
+__all__ = ["SliceRecord", "SliceSet", "read_coco", "write_coco"]

@@ -1,0 +1,206 @@
+"""Reading and checking a COCO file, ours or any other tool's."""
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from fewshot.errors import InputError
+from fewshot.files import read_json
+from fewshot.masks import rle as rle_codec
+from fewshot.masks.polygons import encode_polygons
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.rle import Rle, short_repr
+from fewshot.masks.slice_set import SliceRecord, SliceSet
+
+# The largest integer that every JSON reader keeps exactly.
+_MAX_INTEGER = 2**53 - 1
+_MAX_COORDINATE = 1e6
+# Control characters and halves of characters have no place in names, or in messages.
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+_Entry = dict[str, Any]
+_Row = tuple[float, list[float] | None, Rle, str]  # score, box, mask, source
+
+
+def read_coco(path: Path, images: Path | None = None) -> SliceSet:
+    """Return the slices and masks of a COCO file.
+
+    Masks may be compressed RLE, uncompressed RLE or polygons; several polygons are the parts of one
+    mask. Every category becomes organ. An annotation with `iscrowd` 1 is one mask like any other:
+    tools write it to say "this is an RLE", and slices have no crowds. Boxes are taken from `bbox`,
+    or from the mask where there is none; `area` is counted anew. A missing `score` is 1; a missing
+    `source` is `label`, or `prediction` where there is a score.
+
+    `images` is the folder of the image files; without it `info.images` of the file, from the file's
+    own folder if relative, and without that the file's own folder.
+
+    Raises `InputError` with the first error: the file, the image or annotation and the key.
+    """
+    document = _document(path)
+    records = _records(document, path)
+    rows = _rows(document, path, {record.image_id: record for record in records})
+    try:
+        masks = {
+            record.image_id: _slice_masks(record, rows[record.image_id])
+            for record in records
+            if record.image_id in rows
+        }
+        return SliceSet(_folder(document, path, images), records, masks)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _document(path: Path) -> _Entry:
+    try:
+        document = read_json(path)
+    except ValueError as error:  # Python refuses integers of more than 4300 digits.
+        raise InputError(f"{path}: holds a number that is too long") from error
+    if isinstance(document, list):
+        raise InputError(
+            f"{path}: is a list, perhaps of COCO results; give a file with images and annotations"
+        )
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: is {short_repr(document)}; give a COCO file")
+    return document
+
+
+def _folder(document: _Entry, path: Path, images: Path | None) -> Path:
+    info = document.get("info", {})
+    if images is not None:
+        return images
+    if isinstance(info, dict) and "images" in info:
+        return path.parent / _text(info, "images", "info")
+    return path.parent
+
+
+def _records(document: _Entry, path: Path) -> tuple[SliceRecord, ...]:
+    records = []
+    for index, entry in enumerate(_entries(document, "images", path)):
+        where = f"{path}: images[{index}]"
+        image_id = _integer(entry, "id", where)
+        where = f"{path}: image {image_id}"
+        height, width = rle_codec.check_size(entry.get("height"), entry.get("width"), where)
+        group = None if entry.get("group") is None else _text(entry, "group", where)
+        records.append(SliceRecord(image_id, _file_name(entry, where), height, width, group))
+    return tuple(records)
+
+
+def _rows(
+    document: _Entry, path: Path, records: Mapping[int, SliceRecord]
+) -> dict[int, list[_Row]]:
+    """Return the checked annotations by image id, in the order of the file."""
+    categories = {
+        _integer(entry, "id", f"{path}: categories[{index}]")
+        for index, entry in enumerate(_entries(document, "categories", path))
+    }
+    rows: dict[int, list[_Row]] = {}
+    seen: set[int] = set()
+    for index, entry in enumerate(_entries(document, "annotations", path)):
+        number = _integer(entry, "id", f"{path}: annotations[{index}]")
+        where = f"{path}: annotation {number}"
+        if number in seen:
+            raise InputError(f"{where}: two annotations have this id")
+        seen.add(number)
+        image_id = _integer(entry, "image_id", where)
+        if image_id not in records:
+            raise InputError(f"{where}: image_id is {image_id}, which is not among the images")
+        rows.setdefault(image_id, []).append(_row(entry, records[image_id], categories, where))
+    return rows
+
+
+def _row(entry: _Entry, record: SliceRecord, categories: Collection[int], where: str) -> _Row:
+    category = _integer(entry, "category_id", where)
+    if category not in categories:
+        raise InputError(f"{where}: category_id is {category}, which is not among the categories")
+    crowd = entry.get("iscrowd", 0)
+    if type(crowd) not in (bool, int) or crowd not in (0, 1):
+        raise InputError(f"{where}: iscrowd is {short_repr(crowd)}; give 0 or 1")
+    segmentation = entry.get("segmentation")
+    if isinstance(segmentation, list):
+        mask = encode_polygons(segmentation, record.height, record.width, where)
+    else:
+        mask = rle_codec.check_rle(segmentation, record.height, record.width, where)
+    source = "prediction" if "score" in entry else "label"
+    return (
+        _number(entry, "score", where, 0.0, 1.0) if "score" in entry else 1.0,
+        _box(entry["bbox"], where) if "bbox" in entry else None,
+        mask,
+        _text(entry, "source", where) if "source" in entry else source,
+    )
+
+
+def _slice_masks(record: SliceRecord, rows: list[_Row]) -> SliceMasks:
+    scores, given, rles, sources = zip(*rows, strict=True)
+    boxes = rle_codec.boxes(rles)
+    for row, box in enumerate(given):
+        if box is not None:
+            x, y, width, height = box
+            boxes[row] = x, y, x + width, y + height
+    return SliceMasks(
+        record.image_id,
+        record.height,
+        record.width,
+        np.array(scores, dtype=np.float32),
+        boxes,
+        rles,
+        sources,
+    )
+
+
+def _entries(document: _Entry, key: str, path: Path) -> list[_Entry]:
+    if key not in document:
+        raise InputError(f"{path}: has no {key}; a COCO file has images, annotations, categories")
+    entries = document[key]
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: {key} is {short_repr(entries)}; it must be a list")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: {key}[{index}] is {short_repr(entry)}; give an object")
+    return entries
+
+
+def _integer(entry: _Entry, key: str, where: str) -> int:
+    value = entry.get(key)
+    if type(value) is not int or not 0 <= value <= _MAX_INTEGER:
+        raise InputError(f"{where}: {key} is {short_repr(value)}; it must be an integer from 0 up")
+    return value
+
+
+def _number(entry: _Entry, key: str, where: str, low: float, high: float) -> float:
+    value: Any = entry.get(key)
+    if type(value) not in (int, float) or not low <= value <= high:
+        raise InputError(
+            f"{where}: {key} is {short_repr(value)}; it must be a number from {low:g} to {high:g}"
+        )
+    return float(value)
+
+
+def _box(value: object, where: str) -> list[float]:
+    if not isinstance(value, list) or len(value) != 4:
+        raise InputError(f"{where}: bbox is {short_repr(value)}; it must be [x, y, width, height]")
+    names = ("bbox x", "bbox y", "bbox width", "bbox height")
+    sides = dict(zip(names, value, strict=True))
+    lowest = (-_MAX_COORDINATE, -_MAX_COORDINATE, 0.0, 0.0)
+    return [
+        _number(sides, name, where, low, _MAX_COORDINATE)
+        for name, low in zip(names, lowest, strict=True)
+    ]
+
+
+def _text(entry: _Entry, key: str, where: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value or _UNUSABLE.search(value):
+        raise InputError(f"{where}: {key} is {short_repr(value)}; it must be plain text")
+    return value
+
+
+def _file_name(entry: _Entry, where: str) -> str:
+    name = _text(entry, "file_name", where)
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise InputError(
+            f"{where}: file_name is {short_repr(name)}; give it below the folder of images"
+        )
+    return name

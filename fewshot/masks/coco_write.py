@@ -1,0 +1,82 @@
+"""Writing a set of slices as a COCO file."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fewshot.files import atomic_path
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.slice_set import SliceRecord, SliceSet
+
+ORGAN_CATEGORY = 1
+
+
+def write_coco(path: Path, slices: SliceSet, description: str) -> None:
+    """Write slices and masks as COCO JSON, atomically; the same set gives the same bytes.
+
+    `info` holds the description and, beyond COCO, the absolute folder of the images; an image its
+    `group` where it has one. Images are in order of id, and annotations, numbered from 1, in order
+    of image. An annotation that is not a label also holds `score` (6 decimals) and `source`, as
+    COCO results do. Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
+    """
+    info = {"description": description, "images": str(slices.images.resolve())}
+    categories = [{"id": ORGAN_CATEGORY, "name": "organ"}]
+    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as out:
+        out.write(f'{{\n"info": {json.dumps(info)},\n"images": [')
+        out.writelines(_lines(_images(slices)))
+        out.write(f'],\n"categories": {json.dumps(categories)},\n"annotations": [')
+        out.writelines(_lines(_annotations(slices)))
+        out.write("]\n}\n")
+
+
+def _lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield JSON array items, one a line, so that the file can be read and compared by line."""
+    separator = "\n"
+    for entry in entries:
+        yield separator + json.dumps(entry, allow_nan=False)
+        separator = ",\n"
+    yield "\n"
+
+
+def _images(slices: SliceSet) -> Iterator[dict[str, Any]]:
+    for record in _in_order(slices):
+        entry = {
+            "id": record.image_id,
+            "file_name": record.file_name,
+            "width": record.width,
+            "height": record.height,
+        }
+        yield entry if record.group is None else {**entry, "group": record.group}
+
+
+def _annotations(slices: SliceSet) -> Iterator[dict[str, Any]]:
+    number = 0
+    for record in _in_order(slices):
+        masks = slices.masks.get(record.image_id)
+        if masks is None:
+            continue
+        areas = masks.areas()
+        for row in range(len(masks)):
+            number += 1
+            yield {"id": number, **_annotation(masks, row, int(areas[row]))}
+
+
+def _annotation(masks: SliceMasks, row: int, area: int) -> dict[str, Any]:
+    x0, y0, x1, y1 = masks.boxes[row].tolist()
+    entry = {
+        "image_id": masks.image_id,
+        "category_id": ORGAN_CATEGORY,
+        "segmentation": masks.rles[row],
+        "area": area,
+        "bbox": [round(side, 2) for side in (x0, y0, x1 - x0, y1 - y0)],
+        "iscrowd": 0,
+    }
+    score, source = round(float(masks.scores[row]), 6), masks.sources[row]
+    if source != "label" or score != 1.0:
+        entry |= {"score": score, "source": source}
+    return entry
+
+
+def _in_order(slices: SliceSet) -> list[SliceRecord]:
+    return sorted(slices.records, key=lambda record: record.image_id)

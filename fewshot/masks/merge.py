@@ -1,0 +1,69 @@
+"""Merging the overlapping masks of a slice into one label map."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.rle import decode
+
+_MAX_REGIONS = 255
+
+Background = Literal["keep", "nearest"]
+_Label = TypeVar("_Label", bound=np.integer[Any])
+
+
+@dataclass(frozen=True)
+class MergeRule:
+    """How masks become a label map.
+
+    Masks below `score_threshold` and regions smaller than `min_area` pixels are dropped. With
+    `background="nearest"` every pixel outside all regions takes the id of the nearest region,
+    which raises the foreground Rand index and lowers the one over all pixels.
+    """
+
+    score_threshold: float = 0.5
+    min_area: int = 0
+    background: Background = "keep"
+
+
+def merge_masks(masks: SliceMasks, rule: MergeRule) -> NDArray[np.uint8]:
+    """Return the (height, width) uint8 label map of the masks of a slice.
+
+    Masks take their pixels in order of score, highest first (ties: larger area first, then the
+    given order), and only pixels that no mask before took: an overlap belongs to the better mask
+    and never becomes a region of its own. A mask of which no pixel, or fewer than `min_area`,
+    stay visible is dropped and leaves its pixels free. Ids run from 1 in that order; after 255
+    regions the rest, the lowest scores, is dropped.
+    """
+    kept = masks.above(rule.score_threshold)
+    # Column order, like decoded RLEs: the loop below is twice as fast on equal layouts.
+    label_map = np.zeros((masks.height, masks.width), dtype=np.uint8, order="F")
+    regions = 0
+    for index in np.lexsort((-kept.areas(), -kept.scores)):
+        visible = decode(kept.rles[index]) & (label_map == 0)
+        if np.count_nonzero(visible) < max(rule.min_area, 1):
+            continue
+        regions += 1
+        label_map[visible] = regions
+        if regions == _MAX_REGIONS:
+            break
+    merged = np.ascontiguousarray(label_map)
+    return fill_nearest(merged) if rule.background == "nearest" else merged
+
+
+def fill_nearest(label_map: NDArray[_Label]) -> NDArray[_Label]:
+    """Return the label map with every 0 replaced by the nearest non-zero id (Euclidean distance).
+
+    A label map of zeros only is returned unchanged.
+    """
+    if not label_map.any():
+        return label_map.copy()
+    rows, columns = ndimage.distance_transform_edt(
+        label_map == 0, return_distances=False, return_indices=True
+    )
+    filled: NDArray[_Label] = label_map[rows, columns]
+    return filled

@@ -1,0 +1,126 @@
+"""The masks of one slice: what the detector predicts, the labels hold and the merge reads."""
+
+import operator
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.errors import InputError
+from fewshot.masks import rle as rle_codec
+from fewshot.masks.rle import Rle
+
+
+@dataclass(frozen=True, eq=False)
+class SliceMasks:
+    """The instance masks of one slice, one row a mask.
+
+    `scores`: (masks,) float32 in 0..1. `boxes`: (masks, 4) float32 as x0, y0, x1, y1 in pixels.
+    `rles`: compressed RLEs of size [height, width]. `sources`: who made each mask, `label` for a
+    human label, otherwise the name of a model.
+
+    Raises `InputError` naming the slice when the columns disagree, a number is not finite, or an
+    RLE would not be safe to decode.
+    """
+
+    image_id: int
+    height: int
+    width: int
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    rles: tuple[Rle, ...]
+    sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("image_id", "height", "width"):
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
+        where = f"image {self.image_id}"
+        rle_codec.check_size(self.height, self.width, where)
+        object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float32))
+        object.__setattr__(self, "boxes", np.asarray(self.boxes, dtype=np.float32))
+        object.__setattr__(self, "sources", tuple(self.sources))
+        count = len(self.rles)
+        if self.scores.shape != (count,) or len(self.sources) != count:
+            raise InputError(
+                f"{where}: {count} masks need as many scores and sources, not "
+                f"{self.scores.shape} and {len(self.sources)}"
+            )
+        if self.boxes.shape != (count, 4):
+            raise InputError(f"{where}: boxes have shape {self.boxes.shape}, not ({count}, 4)")
+        if not np.all((self.scores >= 0) & (self.scores <= 1)):
+            raise InputError(f"{where}: a score is not between 0 and 1")
+        if not np.isfinite(self.boxes).all() or (self.boxes[:, 2:] < self.boxes[:, :2]).any():
+            raise InputError(f"{where}: a box is not x0, y0, x1, y1 with x0 <= x1 and y0 <= y1")
+        checked = tuple(
+            rle_codec.check_rle(rle, self.height, self.width, f"{where}, mask {index}")
+            for index, rle in enumerate(self.rles)
+        )
+        object.__setattr__(self, "rles", checked)
+
+    def __len__(self) -> int:
+        return len(self.rles)
+
+    @classmethod
+    def empty(cls, image_id: int, height: int, width: int) -> "SliceMasks":
+        """Return the masks of a slice that has none."""
+        return cls(
+            image_id,
+            height,
+            width,
+            np.zeros(0, dtype=np.float32),
+            np.zeros((0, 4), dtype=np.float32),
+            (),
+            (),
+        )
+
+    @classmethod
+    def from_label_map(
+        cls, image_id: int, label_map: NDArray[np.integer[Any]], source: str = "label"
+    ) -> "SliceMasks":
+        """Return one mask of score 1 for each non-zero id of a (height, width) label map.
+
+        Masks are in ascending order of id; separate parts of one id stay one mask.
+        """
+        columns_first = np.asfortranarray(label_map)
+        ids = np.unique(columns_first)
+        rles = tuple(rle_codec.encode(columns_first == label) for label in ids[ids != 0])
+        height, width = label_map.shape
+        return cls(
+            image_id,
+            height,
+            width,
+            np.ones(len(rles), dtype=np.float32),
+            rle_codec.boxes(rles),
+            rles,
+            (source,) * len(rles),
+        )
+
+    def select(self, index: Any) -> "SliceMasks":
+        """Return the masks at `index`, in its order: integers, or one bool a mask."""
+        rows = np.asarray(index)
+        if rows.size == 0:
+            rows = np.zeros(0, dtype=np.intp)
+        if rows.dtype == np.bool_ and rows.shape != (len(self),):
+            raise InputError(f"image {self.image_id}: {rows.shape} choices for {len(self)} masks")
+        rows = np.arange(len(self))[rows]
+        # A copy, not a new object: these masks were checked when they came in.
+        chosen = copy(self)
+        object.__setattr__(chosen, "scores", self.scores[rows])
+        object.__setattr__(chosen, "boxes", self.boxes[rows])
+        object.__setattr__(chosen, "rles", tuple(self.rles[row] for row in rows))
+        object.__setattr__(chosen, "sources", tuple(self.sources[row] for row in rows))
+        return chosen
+
+    def above(self, threshold: float) -> "SliceMasks":
+        """Return the masks whose score is at least `threshold`, compared in float32."""
+        return self.select(self.scores >= np.float32(threshold))
+
+    def decode(self) -> NDArray[np.bool_]:
+        """Return the masks as bool arrays, shape (masks, height, width)."""
+        return rle_codec.decode_stack(self.rles, self.height, self.width)
+
+    def areas(self) -> NDArray[np.int64]:
+        """Return the number of pixels of each mask, shape (masks,)."""
+        return rle_codec.area(self.rles)

@@ -1,0 +1,91 @@
+"""A set of slices with their masks, as COCO files hold it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fewshot.errors import InputError
+from fewshot.masks.predicted import SliceMasks
+
+
+@dataclass(frozen=True)
+class SliceRecord:
+    """One slice: its id, its file below the folder of images, its size, its patient if known."""
+
+    image_id: int
+    file_name: str
+    height: int
+    width: int
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class SliceSet:
+    """Slices of one folder and the masks of those that have any, by image id.
+
+    Raises `InputError` when two slices share an id or a file, or masks belong to no slice or to one
+    of another size.
+    """
+
+    images: Path
+    records: tuple[SliceRecord, ...]
+    masks: Mapping[int, SliceMasks]
+    _by_id: dict[int, SliceRecord] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {record.image_id: record for record in self.records})
+        ids: set[int] = set()
+        names: set[str] = set()
+        for record in self.records:
+            if record.image_id in ids:
+                raise InputError(f"image {record.image_id}: two slices have this id")
+            if record.file_name in names:
+                raise InputError(f"image {record.image_id}: {record.file_name!r} is listed twice")
+            ids.add(record.image_id)
+            names.add(record.file_name)
+        for image_id, masks in self.masks.items():
+            owner = self._by_id.get(image_id)
+            if owner is None or masks.image_id != image_id:
+                raise InputError(f"image {image_id}: has masks but is not among the slices")
+            if (masks.height, masks.width) != (owner.height, owner.width):
+                raise InputError(
+                    f"image {image_id}: masks are {masks.height} x {masks.width}, "
+                    f"the slice is {owner.height} x {owner.width}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def masks_of(self, image_id: int) -> SliceMasks:
+        """Return the masks of a slice, empty when it has none; `InputError` for an unknown id."""
+        if image_id in self.masks:
+            return self.masks[image_id]
+        record = self._by_id.get(image_id)
+        if record is None:
+            raise InputError(f"image {image_id}: no slice has this id")
+        return SliceMasks.empty(image_id, record.height, record.width)
+
+    def path_of(self, record: SliceRecord) -> Path:
+        """Return the path of a slice's image file."""
+        return self.images / record.file_name
+
+    def subset(self, image_ids: Iterable[int]) -> "SliceSet":
+        """Return the slices with these ids, in their own order; `InputError` for unknown ids."""
+        wanted = set(image_ids)
+        unknown = wanted - self._by_id.keys()
+        if unknown:
+            raise InputError(f"image {min(unknown)}: no slice has this id")
+        return replace(
+            self,
+            records=tuple(record for record in self.records if record.image_id in wanted),
+            masks={key: masks for key, masks in self.masks.items() if key in wanted},
+        )
+
+    def with_masks(self, masks: Iterable[SliceMasks]) -> "SliceSet":
+        """Return the same slices with these masks instead of the present ones."""
+        by_id: dict[int, SliceMasks] = {}
+        for one in masks:
+            if one.image_id in by_id:
+                raise InputError(f"image {one.image_id}: masks are given twice")
+            by_id[one.image_id] = one
+        return replace(self, masks=by_id)
