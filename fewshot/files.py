@@ -65,6 +65,8 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: broken JSON at line {error.lineno}: {error.msg}") from error
     except RecursionError as error:
         raise InputError(f"{path}: JSON nested too deeply") from error
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise InputError(f"{path}: broken JSON: {error}") from error
 
 
 def sha256_file(path: Path) -> str:

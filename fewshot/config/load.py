@@ -1,0 +1,212 @@
+"""Reading a settings file: YAML, environment variables in paths, dotted overrides, clear errors."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from fewshot.config.tree import RunSettings
+from fewshot.errors import InputError
+
+_TYPES = ("int", "float", "str", "bool")
+_LONGEST = 100  # characters of a value in a message
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def load_settings(path: Path, overrides: Sequence[str] = ()) -> RunSettings:
+    """Return the settings in a YAML file, with overrides such as `final.iterations=900` applied.
+
+    A list of named things may be addressed by position or by name: `radiologists.0.iterations` or
+    `radiologists.rough.iterations`. `${NAME}` and `${NAME:-default}` in values are replaced from
+    the environment. Raises `InputError` with one line for each thing that is wrong.
+    """
+    return parse_settings(_read_yaml(path), overrides, source=str(path))
+
+
+def parse_settings(
+    tree: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "settings"
+) -> RunSettings:
+    """Return validated settings from a plain tree; see `load_settings`."""
+    try:
+        expanded: dict[str, Any] = _expand(dict(tree), source)
+    except RecursionError as error:
+        raise InputError(f"{source}: a value holds itself, or is nested too deeply") from error
+    for override in overrides:
+        _apply_override(expanded, override)
+    try:
+        return RunSettings.model_validate(expanded)
+    except ValidationError as error:
+        raise InputError(_explain(error, source)) from error
+
+
+def dump_settings(settings: BaseModel) -> str:
+    """Return settings as YAML text that `load_settings` reads back to the same settings."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+
+
+def builtin_config(name: str) -> Path:
+    """Return the path of one of the configurations that come with fewshot, such as `demo.yaml`."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{name}: no such built-in configuration; install fewshot again")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = _parse_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such settings file; configs/ holds examples") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file; a settings file is YAML") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid YAML ({error})") from error
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        raise InputError(f"{path}: must hold settings such as 'seed: 0', one key a line")
+    return tree
+
+
+def _parse_yaml(text: str) -> Any:
+    """Return the value that `text` stands for; `ValueError` says what is wrong with it."""
+    try:
+        return yaml.safe_load(text)
+    except Exception as error:  # a tag on a value that it does not fit raises nearly anything
+        raise ValueError(_where(error)) from error
+
+
+def _where(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or type(error).__name__
+    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
+
+
+def _expand(value: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _expand(item, f"{where}: {key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, where) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1], match[2])
+        if found is None:
+            raise InputError(f"{where}: the environment variable {match[1]} is not set")
+        return found
+
+    return _VARIABLE.sub(replace, value)
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {override}: write it as key=value, such as final.iterations=900")
+    try:
+        value = _parse_yaml(text)
+    except ValueError as error:
+        raise InputError(f"--set {override}: the value is not valid YAML") from error
+    *parents, last = key.split(".")
+    node: Any = tree
+    for part in parents:
+        node = _child(node, part, override)
+    if isinstance(node, list):
+        node[_position(node, last, override)] = value
+    elif isinstance(node, dict):
+        node[last] = value
+    else:
+        raise InputError(f"--set {override}: {'.'.join(parents)} has no keys below it")
+
+
+def _child(node: Any, part: str, override: str) -> Any:
+    if isinstance(node, list):
+        return node[_position(node, part, override)]
+    if not isinstance(node, dict):
+        raise InputError(f"--set {override}: nothing can be set below {part!r}")
+    if node.get(part) is None:
+        # The defaults of a list are not in the file, so that they can be addressed by name.
+        defaults = RunSettings.model_fields.get(part)
+        default = defaults.get_default(call_default_factory=True) if defaults else None
+        items = default if isinstance(default, tuple) else None
+        node[part] = {} if items is None else [item.model_dump(mode="json") for item in items]
+    return node[part]
+
+
+def _position(items: list[Any], part: str, override: str) -> int:
+    names = [item.get("name") if isinstance(item, dict) else None for item in items]
+    if part in names:
+        return names.index(part)
+    positions = [str(position) for position in range(len(items))]
+    if part in positions:
+        return positions.index(part)
+    known = ", ".join(str(name) for name in names if name is not None)
+    raise InputError(f"--set {override}: no {part!r} in the list; it holds {known or 'nothing'}")
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    lines = []
+    problems = error.errors()
+    for problem in problems:
+        if problem["type"] == "too_short" and len(problems) > 1:
+            continue  # the items were refused one by one, each with a line of its own
+        # Pydantic names the branch of a union in the location; users know only their keys.
+        *parents, last = problem["loc"] or ("",)
+        unknown = problem["type"] == "extra_forbidden"
+        keys = [_shown(key) for key in parents if not _is_branch(key)]
+        keys += [_shown(last)] if unknown or not _is_branch(last) else []
+        key = ".".join(keys)
+        if unknown:
+            text = f"unknown key{_suggestion(problem['loc'])}"
+        else:
+            text = problem["msg"].removeprefix("Value error, ")
+            text = text[:1].lower() + text[1:]
+            if isinstance(problem["input"], str | int | float | bool):
+                text += f", got {_shown(problem['input'], quoted=True)}"
+        lines.append(": ".join(part for part in (source, key, text) if part))
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _is_branch(key: int | str) -> bool:
+    """Whether pydantic put this into a location for a branch of a union, not for a key."""
+    return isinstance(key, str) and (key in _TYPES or not key.isidentifier())
+
+
+def _shown(value: object, quoted: bool = False) -> str:
+    """Return a key or value on one line of bearable length."""
+    try:
+        text = str(value)
+        text = repr(value) if quoted or not text.isprintable() else text
+    except ValueError:  # more digits than Python converts
+        return "a number beyond all bounds"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _suggestion(location: Sequence[int | str]) -> str:
+    node: Any = RunSettings
+    for key in location[:-1]:
+        node = _model_below(node, key)
+        if node is None:
+            return ""
+    known = list(node.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(known)}"
+
+
+def _model_below(model: type[BaseModel], key: int | str) -> type[BaseModel] | None:
+    if isinstance(key, int):
+        return model
+    field = model.model_fields.get(key)
+    candidates = [field.annotation] if field else []
+    while candidates:
+        candidate = candidates.pop()
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+        candidates.extend(getattr(candidate, "__args__", ()))
+    return None

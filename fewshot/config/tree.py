@@ -1,0 +1,197 @@
+"""The settings of a run, as one tree of strict models.
+
+Every default is a value that works; unknown keys, wrong types and impossible values are refused.
+The phrase `auto` in a value is resolved before it is used, and the resolved tree is saved with the
+run.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+Metric = Literal["foreground", "all"]
+Auto = Literal["auto"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Score = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+
+
+class Settings(BaseModel):
+    """Base of all settings: strict about names and values, and immutable."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _switches_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation is not bool:
+            raise ValueError("is no switch (YAML reads on, off, yes and no as true and false)")
+        return value
+
+
+class PhantomData(Settings):
+    """Made-up CT-like slices, for trying fewshot without any data."""
+
+    size: Annotated[int, Field(ge=64, le=1024)] = 128
+    labelled: Annotated[int, Field(ge=4)] = 24
+    unlabelled: Annotated[int, Field(ge=0)] = 60
+    test: Count = 24
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class DataSettings(Settings):
+    """Where the slices are, in the challenge's form; or a phantom instead of files."""
+
+    phantom: PhantomData | None = None
+    train_images: Path | None = None
+    train_labels: Path | None = None
+    test_images: Path | None = None
+    test_labels: Path | None = None
+    groups: Path | None = None
+    # How many labelled slices are used, in file order; the labels of the others are set aside and
+    # they join the unlabelled ones. `auto` uses all.
+    labelled: Auto | Count = "auto"
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        files = (self.train_images, self.train_labels, self.test_images)
+        if self.phantom is None and None in files:
+            raise ValueError("needs train_images, train_labels and test_images (or phantom)")
+        if self.phantom is not None and any((*files, self.test_labels, self.groups)):
+            raise ValueError("has both phantom and files; keep one of them")
+        return self
+
+
+class DetectorSettings(Settings):
+    """The Mask R-CNN that all radiologists and the final model are made from."""
+
+    architecture: str = "tiny"
+    weights: str = "auto"
+    options: tuple[str | int | float | bool | list[int | float | str], ...] = ()
+    input_size: Annotated[int, Field(ge=32, le=4096)] | None = None
+    batch_size: Count = 4
+    optimizer: Literal["auto", "adamw", "sgd"] = "auto"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0001
+    clip_gradient_norm: Annotated[float, Field(gt=0)] = 5.0
+    mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: Annotated[int, Field(ge=0)] = 0
+    evaluation_period: Annotated[int, Field(ge=0)] = 250
+    checkpoint_period: Count = 250
+    prediction_batch_size: Count = 8
+    max_masks: Annotated[int, Field(ge=1, le=1000)] = 100
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare off as false
+
+    @model_validator(mode="after")
+    def _options_are_pairs(self) -> Self:
+        if len(self.options) % 2:
+            raise ValueError("options: must be Detectron2 keys and values in turn")
+        return self
+
+
+class AugmentationSettings(Settings):
+    """Random changes of a training slice and its masks; zero (or false) turns one off."""
+
+    flip: bool = True
+    rotation: Annotated[float, Field(ge=0, le=180)] = 12.0  # degrees, either way
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.15  # fraction, either way
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.06  # fraction of the side, either way
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2  # fraction, either way
+    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.08  # fraction of 255, either way
+    noise: Annotated[float, Field(ge=0, lt=1)] = 0.03  # largest standard deviation, of 255
+
+
+class TrainingSettings(Settings):
+    """How long and how fast one model is trained."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
+    iterations: Count = 500
+
+
+class RadiologistSettings(TrainingSettings):
+    """One intermediate model, and the score above which its masks become soft labels."""
+
+    name: Name
+    score_threshold: Score = 0.7
+
+
+class FinalSettings(TrainingSettings):
+    """The final model; its score threshold is chosen on the validation slices when `auto`."""
+
+    score_threshold: Auto | Score = "auto"
+
+
+class SoftLabelSettings(Settings):
+    """How soft labels are taken and mixed with the labelled slices."""
+
+    labelled_repeat: Count = 3  # a labelled slice is drawn this often for each soft-labelled one
+    runaway_ratio: Annotated[float, Field(gt=1)] = 2.0  # masks a slice, against the labelled set
+
+
+class MergeSettings(Settings):
+    """How overlapping masks become one label map, and which metric that is tuned for."""
+
+    background: Literal["auto", "keep", "nearest"] = "auto"
+    metric: Metric = "foreground"
+    min_area: Auto | Annotated[int, Field(ge=0)] = "auto"  # pixels
+
+
+class BaselineSettings(Settings):
+    """The constants of the organisers' watershed baseline."""
+
+    median_radius: Count = 2
+    gradient_radius: Count = 5
+    marker_gradient: Annotated[int, Field(ge=1, le=255)] = 20
+    compactness: Annotated[float, Field(ge=0)] = 0.0001
+
+
+def _three_radiologists() -> tuple[RadiologistSettings, ...]:
+    return (
+        RadiologistSettings(name="rough", learning_rate=0.002, iterations=350),
+        RadiologistSettings(name="steady", learning_rate=0.001, iterations=500),
+        RadiologistSettings(name="fine", learning_rate=0.0005, iterations=650),
+    )
+
+
+class RunSettings(Settings):
+    """Everything `fewshot run` needs to know."""
+
+    data: DataSettings
+    detector: DetectorSettings = DetectorSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    radiologists: Annotated[tuple[RadiologistSettings, ...], Field(min_length=1)] = Field(
+        default_factory=_three_radiologists
+    )
+    soft_labels: SoftLabelSettings = SoftLabelSettings()
+    final: FinalSettings = FinalSettings()
+    merge: MergeSettings = MergeSettings()
+    baseline: BaselineSettings = BaselineSettings()
+    control: bool = False
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [radiologist.name for radiologist in self.radiologists]
+        if len(set(names)) < len(names):
+            raise ValueError(f"radiologists: the names must differ, got {', '.join(names)}")
+        taken = {"final", "control", "watershed"} & set(names)
+        if taken:
+            raise ValueError(f"radiologists: the name {taken.pop()!r} is taken; choose another")
+        return self

@@ -1,0 +1,55 @@
+"""How much each radiologist is trusted, and which unlabelled slices each one reads.
+
+Source: the reference report, section 2.6: validation average precision, normalised, is the share of
+the unlabelled slices that a radiologist labels.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fewshot.progress import warn
+
+
+def weights_from_precision(precisions: Mapping[str, float]) -> dict[str, float]:
+    """Return weights that sum to 1, in proportion to each radiologist's average precision.
+
+    When every precision is zero all weigh the same, with a warning: there is nothing to tell them
+    apart, and probably nothing worth labelling with either.
+
+    Raises:
+        ValueError: no radiologists, or a precision that is negative or not finite.
+    """
+    values = np.array(list(precisions.values()), dtype=np.float64)
+    if not len(values) or not np.all(np.isfinite(values)) or np.any(values < 0):
+        raise ValueError(f"average precisions must be finite and not negative: {dict(precisions)}")
+    if not values.any():
+        warn("every radiologist has average precision 0; they all weigh the same")
+        values = np.ones_like(values)
+    return dict(zip(precisions, (values / values.sum()).tolist(), strict=True))
+
+
+def assign_slices(
+    image_ids: Sequence[int], weights: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    """Deal slices to radiologists at random, as many to each as its weight says.
+
+    Shares are rounded by the largest remainder; equal remainders favour the earlier radiologist.
+
+    Args:
+        image_ids: the slices to deal, each exactly once.
+        weights: radiologist's name → weight; they sum to 1.
+        seed: of the shuffle.
+
+    Returns:
+        Radiologist's name → its image ids, ascending.
+    """
+    shares = np.array(list(weights.values())) * len(image_ids)
+    counts = np.floor(shares).astype(int)
+    left = len(image_ids) - int(counts.sum())
+    # Rounded, so that a remainder that differs in the sixteenth digit does not decide.
+    order = np.argsort(-np.round(shares - counts, 9), kind="stable")
+    counts[order[:left]] += 1
+    shuffled = np.random.default_rng(seed).permutation(np.sort(np.asarray(image_ids, dtype=int)))
+    parts = np.split(shuffled, np.cumsum(counts)[:-1])
+    return {name: sorted(part.tolist()) for name, part in zip(weights, parts, strict=True)}

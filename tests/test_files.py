@@ -1,0 +1,157 @@
+"""Files: a reader sees the old file or the new one, never half of one, and no remains."""
+
+import hashlib
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewshot.errors import FewshotError, InputError
+from fewshot.files import atomic_path, read_json, sha256_file, write_json, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_atomic_path_writes_into_new_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b" / "scores.txt"
+    with atomic_path(target) as temporary:
+        assert temporary.parent == target.parent  # a rename must not cross file systems
+        temporary.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert names(target.parent) == ["scores.txt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "raises"),
+    [
+        # The work's own errors pass as they are.
+        (ValueError("broken"), pytest.raises(ValueError, match="broken")),
+        (InputError("1.png: broken"), pytest.raises(InputError, match=r"1\.png: broken")),
+        # Ctrl-C in the middle of writing.
+        (KeyboardInterrupt(), pytest.raises(KeyboardInterrupt)),
+        # What the file system says names the file that was meant.
+        (OSError(28, "No space left"), pytest.raises(FewshotError, match=r"scores\.txt.*No space")),
+        # Libraries raise these without a number.
+        (OSError("encoder failed"), pytest.raises(FewshotError, match=r"scores.*encoder failed")),
+    ],
+)
+@pytest.mark.parametrize("old", ["old", None])
+def test_an_error_leaves_the_old_file_and_no_temporary_one(
+    error: BaseException, raises: AbstractContextManager[Any], old: str | None, tmp_path: Path
+) -> None:
+    target = tmp_path / "scores.txt"
+    if old is not None:
+        target.write_text(old)
+    with raises, atomic_path(target) as temporary:
+        temporary.write_text("half of")
+        raise error
+    assert names(tmp_path) == (["scores.txt"] if old is not None else [])
+    assert old is None or target.read_text() == old
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        # A folder that can never be made: one of its parents is a file.
+        "file/scores.txt",
+        "file/a/b/scores.txt",
+        # The target is a folder.
+        "folder",
+        # A name that no file system takes.
+        "x" * 300,
+    ],
+)
+def test_an_unwritable_place_is_an_error_of_ours(inside: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FewshotError, match="cannot be written") as caught:
+        write_text(tmp_path / inside, "text")
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
+    assert names(tmp_path) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "ours", "text")
+        (tmp_path / "plain").write_text("text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_text_is_utf8_with_plain_line_ends(tmp_path: Path) -> None:
+    write_text(tmp_path / "text", "σ\n2\n")
+    assert (tmp_path / "text").read_bytes() == b"\xcf\x83\n2\n"
+
+
+@pytest.mark.parametrize(
+    "value", [{}, [], None, True, 0, 0.1, "σ", {"b": [1, {"a": None}], "a": ""}]
+)
+def test_json_comes_back(value: Any, tmp_path: Path) -> None:
+    write_json(tmp_path / "value.json", value)
+    assert read_json(tmp_path / "value.json") == value
+    assert (tmp_path / "value.json").read_bytes().endswith(b"\n")
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")]])
+def test_what_is_no_json_is_not_written(value: Any, tmp_path: Path) -> None:
+    write_text(tmp_path / "value.json", "old")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "value.json", value)
+    assert names(tmp_path) == ["value.json"]
+    assert (tmp_path / "value.json").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "raises"),
+    [
+        (b'{"a": 1}', {"a": 1}, nullcontext()),
+        # Cut off, as by a full disk; the message names the line.
+        (b'{"a": 1,\n "b"', None, pytest.raises(InputError, match="line 2")),
+        (b"", None, pytest.raises(InputError, match="line 1")),
+        # A second value after the first.
+        (b"{} {}", None, pytest.raises(InputError, match="line 1")),
+        # Not text at all.
+        (b"\x89PNG\r\n", None, pytest.raises(InputError, match="byte 0 is not UTF-8")),
+        # What a Windows editor leaves in front.
+        (b"\xef\xbb\xbf{}", None, pytest.raises(InputError, match="BOM")),
+        # Made to break the parser.
+        (b"[" * 200_000, None, pytest.raises(InputError, match="too deeply")),
+        (b"1" * 5000, None, pytest.raises(InputError, match="digits")),
+        # No file.
+        (None, None, pytest.raises(InputError, match="no such file")),
+    ],
+)
+def test_read_json(
+    content: bytes | None, expected: Any, raises: AbstractContextManager[Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "value.json"
+    if content is not None:
+        path.write_bytes(content)
+    with raises as caught:
+        assert read_json(path) == expected
+    if caught is not None:
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("inside", [".", "file/value.json"])
+def test_read_json_of_what_is_no_file(inside: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("{}")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_json(tmp_path / inside)
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_sha256_of_a_file_is_that_of_its_bytes(size: int, tmp_path: Path) -> None:
+    content = bytes(range(251)) * (size // 251) + b"x" * (size % 251)
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
