@@ -1,0 +1,31 @@
+"""Making a trained network faster to ask, without changing what it answers."""
+
+import torch
+from detectron2.layers import Conv2d, FrozenBatchNorm2d
+from torch import nn
+
+
+def prepare_for_prediction(network: nn.Module) -> nn.Module:
+    """Return the network, changed in place, in the form that predicts fastest.
+
+    Normalisations with fixed statistics are folded into the convolutions before them, and weights
+    are laid out channels last, which convolutions prefer on the CPU and on tensor cores. Answers
+    differ by rounding alone. The network can no longer be trained.
+    """
+    for module in network.modules():
+        if isinstance(module, Conv2d):
+            _fold_norm(module)
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _fold_norm(convolution: Conv2d) -> None:
+    """Fold y = (Wx + b - mean) / √(variance + ε) · γ + β into W and b."""
+    norm = convolution.norm
+    if not isinstance(norm, FrozenBatchNorm2d | nn.BatchNorm2d) or norm.running_var is None:
+        return
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    bias = 0 if convolution.bias is None else convolution.bias
+    folded = norm.bias + (bias - norm.running_mean) * scale
+    convolution.weight = nn.Parameter(convolution.weight * scale[:, None, None, None])
+    convolution.bias = nn.Parameter(folded)
+    convolution.norm = None

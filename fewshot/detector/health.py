@@ -1,0 +1,142 @@
+"""What `fewshot doctor` looks at. Works, and says what to do, when next to nothing is installed."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+_GIB = 1 << 30
+_NEEDED_MEMORY = 4 * _GIB
+_SETUP = "run scripts/setup.sh in the project's folder"
+_DISTRIBUTIONS = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "skimage": "scikit-image",
+    "cv2": "opencv-python-headless",
+    "pycocotools": "pycocotools",
+    "polars": "polars",
+}
+_REPORT_ARCHITECTURES = ("mask_rcnn_R_50_FPN_3x", "mask_rcnn_X_101_32x8d_FPN_3x")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: of the thing.
+        fine: whether it is as it should be.
+        needed: whether the main job cannot run without it.
+        found: what was found.
+        mend: the command or step that mends it; empty when there is nothing to mend.
+    """
+
+    name: str
+    fine: bool
+    needed: bool
+    found: str
+    mend: str = ""
+
+
+def examine() -> list[Check]:
+    """Return all checks, most basic first."""
+    checks = [_python(), *(_package(*pair) for pair in _DISTRIBUTIONS.items()), _detectron2()]
+    if all(check.fine for check in checks):
+        checks += [_operators(), _device(), *map(_weights, _REPORT_ARCHITECTURES)]
+    return [*checks, _memory(), _disk()]
+
+
+def _python() -> Check:
+    fine = sys.version_info >= (3, 11)
+    mend = "" if fine else "install Python 3.11 or newer"
+    return Check("python", fine, True, platform.python_version(), mend)
+
+
+def _package(module: str, distribution: str) -> Check:
+    if importlib.util.find_spec(module) is None:
+        return Check(distribution, False, True, "not installed", _SETUP)
+    try:
+        return Check(distribution, True, True, metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return Check(distribution, True, True, "installed, version unknown")
+
+
+def _detectron2() -> Check:
+    from fewshot.detector.compat import has_compiled_part
+
+    if importlib.util.find_spec("detectron2") is None:
+        mend = f"{_SETUP} (it calls scripts/install_detectron2.py)"
+        return Check("detectron2", False, True, "not installed", mend)
+    try:
+        import detectron2
+        import detectron2.layers
+    except Exception as error:  # a broken build can raise anything
+        return Check("detectron2", False, True, f"cannot be imported: {error}", _SETUP)
+    part = "compiled" if has_compiled_part() else "Python part only, enough for Mask R-CNN"
+    return Check("detectron2", True, True, f"{detectron2.__version__}, {part}")
+
+
+def _operators() -> Check:
+    """A miniature network is built and asked, which reaches every operator of a prediction."""
+    import torch
+
+    from fewshot.config.tree import DetectorSettings
+    from fewshot.detector.architecture import build_config, build_network
+
+    try:
+        network = build_network(build_config(DetectorSettings(device="cpu"))).eval()
+        with torch.inference_mode():
+            network([{"image": torch.zeros(3, 64, 64), "height": 64, "width": 64}])
+    except Exception as error:  # what fails here is what the user needs to read
+        return Check("prediction", False, True, f"fails: {error}", _SETUP)
+    return Check("prediction", True, True, "a small Mask R-CNN predicts")
+
+
+def _device() -> Check:
+    import torch
+
+    if not torch.cuda.is_available():
+        found = f"CPU only, {torch.get_num_threads()} threads"
+        return Check("device", True, True, f"{found}; fine for the architecture 'tiny'")
+    name, memory = torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
+    return Check("device", True, True, f"CUDA: {name}, {memory / _GIB:.0f} GiB")
+
+
+def _weights(architecture: str) -> Check:
+    from fewshot.detector.weights import WEIGHTS_FOLDER_VARIABLE, zoo_weights_present
+
+    name = f"weights {architecture.removeprefix('mask_rcnn_')}"
+    if zoo_weights_present(f"COCO-InstanceSegmentation/{architecture}.yaml"):
+        return Check(name, True, False, "present")
+    folder = os.environ.get(WEIGHTS_FOLDER_VARIABLE, "not set")
+    return Check(
+        name,
+        False,
+        False,
+        f"not on this machine ({WEIGHTS_FOLDER_VARIABLE} is {folder}); 'tiny' needs none",
+        "downloaded at first use, or put the file into a folder named by that variable",
+    )
+
+
+def _memory() -> Check:
+    try:
+        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return Check("memory", True, False, "unknown")
+    fine = total >= _NEEDED_MEMORY
+    found = f"{total / _GIB:.1f} GiB, {available / _GIB:.1f} GiB free"
+    return Check("memory", fine, True, found, "" if fine else "use a machine with at least 4 GiB")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free
+    fine = free >= _GIB
+    mend = "" if fine else "free at least 1 GiB"
+    return Check("disk", fine, False, f"{free / _GIB:.1f} GiB free in {Path.cwd()}", mend)

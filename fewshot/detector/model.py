@@ -1,0 +1,82 @@
+"""A trained detector and the folder it lives in.
+
+A model folder holds `model.pth` (weights) and `model.json` (what it is): all that prediction needs.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from torch import nn
+
+from fewshot.config.tree import DetectorSettings
+from fewshot.detector.architecture import build_config, build_network
+from fewshot.detector.fusion import prepare_for_prediction
+from fewshot.detector.weights import load_checkpoint, save_checkpoint
+from fewshot.errors import InputError
+from fewshot.files import read_json, write_json
+from fewshot.metrics.average_precision import AveragePrecision
+
+WEIGHTS = "model.pth"
+DESCRIPTION = "model.json"
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A Mask R-CNN in evaluation mode, its settings, and the name its predictions carry."""
+
+    network: nn.Module
+    settings: DetectorSettings
+    name: str
+
+
+def save_detector(
+    detector: Detector, folder: Path, *, iterations: int, average_precision: AveragePrecision
+) -> None:
+    """Write a detector to its folder; the description last, so that it marks a whole model."""
+    save_checkpoint(folder / WEIGHTS, {"model": detector.network.state_dict()})
+    # The run's device and workers are no part of what the model is.
+    settings = detector.settings.model_dump(mode="json", exclude={"device", "workers"})
+    description = {
+        "kind": "mask_rcnn",
+        "name": detector.name,
+        "iterations": iterations,
+        "average_precision": asdict(average_precision),
+        "detector": settings,
+    }
+    write_json(folder / DESCRIPTION, description)
+
+
+def load_detector(folder: Path, device: str = "auto") -> Detector:
+    """Return the detector in a model folder, ready to predict on `cpu`, `cuda` or `auto`."""
+    description = describe_detector(folder)
+    settings = _settings(folder, description["detector"], device)
+    network = build_network(build_config(settings))
+    try:
+        network.load_state_dict(load_checkpoint(folder / WEIGHTS)["model"])
+    except (KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{folder / WEIGHTS}: does not fit {folder / DESCRIPTION}; train the model again"
+        ) from error
+    return Detector(prepare_for_prediction(network), settings, description["name"])
+
+
+def describe_detector(folder: Path) -> dict[str, Any]:
+    """Return a model's description: kind, name, iterations, average_precision, detector."""
+    if not (folder / DESCRIPTION).is_file():
+        raise InputError(f"{folder}: holds no trained model (no {DESCRIPTION})")
+    description = read_json(folder / DESCRIPTION)
+    wanted = {"kind", "name", "iterations", "average_precision", "detector"}
+    if not isinstance(description, dict) or not wanted <= set(description):
+        raise InputError(f"{folder / DESCRIPTION}: not a model's description; train it again")
+    if description["kind"] != "mask_rcnn":
+        raise InputError(f"{folder / DESCRIPTION}: unknown kind of model {description['kind']!r}")
+    return description
+
+
+def _settings(folder: Path, values: Any, device: str) -> DetectorSettings:
+    try:
+        return DetectorSettings.model_validate({**values, "device": device})
+    except (ValidationError, TypeError) as error:
+        raise InputError(f"{folder / DESCRIPTION}: its settings are damaged") from error

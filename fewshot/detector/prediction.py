@@ -1,0 +1,51 @@
+"""Predicting instance masks, in batches straight through the network."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from detectron2.structures import Instances
+
+from fewshot.detector.architecture import resolve_device
+from fewshot.detector.data import prediction_batches
+from fewshot.detector.model import Detector
+from fewshot.detector.precision import Precision
+from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.rle import encode_stack
+from fewshot.progress import Advance, no_progress
+
+
+def predict_slices(
+    detector: Detector, slices: SliceSet, advance: Advance = no_progress
+) -> Iterator[SliceMasks]:
+    """Yield the predicted masks of each slice, in the slices' order, best score first.
+
+    All masks with a score of at least 0.05 are kept, so that thresholds can be chosen later. Boxes
+    and masks are in the slice's own pixels.
+    """
+    settings = detector.settings
+    precision = Precision(settings.mixed_precision, resolve_device(settings.device))
+    batches = prediction_batches(slices, settings.prediction_batch_size, settings.input_size)
+    done = 0
+    for records, samples in batches:
+        with torch.inference_mode(), precision.autocast():
+            outputs = detector.network(samples)
+        for record, output in zip(records, outputs, strict=True):
+            yield _to_masks(record, output["instances"], detector.name)
+        done += len(records)
+        advance(done, "")
+
+
+def _to_masks(record: SliceRecord, instances: Instances, source: str) -> SliceMasks:
+    masks = instances.pred_masks.cpu().numpy().astype(bool)
+    kept = masks.any(axis=(1, 2))
+    return SliceMasks(
+        image_id=record.image_id,
+        height=record.height,
+        width=record.width,
+        scores=instances.scores.float().cpu().numpy()[kept].astype(np.float32),
+        boxes=instances.pred_boxes.tensor.float().cpu().numpy()[kept].astype(np.float32),
+        rles=tuple(encode_stack(masks[kept])),
+        sources=(source,) * int(kept.sum()),
+    )

@@ -1,0 +1,253 @@
+"""Training one Mask R-CNN with Detectron2's trainer and hooks, resumable at any checkpoint."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.engine import HookBase, SimpleTrainer, hooks
+from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
+from fewshot.detector.architecture import TINY, build_config, build_network, resolve_device
+from fewshot.detector.curves import CurveWriter
+from fewshot.detector.data import Sample, TrainingSamples, TrainingSource, training_batches
+from fewshot.detector.model import Detector, save_detector
+from fewshot.detector.precision import Precision
+from fewshot.detector.prediction import predict_slices
+from fewshot.detector.weights import (
+    initial_weights,
+    load_checkpoint,
+    load_initial_weights,
+    save_checkpoint,
+)
+from fewshot.errors import FewshotError
+from fewshot.masks.coco import SliceSet
+from fewshot.metrics.average_precision import AveragePrecision, average_precision
+from fewshot.progress import Advance, no_progress
+
+CHECKPOINT = "checkpoint.pth"
+CURVES = "training.jsonl"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything that decides what a training yields.
+
+    Attributes:
+        name: the model's name; becomes the source of its predictions.
+        sources: the slices to train on.
+        validation: labelled slices that are only looked at; average precision is taken on them.
+        detector, augmentation, schedule: settings.
+        seed: of the weights' start, the order of samples and their augmentation.
+    """
+
+    name: str
+    sources: Sequence[TrainingSource]
+    validation: SliceSet
+    detector: DetectorSettings
+    augmentation: AugmentationSettings
+    schedule: TrainingSettings
+    seed: int
+
+
+def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
+    """Train a Mask R-CNN and leave it in the folder `out`; return its validation AP.
+
+    Writes the model (see `detector.model`), the learning curves (`training.jsonl`, one line an
+    iteration) and, while training, `checkpoint.pth`, from which the same job continues exactly: on
+    the CPU the loss curve is the one of an uninterrupted training to the last bit.
+
+    Args:
+        job: what to train.
+        out: folder to write to.
+        advance: called with the number of iterations done and a few words, for progress.
+
+    Raises:
+        InputError: the architecture, options or weights cannot be used.
+        FewshotError: a loss became infinite or NaN.
+    """
+    torch.set_flush_denormal(True)
+    torch.manual_seed(job.seed)
+    config = build_config(job.detector)
+    network = build_network(config)
+    training = _Training(job, network, out)
+    training.start()
+    training.run(advance)
+    detector = Detector(network.eval(), job.detector, job.name)
+    precision = training.last_evaluation
+    save_detector(detector, out, iterations=job.schedule.iterations, average_precision=precision)
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    return precision
+
+
+class _Training:
+    """The state of one training: network, optimiser, schedule, and where it stands."""
+
+    def __init__(self, job: TrainingJob, network: nn.Module, out: Path) -> None:
+        self.job = job
+        self.network = network
+        self.checkpoint = out / CHECKPOINT
+        self.curves = out / CURVES
+        self.precision = Precision(
+            job.detector.mixed_precision, resolve_device(job.detector.device)
+        )
+        self.optimizer = _optimizer(network, job)
+        self.schedule = OneCycleLR(
+            self.optimizer,
+            max_lr=job.schedule.learning_rate,
+            total_steps=job.schedule.iterations + 1,
+            cycle_momentum=False,
+        )
+        self.start_iteration = 0
+        self.last_evaluation = AveragePrecision(0.0, 0.0, 0.0)
+
+    def start(self) -> None:
+        """Continue from the checkpoint of the same job if there is one, else from the weights."""
+        if self.checkpoint.is_file():
+            content = load_checkpoint(self.checkpoint)
+            if content.get("job") == _job_key(self.job):
+                self._restore(content)
+                return
+        weights = initial_weights(self.job.detector)
+        if weights is not None:
+            load_initial_weights(self.network, weights)
+
+    def run(self, advance: Advance) -> None:
+        """Train to the last iteration."""
+        settings, iterations = self.job.detector, self.job.schedule.iterations
+        samples = TrainingSamples(
+            self.job.sources, self.job.augmentation, self.job.seed, settings.input_size
+        )
+        batches = training_batches(
+            samples, settings.batch_size, self.start_iteration, iterations, settings.workers
+        )
+        trainer = _SliceTrainer(self, batches)
+        curves = CurveWriter(self.curves, self.start_iteration)
+        trainer.register_hooks(
+            [
+                hooks.LRScheduler(self.optimizer, self.schedule),
+                hooks.EvalHook(settings.evaluation_period, self._evaluate),
+                hooks.PeriodicWriter([curves], period=1),
+                _AfterStep(lambda done: advance(done, trainer.summary)),
+                _AfterStep(self._save, settings.checkpoint_period),
+            ]
+        )
+        trainer.train(self.start_iteration, iterations)
+
+    def _evaluate(self) -> dict[str, float]:
+        validation = self.job.validation
+        detector = Detector(self.network.eval(), self.job.detector, self.job.name)
+        truth = [validation.masks_of(record.image_id) for record in validation.records]
+        predictions = {masks.image_id: masks for masks in predict_slices(detector, validation)}
+        self.last_evaluation = average_precision(truth, predictions)
+        self.network.train()
+        return {f"validation/{key}": value for key, value in vars(self.last_evaluation).items()}
+
+    def _save(self, done: int) -> None:
+        if done == self.job.schedule.iterations:
+            return
+        content = {
+            "job": _job_key(self.job),
+            "iteration": done,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.last_epoch,
+            "scaler": self.precision.scaler.state_dict(),
+            "random_state": torch.get_rng_state(),
+            "cuda_random_state": list(torch.cuda.get_rng_state_all()),
+        }
+        save_checkpoint(self.checkpoint, content)
+
+    def _restore(self, content: dict[str, Any]) -> None:
+        self.network.load_state_dict(content["network"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        # The optimiser's state holds the current rate; the next ones follow from the position.
+        self.schedule.last_epoch = content["schedule"]
+        self.precision.scaler.load_state_dict(content["scaler"])
+        torch.set_rng_state(content["random_state"])
+        if content["cuda_random_state"]:
+            torch.cuda.set_rng_state_all(content["cuda_random_state"])
+        self.start_iteration = content["iteration"]
+
+
+class _SliceTrainer(SimpleTrainer):  # type: ignore[misc]
+    """Detectron2's trainer with autocast and a bound on the gradient's norm."""
+
+    def __init__(self, training: _Training, batches: Any) -> None:
+        super().__init__(training.network, batches, training.optimizer)
+        self._precision = training.precision
+        self._largest_norm = training.job.detector.clip_gradient_norm
+        self.summary = ""
+
+    def run_step(self) -> None:
+        """Do one iteration; `FewshotError` when a loss is infinite or NaN."""
+        batch: list[Sample] = next(self._data_loader_iter)
+        with self._precision.autocast():
+            losses = self.model(batch)
+            total = sum(losses.values())
+        self._record(losses, batch)
+        scaler = self._precision.scaler
+        self.optimizer.zero_grad()
+        scaler.scale(total).backward()
+        scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self._largest_norm)
+        scaler.step(self.optimizer)
+        scaler.update()
+
+    def _record(self, losses: dict[str, torch.Tensor], batch: list[Sample]) -> None:
+        try:
+            self._write_metrics(losses, 0.0)
+        except FloatingPointError as error:
+            values = ", ".join(f"{name} {float(value.detach()):.3g}" for name, value in losses.items())
+            names = ", ".join(sample["file_name"] for sample in batch)
+            raise FewshotError(
+                f"iteration {self.iter}: a loss became infinite or NaN ({values}) on the slices "
+                f"{names}; lower the learning rate, or look at these slices and their labels"
+            ) from error
+        self.summary = f"loss {sum(float(value.detach()) for value in losses.values()):.2f}"
+
+
+class _AfterStep(HookBase):  # type: ignore[misc]
+    """Calls a function with the number of iterations done, every `period` iterations."""
+
+    def __init__(self, action: Callable[[int], None], period: int = 1) -> None:
+        self._action = action
+        self._period = period
+
+    def after_step(self) -> None:
+        done = self.trainer.iter + 1
+        if done % self._period == 0:
+            self._action(done)
+
+
+def _optimizer(network: nn.Module, job: TrainingJob) -> torch.optim.Optimizer:
+    parameters = [value for value in network.parameters() if value.requires_grad]
+    settings, rate = job.detector, job.schedule.learning_rate
+    kind = settings.optimizer
+    if kind == "auto":
+        kind = "adamw" if settings.architecture == TINY else "sgd"
+    if kind == "adamw":
+        return torch.optim.AdamW(parameters, rate, weight_decay=settings.weight_decay)
+    return torch.optim.SGD(parameters, rate, momentum=0.9, weight_decay=settings.weight_decay)
+
+
+def _job_key(job: TrainingJob) -> str:
+    """A digest of all that decides the course of a training."""
+    parts: list[Any] = [
+        job.name,
+        job.seed,
+        job.schedule.model_dump(include={"learning_rate", "iterations"}),
+    ]
+    parts += [
+        job.detector.model_dump(exclude={"workers", "evaluation_period", "checkpoint_period"})
+    ]
+    parts += [job.augmentation.model_dump()]
+    for source in (*job.sources, TrainingSource(job.validation)):
+        masks = [source.slices.masks_of(record.image_id).rles for record in source.slices.records]
+        parts += [source.repeat, [vars(record) for record in source.slices.records], masks]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

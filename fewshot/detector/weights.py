@@ -1,0 +1,179 @@
+"""Finding and safely reading the weights a detector starts from, and the ones it saved.
+
+A checkpoint is data, never code: PyTorch files are read with `weights_only=True`, and the model
+zoo's pickles through an unpickler that admits arrays and nothing else.
+"""
+
+import io
+import os
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2 import model_zoo
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.utils.file_io import PathManager
+from torch import nn
+
+from fewshot.config.tree import DetectorSettings
+from fewshot.detector.architecture import TINY
+from fewshot.errors import InputError
+from fewshot.files import atomic_path
+
+WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
+
+
+def initial_weights(settings: DetectorSettings) -> Path | None:
+    """Return the file a training starts from, or None for a start from scratch.
+
+    `weights: auto` means the model zoo's weights for a zoo architecture and none for `tiny`. Zoo
+    files are looked for in the folder named by `FEWSHOT_WEIGHTS`, then downloaded into Detectron2's
+    cache. Raises `InputError` naming the file and its address when it cannot be had.
+    """
+    if settings.weights == "none" or (settings.weights == "auto" and settings.architecture == TINY):
+        return None
+    if settings.weights != "auto":
+        path = Path(settings.weights)
+        if not path.is_file():
+            raise InputError(f"detector.weights: {path}: no such file; use auto, none or a file")
+        return path
+    address = _zoo_address(settings.architecture)
+    name = address.rsplit("/", 1)[-1]
+    folder = os.environ.get(WEIGHTS_FOLDER_VARIABLE)
+    if folder and (Path(folder) / name).is_file():
+        return Path(folder) / name
+    try:
+        return Path(PathManager.get_local_path(address))
+    except Exception as error:  # the downloader raises whatever its transport raises
+        raise InputError(
+            f"detector.weights: {name} cannot be downloaded from {address}; fetch it on another "
+            f"machine, put it into a folder and set {WEIGHTS_FOLDER_VARIABLE} to that folder, "
+            "or use detector.weights=none to train from scratch"
+        ) from error
+
+
+def zoo_weights_present(architecture: str) -> bool:
+    """Return whether the model zoo's weights of an architecture are on this machine already."""
+    address = _zoo_address(architecture)
+    folder = os.environ.get(WEIGHTS_FOLDER_VARIABLE)
+    if folder and (Path(folder) / address.rsplit("/", 1)[-1]).is_file():
+        return True
+    cache = Path(os.environ.get("FVCORE_CACHE", "~/.torch/iopath_cache")).expanduser()
+    return (cache / address.split("://", 1)[-1].split("/", 1)[-1]).is_file()
+
+
+def load_initial_weights(network: nn.Module, path: Path) -> None:
+    """Copy weights from a file into a network in place; layers of other shapes are left alone.
+
+    Accepts Detectron2 checkpoints (`.pth`), and model zoo or Detectron1 pickles (`.pkl`). Raises
+    `InputError` when the file is unreadable or shares no layer with the network.
+    """
+    checkpointer = _SafeCheckpointer(network)
+    content = checkpointer._load_file(str(path))
+    if not isinstance(content.get("model"), dict):
+        raise InputError(f"{path}: holds no model weights; give a Detectron2 checkpoint")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    checkpointer._load_model(content)
+    after = network.state_dict()
+    if all(torch.equal(before[name], after[name]) for name in before):
+        raise InputError(f"{path}: no layer fits the architecture; choose the one it was made for")
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values with `torch.save`, atomically."""
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what `save_checkpoint` wrote, on the CPU; `InputError` for anything else."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such checkpoint") from error
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise InputError(
+            f"{path}: not a usable checkpoint (truncated, damaged or holding code); "
+            "train again or give another file"
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a checkpoint of a detector")
+    return content
+
+
+def _zoo_address(architecture: str) -> str:
+    name = architecture if architecture.endswith(".yaml") else f"{architecture}.yaml"
+    try:
+        address: str = model_zoo.get_checkpoint_url(name)
+    except RuntimeError as error:
+        raise InputError(
+            f"detector.weights: the model zoo has no weights for {architecture}; "
+            "use detector.weights=none or a file"
+        ) from error
+    return address
+
+
+class _SafeCheckpointer(DetectionCheckpointer):  # type: ignore[misc]
+    """Detectron2's checkpointer, with its name matching but without its unsafe reading."""
+
+    def _load_file(self, filename: str) -> dict[str, Any]:
+        if not filename.endswith(".pkl"):
+            content = load_checkpoint(Path(filename))
+            return content if "model" in content else {"model": content}
+        content = _load_arrays(Path(filename))
+        if "model" in content and "__author__" in content:
+            return content
+        content = content.get("blobs", content)
+        weights = {name: value for name, value in content.items() if not name.endswith("_momentum")}
+        return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
+
+
+def _load_arrays(path: Path) -> dict[str, Any]:
+    try:
+        content = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    except _RefusedError as error:
+        raise InputError(f"{path}: refused: {error}") from error
+    except Exception as error:  # a damaged pickle can raise anything
+        raise InputError(f"{path}: not a readable weights file; download it again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no model weights")
+    return content
+
+
+class _RefusedError(pickle.UnpicklingError):
+    """A pickle asked for something that no array needs."""
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Admits NumPy arrays and plain containers; everything else could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy._core", "numpy.core")
+        admitted = {
+            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+            ("numpy.core.multiarray", "scalar"): np.float64(0).__reduce__()[0],
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+            ("collections", "OrderedDict"): OrderedDict,
+        }
+        if (module, name) == ("_codecs", "encode"):
+            return _latin1_bytes
+        if (module, name) not in admitted:
+            raise _RefusedError(f"it wants to run {module}.{name}, which no array needs")
+        return admitted[module, name]
+
+
+def _latin1_bytes(text: str, encoding: str = "latin1") -> bytes:
+    return text.encode("latin1")

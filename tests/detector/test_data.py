@@ -1,0 +1,80 @@
+"""Training samples: a fixed sequence, whole passes, and the form Detectron2 takes."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from fewshot.config.tree import AugmentationSettings
+from fewshot.detector.data import (
+    TrainingSamples,
+    TrainingSource,
+    prediction_sample,
+    training_batches,
+)
+from fewshot.masks.coco import SliceSet
+
+STILL = AugmentationSettings(
+    flip=False, rotation=0, scale=0, shift=0, contrast=0, brightness=0, noise=0
+)
+
+
+def test_every_slice_is_drawn_once_a_pass_and_repeated_ones_more_often(miniature: SliceSet) -> None:
+    few, rest = miniature.subset([0, 5]), miniature.subset([1, 2, 3, 4])
+    samples = TrainingSamples([TrainingSource(few, 3), TrainingSource(rest)], STILL, seed=1)
+    drawn = Counter(samples[position]["image_id"] for position in range(2 * 10))
+    # Slice 5 has no masks and takes part like every other.
+    assert drawn == {0: 6, 5: 6, 1: 2, 2: 2, 3: 2, 4: 2}
+
+
+def test_the_order_differs_between_passes_and_seeds(miniature: SliceSet) -> None:
+    def order(seed: int, turn: int) -> list[int]:
+        samples = TrainingSamples([TrainingSource(miniature)], STILL, seed)
+        return [samples[turn * 6 + index]["image_id"] for index in range(6)]
+
+    assert order(0, 0) != order(0, 1)
+    assert order(0, 0) != order(1, 0)
+    assert order(0, 1) == order(0, 1)
+
+
+def test_masks_boxes_and_image_belong_together(miniature: SliceSet) -> None:
+    sample = TrainingSamples([TrainingSource(miniature.subset([2]))], STILL, seed=0)[0]
+    truth = miniature.masks_of(2)
+    np.testing.assert_array_equal(sample["instances"].gt_masks.tensor.numpy(), truth.decode())
+    np.testing.assert_array_equal(sample["instances"].gt_boxes.tensor.numpy(), truth.boxes)
+    assert sample["image"].shape == (3, 64, 64)
+    assert sample["image"].dtype == torch.float32
+
+
+def test_a_slice_without_masks_gives_empty_instances(miniature: SliceSet) -> None:
+    sample = TrainingSamples([TrainingSource(miniature.subset([5]))], STILL, seed=0)[0]
+    assert len(sample["instances"]) == 0
+    assert sample["instances"].gt_masks.tensor.shape == (0, 64, 64)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_do_not_depend_on_workers_or_on_where_they_start(
+    miniature: SliceSet, workers: int
+) -> None:
+    samples = TrainingSamples([TrainingSource(miniature)], AugmentationSettings(), seed=3)
+    whole = list(training_batches(samples, 2, 0, 4, workers=0))
+    tail = list(training_batches(samples, 2, 2, 4, workers=workers))
+    assert len(tail) == 2
+    for batch, expected in zip(tail, whole[2:], strict=True):
+        for one, other in zip(batch, expected, strict=True):
+            assert one["image_id"] == other["image_id"]
+            assert torch.equal(one["image"], other["image"])
+
+
+def test_slices_are_resized_for_the_detector_but_answered_in_their_own_size(
+    miniature: SliceSet,
+) -> None:
+    sample = prediction_sample(miniature, miniature.records[0], input_size=96)
+    assert sample["image"].shape == (3, 96, 96)
+    assert (sample["height"], sample["width"]) == (64, 64)
+
+
+def test_nothing_to_train_on_is_refused(miniature: SliceSet) -> None:
+    with pytest.raises(ValueError, match="no slices"):
+        TrainingSamples([TrainingSource(miniature.subset([]))], STILL, seed=0)
