@@ -1,0 +1,147 @@
+"""Grey slices as image files: listing a folder in slice order, reading, writing."""
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fewshot.errors import InputError
+from fewshot.files import atomic_path
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+
+
+def image_stem(name: str) -> str:
+    """Return a file name without its image suffix: `3` for `3.png` and for `3`."""
+    stem, _, suffix = name.rpartition(".")
+    return stem if stem and f".{suffix.lower()}" in IMAGE_SUFFIXES else name
+
+
+def in_slice_order(names: Iterable[str]) -> list[str]:
+    """Return names by stem, runs of digits by value: `9.png` before `10.png`, `a2` before `a10`."""
+    return sorted(names, key=_slice_key)
+
+
+def name_a_few(names: Collection[str], limit: int = 3) -> str:
+    """Return the first names, quoted, and how many more there are, for a one-line message."""
+    shown = ", ".join(repr(name) for name in list(names)[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files of `folder` in slice order; other and hidden files are passed over.
+
+    Raises `InputError` when the folder is missing or holds no image, or when two files share a
+    stem (`3.png` and `3.jpg`), for stems name the slices everywhere else.
+    """
+    try:
+        found = {
+            path.name: path
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES
+            and not path.name.startswith(".")
+            and path.is_file()
+        }
+    except OSError as error:
+        raise InputError(f"{folder}: not a readable folder of images ({error.strerror})") from error
+    if not found:
+        raise InputError(
+            f"{folder}: no image in this folder; accepted: {', '.join(IMAGE_SUFFIXES)}"
+        )
+    by_stem: dict[str, str] = {}
+    ordered = in_slice_order(found)
+    for name in ordered:
+        other = by_stem.setdefault(image_stem(name), name)
+        if other != name:
+            raise InputError(f"{folder}: '{other}' and '{name}' are the same slice; remove one")
+    return [found[name] for name in ordered]
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return a slice as grey values 0 to 255, shape (height, width), dtype uint8.
+
+    Colour becomes its luminance (ITU-R 601), which leaves equal channels as they are;
+    transparency is dropped.
+    Raises `InputError` when the file is missing, broken, no image, deeper than 8 bits, or holds
+    several frames.
+    """
+    with _open(path) as image:
+        _check_eight_bit(path, image)
+        try:
+            # A palette may carry transparency, which only RGBA takes without a warning.
+            grey = image.convert("RGBA").convert("L") if image.mode == "P" else image.convert("L")
+            return np.array(grey, dtype=np.uint8)
+        except Exception as error:
+            raise _unreadable(path, error) from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) of an image from its header alone; `InputError` as `read_image`."""
+    with _open(path) as image:
+        return image.height, image.width
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a grey slice, shape (height, width), dtype uint8, as an 8-bit PNG, atomically.
+
+    Raises `InputError` for another shape or dtype, or when `path` does not end in .png.
+    """
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: images are written as PNG; name the file .png")
+    if image.ndim != 2 or image.size == 0 or image.dtype != np.uint8:
+        raise InputError(
+            f"{path}: cannot write {image.dtype} values of shape {image.shape};"
+            " give uint8 values of shape (height, width)"
+        )
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG")
+
+
+def _slice_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    # Splitting on a group alternates text and digits, so positions always compare like with like;
+    # (length, digits) orders numbers of any size without turning them into integers.
+    parts = re.split(r"([0-9]+)", image_stem(name))
+    key = [
+        (len(part.lstrip("0")), part.lstrip("0")) if position % 2 else (0, part)
+        for position, part in enumerate(parts)
+    ]
+    return key, name
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path, formats=_FORMATS)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such image") from error
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _check_eight_bit(path: Path, image: Image.Image) -> None:
+    try:
+        frames = getattr(image, "n_frames", 1)
+        raw_modes = [
+            str(tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0])
+            for tile in getattr(image, "tile", ())
+        ]
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    if frames != 1:
+        raise InputError(f"{path}: holds {frames} frames; save each slice as its own 8-bit PNG")
+    # Pillow opens 16-bit colour as 8-bit and drops the low bytes; only the raw mode tells.
+    if image.mode not in _EIGHT_BIT_MODES or any("16" in mode for mode in raw_modes):
+        raise InputError(
+            f"{path}: not an 8-bit image (Pillow mode {image.mode});"
+            " apply an intensity window and save it as an 8-bit grey PNG"
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    # Pillow's decoders raise whatever they trip over (OSError, SyntaxError, struct.error, ...).
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(f"{path}: cannot be read as an image ({reason}); save it again as 8-bit PNG")

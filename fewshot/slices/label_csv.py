@@ -1,0 +1,205 @@
+"""Label maps in the challenge's CSV: a row per pixel in C order, a column per image."""
+
+import gzip
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fewshot.errors import InputError
+from fewshot.files import atomic_path
+from fewshot.slices.images import image_stem
+from fewshot.slices.label_rows import (
+    LabelForm,
+    count_lines,
+    index_cells,
+    line_blocks,
+    parse_rows,
+    read_layout,
+)
+
+_BLOCK_CELLS = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """The label maps of many images.
+
+    `names` are the columns as the file spells them; `pixels` has shape (images, pixels), dtype
+    uint8, each row one label map in C order, 0 for background. `source` names the file in errors.
+    """
+
+    names: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+    source: str = "label table"
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or len(self.names) != len(self.pixels):
+            raise InputError(
+                f"{self.source}: {len(self.names)} names for pixels of shape {self.pixels.shape};"
+                " give one row of pixels per name"
+            )
+
+    def label_map(self, name: str, height: int, width: int) -> NDArray[np.uint8]:
+        """Return one image's label map, shape (height, width), dtype uint8.
+
+        `3.png` also finds a column `3`, and the other way round.
+        Raises `InputError` when the image has no column or its pixels do not fill the size.
+        """
+        row = self.pixels[self._row(name)]
+        if height * width != row.size:
+            raise InputError(
+                f"{self.source}: image {name!r} is {height} x {width} but its column holds"
+                f" {row.size} pixels; labels and images must be of the same size"
+            )
+        label_map: NDArray[np.uint8] = row.reshape(height, width).copy()
+        return label_map
+
+    def is_labelled(self, name: str) -> bool:
+        """Return whether the image has a region: an all-zero column means unlabelled.
+
+        Raises `InputError` when the image has no column.
+        """
+        return bool(self.pixels[self._row(name)].any())
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {image_stem(name): row for row, name in enumerate(self.names)}
+
+    def _row(self, name: str) -> int:
+        row = self._rows.get(image_stem(name))
+        if row is None:
+            raise InputError(f"{self.source}: no column for image {name!r}; add it to the labels")
+        return row
+
+
+def read_label_csv(path: Path) -> LabelTable:
+    """Return the label maps in a label CSV, plain or gzipped, with either header form.
+
+    The header is `,0.png,1.png,...` with index `Pixel 0`, `Pixel 1`, ..., or `,0,1,...` with
+    index `0`, `1`, ...; ids are integers from 0 to 255. The file is read twice, in blocks: once
+    to count its rows, once to parse them, so memory stays at the result (one byte a pixel) and
+    one block. Raises `InputError` that names the first wrong line and column.
+    """
+    layout = read_layout(path)
+    pixels = sum(count_lines(block) for block in line_blocks(path)) - 1
+    try:
+        table = np.empty((len(layout.names), pixels), dtype=np.uint8)
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: {len(layout.names)} images of {pixels} pixels do not fit in memory; split it"
+        ) from error
+    pixel = 0
+    for rows in _row_blocks(path):
+        ids = parse_rows(rows, layout, pixel)
+        stop = pixel + ids.shape[1]
+        if stop > pixels:
+            break
+        table[:, pixel:stop] = ids
+        pixel = stop
+    if pixel != pixels:
+        raise InputError(f"{path}: changed while it was being read; read it again")
+    return LabelTable(layout.names, table, source=str(path))
+
+
+def write_label_csv(
+    path: Path,
+    names: Sequence[str],
+    label_maps: Sequence[NDArray[np.integer[Any]]],
+    form: LabelForm = "named",
+) -> None:
+    """Write label maps as a label CSV, gzipped when `path` ends in .gz, atomically.
+
+    `label_maps` holds one map of shape (height, width), ids 0 to 255, per name, all of one size.
+    The named form writes `0.png` and `Pixel 0` (names without an image suffix get .png), the
+    plain form `0` and `0`. The text is what pandas' `to_csv` writes, and the same input gives
+    the same bytes, gzipped too.
+
+    Raises `InputError` for names and maps that do not pair up, a repeated name, a name that would
+    need quotes, maps of unequal size, or ids outside 0 to 255.
+    """
+    header = _header(path, names, form)
+    columns = _columns(path, names, label_maps)
+    pixels = next(iter(columns.values())).size
+    rows = max(1, _BLOCK_CELLS // len(columns))
+    with atomic_path(path) as temporary, _output(temporary, path.suffix == ".gz") as file:
+        file.write(header.encode())
+        for start in range(0, pixels, rows):
+            stop = min(start + rows, pixels)
+            block = {name: column[start:stop] for name, column in columns.items()}
+            frame = pl.DataFrame({"": index_cells(start, stop, form), **block})
+            # A buffer, since Polars may write past a Python file object to its descriptor.
+            text = io.BytesIO()
+            frame.write_csv(text, include_header=False, quote_style="never")
+            file.write(text.getbuffer())
+
+
+def _row_blocks(path: Path) -> Iterator[bytes]:
+    for number, block in enumerate(line_blocks(path)):
+        rows = block if number else block.partition(b"\n")[2]
+        if rows:
+            yield rows
+
+
+def _header(path: Path, names: Sequence[str], form: LabelForm) -> str:
+    if not names:
+        raise InputError(f"{path}: no image to write; give at least one label map")
+    stems: set[str] = set()
+    cells = [""]
+    for name in names:
+        stem = image_stem(name)
+        if not name.strip() or not name.isprintable() or "," in name or '"' in name:
+            raise InputError(f"{path}: image {name!r} cannot head a CSV column; rename it")
+        if stem in stems:
+            raise InputError(f"{path}: image {name!r} is given twice; keep one label map per image")
+        stems.add(stem)
+        cells.append(stem if form == "plain" else name if stem != name else f"{name}.png")
+    return ",".join(cells) + "\n"
+
+
+def _columns(
+    path: Path, names: Sequence[str], label_maps: Sequence[NDArray[np.integer[Any]]]
+) -> dict[str, NDArray[np.uint8]]:
+    """Return each label map as flat uint8 values, checked."""
+    if len(names) != len(label_maps):
+        raise InputError(
+            f"{path}: {len(names)} names for {len(label_maps)} label maps; give one map per name"
+        )
+    shape = label_maps[0].shape
+    columns = {}
+    for name, label_map in zip(names, label_maps, strict=True):
+        where = f"{path}: image {name!r}"
+        if label_map.ndim != 2 or label_map.size == 0 or label_map.dtype.kind not in "iu":
+            raise InputError(
+                f"{where}: {label_map.dtype} values of shape {label_map.shape} are no label map;"
+                " give integers of shape (height, width)"
+            )
+        if label_map.shape != shape:
+            raise InputError(
+                f"{where} has shape {label_map.shape} and {names[0]!r} has {shape};"
+                " all images of one file must be of one size"
+            )
+        low, high = int(label_map.min()), int(label_map.max())
+        if low < 0 or high > 255:
+            wrong = low if low < 0 else high
+            raise InputError(f"{where} holds id {wrong}; renumber its regions within 0 to 255")
+        columns[name] = label_map.astype(np.uint8, copy=False).ravel()
+    return columns
+
+
+@contextmanager
+def _output(path: Path, compressed: bool) -> Iterator[BinaryIO]:
+    with path.open("wb") as raw:
+        if not compressed:
+            yield raw
+            return
+        # No name and no time, so that the same labels give the same file.
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
+            yield cast(BinaryIO, file)

@@ -1,0 +1,1 @@
+"""The challenge submission: one CSV of label maps, written, scored and validated."""
