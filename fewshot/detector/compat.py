@@ -33,8 +33,11 @@ class CompiledOperatorMissingError(FewshotError):
 
 def apply() -> None:
     """Make `import detectron2.layers` work; safe to call any number of times."""
-    _restore_pillow_names()
-    _restore_numpy_names()
+    # Either may be missing when `fewshot doctor` is asked what is.
+    if importlib.util.find_spec("PIL") is not None:
+        _restore_pillow_names()
+    if importlib.util.find_spec("numpy") is not None:
+        _restore_numpy_names()
     if importlib.util.find_spec("detectron2") is not None and not has_compiled_part():
         _register_stub()
     # What Detectron2 still imports and decorates with is no business of fewshot's users.

@@ -19,13 +19,15 @@ def prepare_for_prediction(network: nn.Module) -> nn.Module:
 
 
 def _fold_norm(convolution: Conv2d) -> None:
-    """Fold y = (Wx + b - mean) / √(variance + ε) · γ + β into W and b."""
+    """Fold y = (Wx + b - mean) / sqrt(variance + eps) * weight + bias into W and b."""
     norm = convolution.norm
-    if not isinstance(norm, FrozenBatchNorm2d | nn.BatchNorm2d) or norm.running_var is None:
+    if not isinstance(norm, FrozenBatchNorm2d | nn.BatchNorm2d):
         return
+    if norm.running_mean is None or norm.running_var is None:
+        return
+    mean = norm.running_mean if convolution.bias is None else norm.running_mean - convolution.bias
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    bias = 0 if convolution.bias is None else convolution.bias
-    folded = norm.bias + (bias - norm.running_mean) * scale
+    folded = norm.bias - mean * scale
     convolution.weight = nn.Parameter(convolution.weight * scale[:, None, None, None])
     convolution.bias = nn.Parameter(folded)
     convolution.norm = None

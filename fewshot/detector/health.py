@@ -16,11 +16,14 @@ _DISTRIBUTIONS = {
     "torch": "torch",
     "torchvision": "torchvision",
     "numpy": "numpy",
+    "PIL": "pillow",
     "scipy": "scipy",
     "skimage": "scikit-image",
     "cv2": "opencv-python-headless",
     "pycocotools": "pycocotools",
     "polars": "polars",
+    "matplotlib": "matplotlib",
+    "jinja2": "jinja2",
 }
 _REPORT_ARCHITECTURES = ("mask_rcnn_R_50_FPN_3x", "mask_rcnn_X_101_32x8d_FPN_3x")
 

@@ -4,22 +4,25 @@ The two variants of the adjusted Rand index reward opposite post-processing, so 
 the metric it was chosen for.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.config.tree import MergeSettings, Metric
+from fewshot.errors import InputError
 from fewshot.masks.merge import Background, MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.rand import RandScore, score_slice
 
 LabelMap = NDArray[np.uint8]
+_Value = TypeVar("_Value", int, float)
 
 _THRESHOLDS = tuple(np.round(np.arange(0.05, 0.96, 0.05), 2).tolist())
 _MIN_AREAS = (0.0, 0.0005, 0.001, 0.002, 0.004)  # fractions of the slice
+_ROUNDING = 1e-12  # above the rounding of a mean of scores, below what one pixel changes
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,25 @@ def choose_rule(
     metric: Metric,
     score_threshold: float | None = None,
 ) -> Calibration:
-    """Return the rule with the best mean score on validation slices.
+    """Return a rule that scores well on validation slices and does not lean on chance.
 
-    Score threshold and background are searched together, then the minimum area, then the score
-    threshold once more. What the settings fix is kept. Equal scores go to the higher threshold and
-    the smaller area.
+    Background and score threshold are searched together, then the minimum area, then the score
+    threshold once more. With few slices the best threshold of a flat curve is an accident, so the
+    middle one is taken of all thresholds that are within one standard error of the best, in the
+    manner of the one-standard-error rule for model selection (Hastie, Tibshirani and Friedman, The
+    Elements of Statistical Learning, section 7.10); likewise the area. What the settings fix is
+    kept.
 
     Args:
-        truth: image id → label map.
+        truth: image id → label map; at least one.
         predictions: image id → masks; an absent slice has none.
         merge: background and minimum area, fixed or `auto`.
         metric: the variant to maximise.
         score_threshold: a fixed threshold, or None to choose it.
     """
+    if not truth:
+        raise InputError("calibration: there are no validation slices to choose on")
+    truth = dict(sorted(truth.items()))  # the first slice and the rounding of sums hang on it
     first = next(iter(truth.values()))
     thresholds = _THRESHOLDS if score_threshold is None else (score_threshold,)
     backgrounds: Sequence[Background] = (
@@ -80,35 +89,71 @@ def choose_rule(
         else [merge.min_area]
     )
 
-    def mean(rule: MergeRule) -> RandScore:
-        return mean_score(truth, predictions, rule)
+    def scores(rule: MergeRule) -> list[RandScore]:
+        return slice_scores(truth, predictions, rule)
 
-    def best(rules: Iterable[MergeRule]) -> MergeRule:
-        return max(rules, key=lambda rule: _of(metric, mean(rule)))
+    def middle(candidates: Mapping[_Value, list[RandScore]]) -> _Value:
+        good = _as_good_as_the_best([_of(metric, one) for one in candidates.values()])
+        return list(candidates)[good[len(good) // 2]]
 
-    downwards = sorted(thresholds, reverse=True)
-    rule = best(
-        MergeRule(at, min(areas), background) for background in backgrounds for at in downwards
+    by_background = {
+        background: {at: scores(MergeRule(at, min(areas), background)) for at in thresholds}
+        for background in backgrounds
+    }
+    background = max(
+        backgrounds,
+        key=lambda one: max(_of(metric, row).mean() for row in by_background[one].values()),
     )
-    rule = best(replace(rule, min_area=area) for area in areas)
-    curve = {at: mean(replace(rule, score_threshold=at)) for at in thresholds}
-    chosen = max(downwards, key=lambda at: _of(metric, curve[at]))
-    return Calibration(metric, replace(rule, score_threshold=chosen), curve[chosen], curve)
+    rule = MergeRule(middle(by_background[background]), min(areas), background)
+    by_area = {area: scores(replace(rule, min_area=area)) for area in areas}
+    rule = replace(rule, min_area=middle(by_area))
+    curve = {at: scores(replace(rule, score_threshold=at)) for at in thresholds}
+    rule = replace(rule, score_threshold=middle(curve))
+    means = {at: _mean(row) for at, row in curve.items()}
+    return Calibration(metric, rule, means[rule.score_threshold], means)
 
 
 def mean_score(
     truth: Mapping[int, LabelMap], predictions: Mapping[int, SliceMasks], rule: MergeRule
 ) -> RandScore:
     """Return the mean scores of label maps merged by a rule."""
+    return _mean(slice_scores(truth, predictions, rule))
+
+
+def slice_scores(
+    truth: Mapping[int, LabelMap], predictions: Mapping[int, SliceMasks], rule: MergeRule
+) -> list[RandScore]:
+    """Return the score of each slice, in the order of `truth`, with masks merged by a rule."""
     scores = []
     for image_id, labels in truth.items():
         masks = predictions.get(image_id) or SliceMasks.empty(image_id, *labels.shape)
         scores.append(score_slice(labels, merge_masks(masks, rule)))
+    return scores
+
+
+def _as_good_as_the_best(rows: Sequence[NDArray[np.float64]]) -> list[int]:
+    """Return the places of the rows whose mean is within one standard error of the best row's.
+
+    The error is that of the difference, slice by slice: slices are hard or easy for all rules.
+    A difference on one slice alone is exactly one error, whatever its size and the number of
+    slices; it counts as within, and rounding must not decide it.
+    """
+    best = max(rows, key=lambda row: float(row.mean()))
+    error = 1 / np.sqrt(len(best))
+    return [
+        place
+        for place, row in enumerate(rows)
+        if np.mean(best - row) <= error * np.std(best - row, ddof=min(1, len(row) - 1)) + _ROUNDING
+    ]
+
+
+def _mean(scores: Sequence[RandScore]) -> RandScore:
     return RandScore(
-        foreground=float(np.mean([score.foreground for score in scores])),
-        all_pixels=float(np.mean([score.all_pixels for score in scores])),
+        foreground=float(_of("foreground", scores).mean()),
+        all_pixels=float(_of("all", scores).mean()),
     )
 
 
-def _of(metric: Metric, score: RandScore) -> float:
-    return score.foreground if metric == "foreground" else score.all_pixels
+def _of(metric: Metric, scores: Sequence[RandScore]) -> NDArray[np.float64]:
+    foreground = metric == "foreground"
+    return np.array([one.foreground if foreground else one.all_pixels for one in scores])

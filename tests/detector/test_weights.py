@@ -140,9 +140,9 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
 
 
 def test_scalars_in_a_zoo_pickle_are_admitted(tmp_path: Path) -> None:
-    saved: dict[str, Any] = {key: value.numpy() for key, value in _tiny().state_dict().items()}
-    saved["iteration"] = np.float64(3)
-    (tmp_path / "zoo.pkl").write_bytes(pickle.dumps({"model": saved, "__author__": "someone"}))
+    saved = {key: value.numpy() for key, value in _tiny().state_dict().items()}
+    content = {"model": saved, "__author__": "someone", "iteration": np.float64(3)}
+    (tmp_path / "zoo.pkl").write_bytes(pickle.dumps(content))
     load_initial_weights(_with_other_start(), tmp_path / "zoo.pkl")
 
 
