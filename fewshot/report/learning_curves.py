@@ -1,0 +1,76 @@
+"""The course of a training, read from the lines that it leaves."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LOSS, _PRECISION = "total_loss", "validation/ap"
+_MOST_POINTS = 300
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Total loss and validation average precision of a model, by iterations done.
+
+    `iterations` and `losses` have one entry an iteration, `evaluated` and `precisions` one an
+    evaluation. Values that are not finite are left out.
+    """
+
+    iterations: Values
+    losses: Values
+    evaluated: Values
+    precisions: Values
+
+    def smoothed(self) -> tuple[Values, Values]:
+        """Return iterations and the running mean of the loss over a twentieth of the training.
+
+        At most 300 points. The mean's window is cut at both ends.
+        """
+        count = len(self.losses)
+        half = count // 40
+        index = np.arange(count)
+        low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, count)
+        sums = np.concatenate([[0.0], np.cumsum(self.losses)])
+        mean = (sums[high] - sums[low]) / (high - low)
+        shown = np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int))
+        return self.iterations[shown], mean[shown]
+
+
+def read_curve(path: Path) -> Curve | None:
+    """Return the curve in a JSON lines file, or None when there is no file or no iteration in it.
+
+    What follows a torn line is left out.
+    """
+    rows = _rows(path)
+    iterations, losses = _column(rows, _LOSS)
+    evaluated, precisions = _column(rows, _PRECISION)
+    if not len(losses) and not len(precisions):
+        return None
+    return Curve(iterations, losses, evaluated, precisions)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        if isinstance(row, dict) and isinstance(row.get("iteration"), int):
+            rows.append(row)
+    return rows
+
+
+def _column(rows: list[dict[str, Any]], key: str) -> tuple[Values, Values]:
+    found = [(row["iteration"] + 1, row[key]) for row in rows if key in row]
+    table = np.array(found, dtype=np.float64).reshape(-1, 2)
+    table = table[np.isfinite(table).all(axis=1)]
+    return table[:, 0], table[:, 1]

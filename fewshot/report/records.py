@@ -1,0 +1,83 @@
+"""What the records of a run's stages say about time, memory and environment."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+_RECORD = "stage.json"
+_OWN_FOLDER = "report"
+# Stages that start within the same second are listed in the order in which they can run.
+_ORDER = [
+    "phantom",
+    "data",
+    "train",
+    "weigh",
+    "soft",
+    "predict",
+    "calibrate",
+    "merge",
+    "submit",
+    "score",
+]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage: when it started, how long it took, and in which environment.
+
+    `seconds` are of the clock, `cpu_seconds` of all processors together; `peak_memory_mb` is the
+    largest memory the process had used by the stage's end.
+    """
+
+    name: str
+    started: datetime
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+    environment: dict[str, str]
+
+
+def read_records(root: Path) -> list[StageRecord]:
+    """Return the records of the stages in a run directory, in the order in which they ran.
+
+    The report's own record is left out, for it is older or younger than the report; so is a record
+    that cannot be read.
+    """
+    paths = sorted([*root.glob(f"*/{_RECORD}"), *root.glob(f"*/*/{_RECORD}")])
+    records = [_read(path) for path in paths if path.parent != root / _OWN_FOLDER]
+    return sorted((record for record in records if record is not None), key=_when)
+
+
+def environments(records: Sequence[StageRecord]) -> dict[str, str]:
+    """Return package → version; several versions are joined when stages ran with different ones."""
+    versions: dict[str, list[str]] = {}
+    for record in records:
+        for package, version in record.environment.items():
+            seen = versions.setdefault(package, [])
+            if version not in seen:
+                seen.append(version)
+    return {package: ", ".join(seen) for package, seen in versions.items()}
+
+
+def _read(path: Path) -> StageRecord | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        started = datetime.fromisoformat(content["started"])
+        return StageRecord(
+            name=str(content["stage"]),
+            started=started if started.tzinfo else started.replace(tzinfo=UTC),
+            seconds=float(content["seconds"]),
+            cpu_seconds=float(content["cpu_seconds"]),
+            peak_memory_mb=float(content["peak_memory_mb"]),
+            environment={str(key): str(value) for key, value in content["environment"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _when(record: StageRecord) -> tuple[datetime, int]:
+    word = record.name.split()[0] if record.name else ""
+    return record.started, _ORDER.index(word) if word in _ORDER else len(_ORDER)
