@@ -1,0 +1,5 @@
+"""`python -m fewshot` is `fewshot`."""
+
+from fewshot.cli.app import main
+
+main()
