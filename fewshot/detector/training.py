@@ -203,7 +203,9 @@ class _SliceTrainer(SimpleTrainer):  # type: ignore[misc]
         try:
             self._write_metrics(losses, 0.0)
         except FloatingPointError as error:
-            values = ", ".join(f"{name} {float(value.detach()):.3g}" for name, value in losses.items())
+            values = ", ".join(
+                f"{name} {float(value.detach()):.3g}" for name, value in losses.items()
+            )
             names = ", ".join(sample["file_name"] for sample in batch)
             raise FewshotError(
                 f"iteration {self.iter}: a loss became infinite or NaN ({values}) on the slices "

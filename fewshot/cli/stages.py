@@ -1,0 +1,255 @@
+"""The stages of a run as commands on files: train, soft-label, predict, merge, submit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fewshot.cli.options import (
+    Config,
+    Device,
+    Json,
+    Out,
+    SeedSetting,
+    Sets,
+    overrides_of,
+    print_json,
+    refuse_filled,
+)
+from fewshot.errors import InputError
+from fewshot.files import read_json
+
+if TYPE_CHECKING:
+    from fewshot.config.tree import RunSettings
+
+Data = Annotated[
+    Path, typer.Option("--data", help="Folder with train.json and validation.json (see convert).")
+]
+
+
+def train_radiologists(
+    data: Data,
+    out: Out,
+    config: Config = None,
+    set_: Sets = None,
+    only: Annotated[
+        str | None, typer.Option("--only", help="Train this radiologist alone, without weights.")
+    ] = None,
+    seed: SeedSetting = None,
+    device: Device = None,
+    json_: Json = False,
+) -> None:
+    """Train the radiologists on the labelled slices and weigh them by validation AP.
+
+    Leaves one model folder a radiologist, and weights.json.
+    """
+    from fewshot.pipeline import stages
+
+    settings = _settings(config, overrides_of(set_, device, seed))
+    chosen = [one for one in settings.radiologists if only in (None, one.name)]
+    if not chosen:
+        names = ", ".join(one.name for one in settings.radiologists)
+        raise InputError(f"--only {only}: no such radiologist; there are {names}")
+    _need_new([out / one.name for one in chosen])
+    for order, radiologist in enumerate(settings.radiologists):
+        if radiologist in chosen:
+            model = _model(settings, radiologist.name, data, order + 1)
+            stages.train_model(model, out / radiologist.name)
+    if only is None:
+        folders = {one.name: out / one.name for one in chosen}
+        stages.weigh(folders, out / "weights.json")
+    if json_:
+        print_json(read_json(out / "weights.json" if only is None else out / only / "model.json"))
+
+
+def soft_label(
+    data: Data,
+    radiologists: Annotated[Path, typer.Option(help="Folder that train-radiologists made.")],
+    out: Out,
+    config: Config = None,
+    set_: Sets = None,
+    seed: SeedSetting = None,
+    device: Device = None,
+    json_: Json = False,
+) -> None:
+    """Let each radiologist label its share of unlabelled.json; print and save an audit."""
+    from fewshot.pipeline import datasets, stages
+
+    settings = _settings(config, overrides_of(set_, device, seed))
+    what = stages.SoftLabelling(
+        unlabelled=data / datasets.UNLABELLED,
+        labelled=data / datasets.TRAIN,
+        weights=radiologists / "weights.json",
+        models={one.name: radiologists / one.name for one in settings.radiologists},
+        thresholds={one.name: one.score_threshold for one in settings.radiologists},
+        runaway_ratio=settings.soft_labels.runaway_ratio,
+        seed=settings.seed,
+        device=settings.detector.device,
+    )
+    refuse_filled(out)
+    stages.make_soft_labels(what, out)
+    if json_:
+        print_json(read_json(out / "audit.json"))
+
+
+def train_final(
+    data: Data,
+    out: Out,
+    soft_labels: Annotated[
+        Path | None,
+        typer.Option(help="annotations.json of soft-label; the labelled slices alone without."),
+    ] = None,
+    config: Config = None,
+    set_: Sets = None,
+    seed: SeedSetting = None,
+    device: Device = None,
+    json_: Json = False,
+) -> None:
+    """Train the final model on labelled and soft-labelled slices."""
+    from fewshot.pipeline import stages
+
+    settings = _settings(config, overrides_of(set_, device, seed))
+    _need_new([out])
+    model = _model(settings, "final", data, 0, soft_labels)
+    stages.train_model(model, out)
+    if json_:
+        print_json(read_json(out / "model.json"))
+
+
+def predict(
+    model: Annotated[Path, typer.Option(help="Model folder.")],
+    out: Annotated[Path, typer.Option("--out", help="COCO file to write, with scores.")],
+    data: Annotated[Path | None, typer.Option("--data", help="COCO file of slices.")] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder of slices, instead of --data.")
+    ] = None,
+    device: Device = "auto",
+    json_: Json = False,
+) -> None:
+    """Predict instance masks with scores, all above 0.05: merge chooses from them."""
+    from fewshot.masks.coco import SliceSet, read_coco
+    from fewshot.pipeline import datasets, stages
+
+    if data is not None and images is None:
+        slices = read_coco(data)
+    elif images is not None and data is None:
+        slices = SliceSet(images, tuple(datasets.read_records(images, None)), {})
+    else:
+        raise InputError("predict: give either --data or --images")
+    stages.predict(model, slices, out, device or "auto")
+    if json_:
+        predicted = read_coco(out)
+        masks = sum(len(predicted.masks_of(record.image_id)) for record in predicted.records)
+        print_json({"images": len(predicted), "masks": masks, "file": str(out)})
+
+
+def merge(
+    predictions: Annotated[Path, typer.Option(help="COCO file that predict made.")],
+    out: Annotated[Path, typer.Option("--out", help="COCO file to write, without overlaps.")],
+    score_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Masks below are dropped; else calibrated.")
+    ] = None,
+    min_area: Annotated[
+        int | None,
+        typer.Option(min=0, help="Smallest region, pixels; else calibrated, or 0 without --truth."),
+    ] = None,
+    background: Annotated[
+        Literal["auto", "keep", "nearest"],
+        typer.Option(help="keep unlabelled pixels, or give them the nearest region."),
+    ] = "auto",
+    metric: Annotated[
+        Literal["foreground", "all"], typer.Option(help="What to calibrate for.")
+    ] = "foreground",
+    truth: Annotated[
+        Path | None, typer.Option(help="validation.json, to choose what is not given.")
+    ] = None,
+    truth_predictions: Annotated[
+        Path | None, typer.Option(help="The same model's predictions of --truth.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Merge overlapping masks: each pixel goes to the mask with the highest score."""
+    from dataclasses import asdict
+
+    from fewshot.config.tree import MergeSettings
+    from fewshot.masks.merge import MergeRule
+    from fewshot.pipeline import stages
+    from fewshot.radiologists.calibration import choose_rule
+
+    if (truth is None) != (truth_predictions is None):
+        raise InputError("merge: --truth and --truth-predictions: give both of them or neither")
+    if truth is not None and truth_predictions is not None:
+        labels, masks = stages.read_validation(truth, truth_predictions)
+        settings = MergeSettings(
+            background=background, metric=metric, min_area="auto" if min_area is None else min_area
+        )
+        rule = choose_rule(labels, masks, settings, metric, score_threshold).rule
+    elif score_threshold is None or background == "auto":
+        raise InputError(
+            "merge: give --score-threshold and --background, or --truth and --truth-predictions "
+            "to choose them on validation slices"
+        )
+    else:
+        rule = MergeRule(score_threshold, min_area or 0, background)
+    stages.merge(predictions, rule, out)
+    if json_:
+        print_json(asdict(rule))
+
+
+def submit(
+    merged: Annotated[Path, typer.Option(help="COCO file that merge made.")],
+    out: Annotated[Path, typer.Option("--out", help="CSV file to write.")],
+    form: Annotated[
+        Literal["named", "plain"],
+        typer.Option(help="named: ',0.png' and 'Pixel 0'; plain: ',0' and '0'."),
+    ] = "named",
+    json_: Json = False,
+) -> None:
+    """Write merged masks as the challenge's submission CSV."""
+    from fewshot.pipeline import stages
+
+    stages.submit(merged, out, form)
+    if json_:
+        print_json({"file": str(out), "bytes": out.stat().st_size})
+
+
+def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
+    from fewshot.config.load import load_settings, parse_settings
+
+    if config is not None:
+        return load_settings(config, overrides)
+    # A stage on files needs no data settings; the phantom stands in for them.
+    return parse_settings({"data": {"phantom": {}}}, overrides)
+
+
+def _model(
+    settings: "RunSettings", name: str, data: Path, order: int, soft_labels: Path | None = None
+) -> "stages_module.ModelToTrain":
+    from fewshot.config.tree import TrainingSettings
+    from fewshot.pipeline import datasets, stages
+
+    schedules = {one.name: one for one in settings.radiologists}
+    schedule = schedules.get(name, settings.final)
+    return stages.ModelToTrain(
+        name=name,
+        train=data / datasets.TRAIN,
+        validation=data / datasets.VALIDATION,
+        detector=settings.detector,
+        augmentation=settings.augmentation,
+        schedule=TrainingSettings(
+            learning_rate=schedule.learning_rate, iterations=schedule.iterations
+        ),
+        seed=settings.seed * 1000 + order,
+        soft_labels=soft_labels,
+        labelled_repeat=settings.soft_labels.labelled_repeat if soft_labels else 1,
+    )
+
+
+def _need_new(folders: list[Path]) -> None:
+    for folder in folders:
+        if (folder / "model.json").exists():
+            raise InputError(f"--out: {folder} holds a trained model already; give another folder")
+
+
+if TYPE_CHECKING:
+    from fewshot.pipeline import stages as stages_module

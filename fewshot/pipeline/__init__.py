@@ -1,0 +1,1 @@
+"""The whole run: its stages, its directory, and picking up where it stopped."""

@@ -1,0 +1,134 @@
+"""Running all stages in a run directory."""
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from fewshot.config.load import dump_settings
+from fewshot.config.tree import DetectorSettings, RunSettings
+from fewshot.errors import InputError
+from fewshot.files import read_json, write_text
+from fewshot.pipeline.plan import RunPlan
+from fewshot.pipeline.run_directory import run_stage, why_run
+from fewshot.progress import say
+from fewshot.report.table import score_table
+
+RESOLVED = "config.resolved.yaml"
+Mode = Literal["new", "resume", "overwrite"]
+_DATA_KEYS = ("train_images", "train_labels", "test_images", "test_labels", "groups")
+
+
+def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
+    """Run every stage whose results do not hold yet, and return what is in `metrics.json`.
+
+    Args:
+        settings: of the run; saved as `config.resolved.yaml`.
+        out: the run directory.
+        mode: `new` wants an empty or absent directory; `resume` continues one, `overwrite` empties
+            it first. Both refuse a directory that holds anything but a run.
+
+    Raises:
+        InputError: the directory cannot be used, or the data or settings are wrong; then the
+            directory is as it was.
+    """
+    _check_directory(out, mode)
+    settings = _resolve(settings)
+    plan = RunPlan(settings, out)
+    _check_inputs(plan)
+    if mode == "overwrite":
+        _check_outside(settings, out)
+    if settings.data.phantom is None and (mode == "overwrite" or why_run(plan.convert())):
+        plan.read_datasets()
+    _check_model(settings.detector)
+    if mode == "overwrite" and out.exists():
+        shutil.rmtree(out)
+    write_text(out / RESOLVED, dump_settings(settings))
+    for stage in plan.stages():
+        run_stage(stage)
+    metrics: dict[str, Any] = read_json(plan.metrics)
+    _print_table(metrics)
+    say(f"submission: {plan.submission}")
+    say(f"report: {plan.report}")
+    return metrics
+
+
+def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tuple[str, str]]:
+    """Return each stage's name and why it would run, or `done and unchanged`.
+
+    A stage after one that would run is judged by the files that are there now. Raises `InputError`
+    for a directory that `run` would refuse.
+    """
+    _check_directory(out, mode)
+    plan = RunPlan(_resolve(settings), out)
+    _check_inputs(plan)
+    if mode == "overwrite":
+        _check_outside(plan.settings, out)
+        return [(stage.name, "the directory is emptied first") for stage in plan.stages()]
+    return [(stage.name, why_run(stage) or "done and unchanged") for stage in plan.stages()]
+
+
+def _resolve(settings: RunSettings) -> RunSettings:
+    """Return the settings with device and starting weights as they are on this machine."""
+    from fewshot.detector.architecture import build_config, resolve_device
+    from fewshot.detector.weights import initial_weights
+
+    build_config(settings.detector)
+    weights = initial_weights(settings.detector)
+    found = {
+        "device": resolve_device(settings.detector.device),
+        "weights": "none" if weights is None else str(weights),
+    }
+    return settings.model_copy(update={"detector": settings.detector.model_copy(update=found)})
+
+
+def _check_model(settings: DetectorSettings) -> None:
+    """Refuse options that no network can be built with, and weights that fit none of it."""
+    from fewshot.detector.architecture import build_config, build_network
+    from fewshot.detector.weights import load_initial_weights
+
+    network = build_network(build_config(settings.model_copy(update={"device": "cpu"})))
+    if settings.weights != "none":
+        load_initial_weights(network, Path(settings.weights))
+
+
+def _check_inputs(plan: RunPlan) -> None:
+    """Refuse missing files before anything is written."""
+    for key in _DATA_KEYS:
+        path = getattr(plan.settings.data, key)
+        if path is not None and not path.exists():
+            raise InputError(f"data.{key}: {path}: no such file or folder")
+
+
+def _check_outside(settings: RunSettings, out: Path) -> None:
+    """Refuse to empty a directory that holds what the run is to read."""
+    data = settings.data
+    files = {f"data.{key}": getattr(data, key) for key in _DATA_KEYS}
+    files["detector.weights"] = Path(settings.detector.weights)
+    for key, path in files.items():
+        if path is not None and path.exists() and path.resolve().is_relative_to(out.resolve()):
+            raise InputError(
+                f"{key}: {path} is in {out}, which --overwrite would empty; "
+                "give another directory for the run"
+            )
+
+
+def _check_directory(out: Path, mode: Mode) -> None:
+    if out.is_file():
+        raise InputError(f"{out}: is a file; give a directory for the run")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if mode == "new":
+        raise InputError(f"{out}: is not empty; use --resume, --overwrite, or another directory")
+    if not (out / RESOLVED).is_file():
+        raise InputError(f"{out}: is not a run directory (no {RESOLVED}); left as it is")
+
+
+def _print_table(metrics: dict[str, Any]) -> None:
+    part = metrics["answer"]["part"]
+    images = metrics["answer"]["images"]
+    say(f"adjusted Rand index on {images} {part} slices, each column tuned for it on validation:")
+    say(f"  {'':12s} {'all pixels':>12s} {'foreground':>12s} {'mask AP':>9s}")
+    for row in score_table(metrics, part):
+        precision = "" if math.isnan(row.precision) else f"{row.precision:.3f}"
+        say(f"  {row.name:12s} {row.all_pixels:12.3f} {row.foreground:12.3f} {precision:>9s}")

@@ -1,0 +1,103 @@
+"""Scoring every model and the baseline on the same slices: `metrics.json` and a table per image."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fewshot.classical.watershed import WatershedSettings
+from fewshot.config.tree import Metric
+from fewshot.files import write_json, write_text
+from fewshot.masks.coco import read_coco
+from fewshot.metrics.average_precision import average_precision
+from fewshot.metrics.rand import RandSummary
+from fewshot.pipeline.stages import METRICS, read_rule, score_predictions, score_watershed
+from fewshot.report.table import WATERSHED
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model to be scored: its name, its predictions' folder, and the rules chosen for it."""
+
+    name: str
+    predictions: Path
+    rule: Path
+
+
+def write_scores(
+    truths: Mapping[str, Path],
+    contenders: Sequence[Contender],
+    final: str,
+    metric: Metric,
+    watershed: WatershedSettings,
+    target: Path,
+    per_image: Path,
+) -> None:
+    """Score all contenders and the watershed on every labelled part; write JSON and CSV.
+
+    Args:
+        truths: `validation` and, where labels are known, `test` → COCO file.
+        contenders: the models.
+        final: the name of the model whose score is the run's answer.
+        metric: what the submission was tuned for.
+        watershed: the baseline's constants.
+        target: of the JSON file.
+        per_image: of the CSV file, one row an image, model and tuning.
+    """
+    rows: list[dict[str, Any]] = []
+    parts: dict[str, dict[str, Any]] = {}
+    for part, truth in truths.items():
+        baseline = score_watershed(truth, watershed)
+        parts[part] = {WATERSHED: _summary(baseline)}
+        rows += _rows(part, WATERSHED, "", baseline)
+        for contender in contenders:
+            predictions = contender.predictions / truth.name
+            scores: dict[str, Any] = {"average_precision": _precision(truth, predictions)}
+            for tuned_for in METRICS:
+                rule = read_rule(contender.rule, tuned_for)
+                result = score_predictions(truth, predictions, rule)
+                scores[f"tuned_for_{tuned_for}"] = {**_summary(result), "rule": asdict(rule)}
+                rows += _rows(part, contender.name, tuned_for, result)
+            parts[part][contender.name] = scores
+    answer_part = "test" if "test" in parts else "validation"
+    answer = parts[answer_part][final][f"tuned_for_{metric}"]
+    write_json(target, {"answer": {"part": answer_part, "metric": metric, **answer}, **parts})
+    write_text(per_image, _as_csv(rows))
+
+
+def _precision(truth: Path, predictions: Path) -> dict[str, float]:
+    labelled = read_coco(truth)
+    masks = [labelled.masks_of(record.image_id) for record in labelled.records]
+    return asdict(average_precision(masks, read_coco(predictions).masks))
+
+
+def _summary(result: RandSummary) -> dict[str, Any]:
+    return {
+        "ari_foreground": result.foreground,
+        "ari_all": result.all_pixels,
+        "images": len(result.per_image),
+    }
+
+
+def _rows(part: str, model: str, tuned_for: str, result: RandSummary) -> list[dict[str, Any]]:
+    return [
+        {
+            "part": part,
+            "model": model,
+            "tuned_for": tuned_for,
+            "image": name,
+            "ari_foreground": score.foreground,
+            "ari_all": score.all_pixels,
+        }
+        for name, score in result.per_image.items()
+    ]
+
+
+def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,156 @@
+"""The whole pipeline on a miniature phantom, with real Detectron2, and what a second run does."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fewshot.config.load import load_settings, parse_settings
+from fewshot.config.tree import RunSettings
+from fewshot.errors import InputError
+from fewshot.masks.coco import read_coco
+from fewshot.pipeline.run import run, status
+from fewshot.slices.label_csv import read_label_csv
+from fewshot.submission.submission import score_submission
+
+pytestmark = pytest.mark.slow
+
+TREE: Mapping[str, Any] = {
+    "data": {"phantom": {"size": 64, "labelled": 6, "unlabelled": 5, "test": 3}},
+    "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
+    "radiologists": [
+        {"name": "rough", "learning_rate": 0.002, "iterations": 6, "score_threshold": 0.06},
+        {"name": "steady", "learning_rate": 0.001, "iterations": 8, "score_threshold": 0.06},
+        {"name": "fine", "learning_rate": 0.0005, "iterations": 10, "score_threshold": 0.06},
+    ],
+    "final": {"learning_rate": 0.001, "iterations": 10},
+    "control": True,
+}
+# Looked for in the status of a run: everything after the soft labels' thresholds.
+AFTER_SOFT_LABELS = {
+    "soft labels",
+    "train final",
+    "predict final",
+    "calibrate final",
+    "merge",
+    "submit",
+    "score",
+    "report",
+}
+
+
+@pytest.fixture(scope="module")
+def settings() -> RunSettings:
+    return parse_settings(TREE)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, settings: RunSettings) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "first"
+    run(settings, out)
+    return out
+
+
+def test_a_run_leaves_what_scripts_depend_on(done: Path, settings: RunSettings) -> None:
+    metrics = json.loads((done / "metrics.json").read_text())
+    contenders = {"watershed", "rough", "steady", "fine", "final", "control"}
+    assert set(metrics["test"]) == set(metrics["validation"]) == contenders
+    assert (done / "report.html").stat().st_size > 1000
+    soft = read_coco(done / "soft_labels" / "annotations.json")
+    assert len(soft) == 5
+    resolved = load_settings(done / "config.resolved.yaml")
+    assert resolved.radiologists == settings.radiologists
+    for folder in ("data", "radiologists/rough", "soft_labels", "final", "score"):
+        record = json.loads((done / folder / "stage.json").read_text())
+        assert {"settings", "inputs", "outputs", "environment"} <= set(record)
+
+
+def test_the_submission_scores_as_the_metrics_say(done: Path) -> None:
+    answer = json.loads((done / "metrics.json").read_text())["answer"]
+    summary = score_submission(done / "phantom" / "Y_test.csv.gz", done / "submission.csv")
+    assert summary.foreground == pytest.approx(answer["ari_foreground"], abs=1e-12)
+    assert summary.all_pixels == pytest.approx(answer["ari_all"], abs=1e-12)
+
+
+def test_the_submission_is_oriented_like_the_labels(done: Path) -> None:
+    """A region of the merged masks lies where the CSV, read as (h, w), has that region."""
+    merged = read_coco(done / "merged" / "test.json")
+    table = read_label_csv(done / "submission.csv")
+    for record in merged.records:
+        label_map = table.label_map(record.file_name, record.height, record.width)
+        masks = merged.masks_of(record.image_id).decode()
+        np.testing.assert_array_equal(masks.any(axis=0), label_map > 0)
+
+
+def test_a_finished_run_is_skipped_and_its_files_stay(done: Path, settings: RunSettings) -> None:
+    before = (done / "submission.csv").stat().st_mtime_ns
+    run(settings, done, "resume")
+    assert (done / "submission.csv").stat().st_mtime_ns == before
+
+
+@pytest.fixture
+def to_be_changed(done: Path, tmp_path: Path) -> Iterator[Path]:
+    """The run at its own place, since its records name absolute paths; put back afterwards."""
+    shutil.copytree(done, tmp_path / "saved")
+    yield done
+    shutil.rmtree(done)
+    shutil.copytree(tmp_path / "saved", done)
+
+
+def test_a_changed_threshold_runs_exactly_what_follows(to_be_changed: Path) -> None:
+    records = {path: path.read_text() for path in to_be_changed.rglob("stage.json")}
+    changed = parse_settings(TREE, ["radiologists.rough.score_threshold=0.9"])
+    run(changed, to_be_changed, "resume")
+    redone = {
+        path.parent.relative_to(to_be_changed).as_posix()
+        for path, record in records.items()
+        if path.read_text() != record
+    }
+    assert {"soft_labels", "final", "predictions/final"} <= redone
+    assert not redone & {
+        "phantom",
+        "data",
+        "radiologists/rough",
+        "weights",
+        "control",
+        "predictions/rough",
+    }
+
+
+def test_the_same_seed_gives_the_same_bytes(
+    done: Path, settings: RunSettings, tmp_path: Path
+) -> None:
+    run(settings, tmp_path / "again")
+    for name in ("submission.csv", "metrics.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (done / name).read_bytes()
+
+
+def test_status_says_what_would_run(done: Path, settings: RunSettings, tmp_path: Path) -> None:
+    reasons = dict(status(settings, tmp_path))
+    assert set(reasons.values()) == {"not done yet"}
+    assert set(reasons) >= AFTER_SOFT_LABELS
+
+
+@pytest.mark.parametrize("mode", ["new", "overwrite", "resume"])
+def test_a_folder_that_is_no_run_is_left_alone(
+    settings: RunSettings, tmp_path: Path, mode: str
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match=str(tmp_path)):
+        run(settings, tmp_path, mode)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_no_soft_labels_at_all_is_a_warning_and_the_run_goes_on(
+    done: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sure = [f"radiologists.{name}.score_threshold=0.999" for name in ("rough", "steady", "fine")]
+    short = [f"radiologists.{name}.iterations=1" for name in ("rough", "steady", "fine")]
+    settings = parse_settings(TREE, [*sure, *short, "final.iterations=2", "control=false"])
+    metrics = run(settings, tmp_path / "run")
+    assert "no soft labels at all" in capfd.readouterr().err.replace("\n", " ")
+    assert "control" not in metrics["test"]
+    assert (tmp_path / "run" / "submission.csv").is_file()

@@ -1,0 +1,292 @@
+"""Each stage as a function from files to files."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.config.tree import (
+    AugmentationSettings,
+    DetectorSettings,
+    MergeSettings,
+    TrainingSettings,
+)
+from fewshot.errors import InputError
+from fewshot.files import write_json
+from fewshot.masks.coco import SliceSet, read_coco, write_coco
+from fewshot.masks.merge import MergeRule
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.rle import encode_stack
+from fewshot.pipeline import stages
+from fewshot.slices.images import read_image
+from fewshot.slices.label_csv import read_label_csv
+
+THRESHOLD = 0.3
+
+
+def masks_of(
+    image_id: int, masks: NDArray[np.bool_], scores: Iterable[float], source: str = "model"
+) -> SliceMasks:
+    given = np.array(list(scores), dtype=np.float32)
+    boxes = np.tile(np.array([[0, 0, 1, 1]], dtype=np.float32), (len(masks), 1))
+    height, width = masks.shape[1:]
+    rles, sources = tuple(encode_stack(masks)), (source,) * len(masks)
+    return SliceMasks(image_id, height, width, given, boxes, rles, sources)
+
+
+def with_distractors(slices: SliceSet) -> SliceSet:
+    """Every true mask with score 0.9, and below them stripes across everything with score 0.2."""
+    found = []
+    for record in slices.records:
+        true = slices.masks_of(record.image_id).decode()
+        stripes = np.zeros((2, record.height, record.width), dtype=bool)
+        stripes[0, ::2] = stripes[1, 1::2] = True
+        scores = [0.9] * len(true) + [0.2, 0.2]
+        found.append(masks_of(record.image_id, np.concatenate([true, stripes]), scores))
+    return slices.with_masks(found)
+
+
+@pytest.fixture
+def files(miniature: SliceSet, tmp_path: Path) -> Path:
+    """A folder with `truth.json` and `predictions.json` of the same slices."""
+    write_coco(tmp_path / "truth.json", miniature, "truth")
+    write_coco(tmp_path / "predictions.json", with_distractors(miniature), "predictions")
+    return tmp_path
+
+
+# Merging and submitting
+
+
+def test_merged_masks_share_no_pixel_and_reach_the_submission(
+    files: Path, miniature: SliceSet
+) -> None:
+    stages.merge(files / "predictions.json", MergeRule(THRESHOLD), files / "merged.json")
+    stages.submit(files / "merged.json", files / "submission.csv")
+    merged, table = read_coco(files / "merged.json"), read_label_csv(files / "submission.csv")
+    assert table.names == tuple(record.file_name for record in miniature.records)
+    for record in miniature.records:
+        ours = merged.masks_of(record.image_id).decode()
+        true = miniature.masks_of(record.image_id).decode()
+        assert ours.sum(axis=0).max(initial=0) <= 1
+        assert {mask.tobytes() for mask in ours} == {mask.tobytes() for mask in true}
+        label_map = table.label_map(record.file_name, record.height, record.width)
+        assert len(np.unique(label_map[label_map > 0])) == len(true)
+        for mask in true:
+            assert len(np.unique(label_map[mask])) == 1
+
+
+def test_a_lower_threshold_fills_what_is_left_with_the_rest(
+    files: Path, miniature: SliceSet
+) -> None:
+    stages.merge(files / "predictions.json", MergeRule(0.1), files / "merged.json")
+    merged = read_coco(files / "merged.json")
+    for record in miniature.records:
+        assert merged.masks_of(record.image_id).decode().sum(axis=0).min() == 1
+
+
+# Calibration and scoring
+
+
+def test_calibration_finds_the_rule_that_leaves_the_distractors_out(files: Path) -> None:
+    truth, predictions, target = (files / f"{n}.json" for n in ("truth", "predictions", "rule"))
+    stages.calibrate(truth, predictions, MergeSettings(), None, target)
+    rule = stages.read_rule(target, "all")
+    assert 0.2 < rule.score_threshold <= 0.9
+    assert rule.background == "keep"
+    assert json.loads(target.read_text())["all"]["validation"]["all_pixels"] == 1.0
+    assert stages.score_predictions(truth, predictions, rule).all_pixels == 1.0
+    assert stages.score_predictions(truth, predictions, MergeRule(0.1)).all_pixels < 0.9
+
+
+def test_calibration_keeps_what_is_given(files: Path) -> None:
+    truth, predictions, target = (files / f"{n}.json" for n in ("truth", "predictions", "rule"))
+    given = MergeSettings(background="nearest", min_area=3)
+    stages.calibrate(truth, predictions, given, 0.1, target)
+    for metric in stages.METRICS:
+        assert stages.read_rule(target, metric) == MergeRule(0.1, 3, "nearest")
+
+
+def test_the_watershed_scores_as_scikit_learn_says(files: Path, miniature: SliceSet) -> None:
+    summary = stages.score_watershed(files / "truth.json", WatershedSettings())
+    for record in miniature.records:
+        answer = watershed_label_map(read_image(miniature.path_of(record)), WatershedSettings())
+        truth = np.zeros(answer.shape, dtype=int)
+        for label, mask in enumerate(miniature.masks_of(record.image_id).decode(), start=1):
+            truth[mask] = label
+        expected = adjusted_rand_score(truth.ravel(), answer.ravel())
+        found = summary.per_image[record.file_name].all_pixels
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_predictions_of_other_slices_are_no_validation(files: Path, miniature: SliceSet) -> None:
+    fewer = miniature.subset([0, 1, 2])
+    write_coco(files / "fewer.json", fewer, "predictions of half of them")
+    small = tuple(replace(record, width=32) for record in miniature.records)
+    write_coco(files / "small.json", SliceSet(miniature.images, small, {}), "of another size")
+    for name, image in (("fewer", "3.png"), ("small", "0.png")):
+        words = rf"{name}\.json: holds no prediction of '{image}' in .*truth\.json"
+        with pytest.raises(InputError, match=words):
+            stages.read_validation(files / "truth.json", files / f"{name}.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, [], {"all": {}}, {"all": {"rule": {"threshold": 1}}}, {"all": {"rule": None}}],
+)
+def test_a_damaged_rule_is_refused(tmp_path: Path, content: object) -> None:
+    write_json(tmp_path / "rule.json", content)
+    with pytest.raises(InputError, match=r"rule\.json: holds no merge rule for all"):
+        stages.read_rule(tmp_path / "rule.json", "all")
+
+
+# Weights
+
+
+def describe(folder: Path, precision: float) -> Path:
+    described = {"kind": "mask_rcnn", "name": folder.name, "iterations": 1, "detector": {}}
+    write_json(folder / "model.json", {**described, "average_precision": {"ap": precision}})
+    return folder
+
+
+def test_weights_are_the_share_of_average_precision(tmp_path: Path) -> None:
+    models = {name: describe(tmp_path / name, ap) for name, ap in (("a", 0.3), ("b", 0.1))}
+    stages.weigh(models, tmp_path / "weights.json")
+    assert stages.read_weights(tmp_path / "weights.json") == pytest.approx({"a": 0.75, "b": 0.25})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], {}, {"weights": [1]}, {"weights": {"a": "heavy"}}, {"weights": {"a": -0.5}}],
+)
+def test_damaged_weights_are_refused(tmp_path: Path, content: object) -> None:
+    write_json(tmp_path / "weights.json", content)
+    with pytest.raises(InputError, match=r"weights\.json: .* run train-radiologists again"):
+        stages.read_weights(tmp_path / "weights.json")
+
+
+# Images
+
+
+def test_images_must_be_there_and_of_the_size_that_the_file_says(miniature: SliceSet) -> None:
+    assert stages.check_images(miniature) is miniature
+    first = miniature.records[0]
+    for record, words in (
+        (replace(first, file_name="moved.png"), "moved.png: no such image"),
+        (replace(first, height=32), "0.png: is 64 x 64 pixels, but 32 x 64 in the COCO file"),
+    ):
+        with pytest.raises(InputError, match=words):
+            stages.check_images(SliceSet(miniature.images, (record,), {}))
+
+
+# Training, soft labels and prediction, with Detectron2
+
+
+@pytest.fixture
+def job(
+    miniature: SliceSet, small_detector: DetectorSettings, tmp_path: Path
+) -> stages.ModelToTrain:
+    """A model that is trained for two iterations on three slices."""
+    write_coco(tmp_path / "train.json", miniature.subset([0, 1, 5]), "train")
+    write_coco(tmp_path / "validation.json", miniature.subset([2]), "validation")
+    write_coco(tmp_path / "unlabelled.json", replace(miniature, masks={}), "unlabelled")
+    return stages.ModelToTrain(
+        name="model",
+        train=tmp_path / "train.json",
+        validation=tmp_path / "validation.json",
+        detector=small_detector,
+        augmentation=AugmentationSettings(),
+        schedule=TrainingSettings(iterations=2),
+        seed=3,
+    )
+
+
+def parameters(folder: Path) -> torch.Tensor:
+    state = torch.load(folder / "model.pth", weights_only=True)["model"]
+    return torch.cat([value.double().ravel() for value in state.values()])
+
+
+@pytest.mark.slow
+def test_soft_labels_take_part_and_none_at_all_is_a_warning(
+    job: stages.ModelToTrain,
+    miniature: SliceSet,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    soft, none = tmp_path / "soft.json", tmp_path / "none.json"
+    write_coco(soft, with_distractors(miniature.subset([3, 4])), "soft labels")
+    write_coco(none, replace(miniature, masks={}), "no soft labels")
+    stages.train_model(job, tmp_path / "alone")
+    assert "warning" not in capfd.readouterr().err
+    stages.train_model(replace(job, soft_labels=none, labelled_repeat=3), tmp_path / "none")
+    assert "none.json: holds no soft labels" in capfd.readouterr().err
+    stages.train_model(replace(job, soft_labels=soft), tmp_path / "soft")
+    alone = parameters(tmp_path / "alone")
+    assert torch.equal(parameters(tmp_path / "none"), alone)
+    assert not torch.equal(parameters(tmp_path / "soft"), alone)
+
+
+def test_nothing_to_train_on_is_refused(
+    job: stages.ModelToTrain, miniature: SliceSet, tmp_path: Path
+) -> None:
+    write_coco(job.train, miniature.subset([]), "no slices")
+    with pytest.raises(InputError, match=r"train\.json: holds no slices"):
+        stages.train_model(job, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
+def test_each_radiologist_labels_its_share(
+    job: stages.ModelToTrain, miniature: SliceSet, tmp_path: Path
+) -> None:
+    models = {name: tmp_path / name for name in ("rough", "fine")}
+    for name, folder in models.items():
+        stages.train_model(replace(job, name=name), folder)
+    write_json(tmp_path / "weights.json", {"weights": {"rough": 2 / 3, "fine": 1 / 3}})
+    what = stages.SoftLabelling(
+        unlabelled=tmp_path / "unlabelled.json",
+        labelled=job.train,
+        weights=tmp_path / "weights.json",
+        models=models,
+        thresholds={"rough": 0.06, "fine": 0.99},
+        runaway_ratio=2.0,
+        seed=0,
+        device="cpu",
+    )
+    stages.make_soft_labels(what, tmp_path / "soft")
+    soft = read_coco(tmp_path / "soft" / "annotations.json")
+    shares = json.loads((tmp_path / "soft" / "assignment.json").read_text())
+    audit = json.loads((tmp_path / "soft" / "audit.json").read_text())
+    assert {name: len(share) for name, share in shares.items()} == {"rough": 4, "fine": 2}
+    assert sorted(shares["rough"] + shares["fine"]) == list(range(6))
+    for name, share in shares.items():
+        for image_id in share:
+            masks = soft.masks_of(image_id)
+            assert set(masks.sources) <= {name}
+            assert (masks.scores >= np.float32(what.thresholds[name])).all()
+    assert audit["slices"] == len(soft) == 6
+    assert audit["masks"] == sum(len(soft.masks_of(record.image_id)) for record in soft.records)
+
+    # The same model asked directly: thresholds are the only difference.
+    stages.predict(models["rough"], miniature, tmp_path / "predictions.json", "cpu")
+    predicted = read_coco(tmp_path / "predictions.json")
+    assert predicted.records == miniature.records
+    for image_id in shares["rough"]:
+        kept = predicted.masks_of(image_id).above(0.06)
+        assert kept.rles == soft.masks_of(image_id).rles
+
+    # No unlabelled slices at all are no soft labels, and no error.
+    write_coco(what.unlabelled, miniature.subset([]), "none")
+    stages.make_soft_labels(what, tmp_path / "nothing")
+    assert len(read_coco(tmp_path / "nothing" / "annotations.json")) == 0
+
+    only_rough = replace(what, models={"rough": models["rough"]})
+    with pytest.raises(InputError, match=r"weights\.json: .*'fine' is in there or in the settings"):
+        stages.make_soft_labels(only_rough, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
