@@ -21,10 +21,11 @@ import torch
 
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
-from fewshot.detector.model import Detector, load_detector
+from fewshot.detector.model import Detector, load_detector, save_detector
 from fewshot.detector.prediction import predict_slices
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.rle import encode_stack
+from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.slices.images import read_image, write_image
 from fewshot.slices.phantom import phantom_slice
 
@@ -34,9 +35,10 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
         slices = _phantom_slices(Path(folder), arguments.slices, arguments.size)
-        detector = _detector(arguments)
+        model = _model_folder(arguments, Path(folder) / "model")
+        detector = load_detector(model, arguments.device)
         ours = _ours(detector, slices)
-        theirs = _default_predictor(detector, slices, arguments.size, Path(folder))
+        theirs = _default_predictor(detector.settings, model, slices, arguments.size)
         masks = {"fewshot": ours(), "DefaultPredictor": theirs()}  # also warms both up
         rounds = [(_timed(theirs), _timed(ours)) for _ in range(arguments.rounds)]
     wall = [a[0] / b[0] for a, b in rounds]
@@ -83,14 +85,20 @@ def _phantom_slices(folder: Path, count: int, size: int) -> SliceSet:
     return SliceSet(folder, records, {})
 
 
-def _detector(arguments: argparse.Namespace) -> Detector:
+def _model_folder(arguments: argparse.Namespace, folder: Path) -> Path:
+    """The model that was asked for, or one with random weights."""
     if arguments.model is not None:
-        return load_detector(arguments.model, arguments.device)
+        return Path(arguments.model)
     torch.manual_seed(0)
     settings = DetectorSettings(
         architecture=arguments.architecture, weights="none", device=arguments.device
     )
-    return Detector(build_network(build_config(settings)).eval(), settings, "random")
+    network = build_network(build_config(settings)).eval()
+    unknown = AveragePrecision(0.0, 0.0, 0.0)
+    save_detector(
+        Detector(network, settings, "random"), folder, iterations=0, average_precision=unknown
+    )
+    return folder
 
 
 def _ours(detector: Detector, slices: SliceSet) -> Callable[[], int]:
@@ -98,14 +106,13 @@ def _ours(detector: Detector, slices: SliceSet) -> Callable[[], int]:
 
 
 def _default_predictor(
-    detector: Detector, slices: SliceSet, size: int, folder: Path
+    settings: DetectorSettings, model: Path, slices: SliceSet, size: int
 ) -> Callable[[], int]:
     from detectron2.engine import DefaultPredictor
 
-    torch.save({"model": detector.network.state_dict()}, folder / "model.pth")
-    config = build_config(detector.settings).clone()
+    config = build_config(settings).clone()
     config.defrost()
-    config.MODEL.WEIGHTS = str(folder / "model.pth")
+    config.MODEL.WEIGHTS = str(model / "model.pth")
     # Without this it would enlarge every slice to 800 pixels.
     config.INPUT.MIN_SIZE_TEST = size
     predictor = DefaultPredictor(config)
@@ -115,7 +122,8 @@ def _default_predictor(
         for record in slices.records:
             grey = read_image(slices.path_of(record))
             instances = predictor(np.repeat(grey[:, :, None], 3, axis=2))["instances"]
-            count += len(encode_stack(instances.pred_masks.cpu().numpy()))
+            masks = instances.pred_masks.cpu().numpy()
+            count += len(encode_stack(masks[masks.any(axis=(1, 2))]))
         return count
 
     return predict
