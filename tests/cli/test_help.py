@@ -73,7 +73,8 @@ def test_help_lists_the_commands_in_the_order_of_the_work(fewshot: Call) -> None
     code, out, err = fewshot("--help")
     assert (code, err) == (0, "")
     found = [word for word in re.findall(r"^│ ([a-z-]+) ", out, re.MULTILINE) if word in commands]
-    assert found == ORDER == list(commands)
+    assert found == list(commands)
+    assert [name for name in found if name in CONTRACT] == ORDER
 
 
 def test_without_a_command_the_help_is_shown(fewshot: Call) -> None:
@@ -86,7 +87,7 @@ def test_version(fewshot: Call) -> None:
     assert fewshot("--version") == (0, f"fewshot {package.__version__}\n", "")
 
 
-@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("name", list(commands))
 def test_help_says_something_about_every_option(
     fewshot: Call, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -100,5 +101,5 @@ def test_help_says_something_about_every_option(
         assert parameter.help
         assert parameter.help in line[0]
     options = {option for parameter in commands[name].params for option in parameter.opts}
-    assert CONTRACT[name] | {"--json"} <= options
+    assert CONTRACT.get(name, set()) | {"--json"} <= options
     assert commands[name].help.splitlines()[0] in out

@@ -1,6 +1,7 @@
 """The whole pipeline on a miniature phantom, with real Detectron2, and what a second run does."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
