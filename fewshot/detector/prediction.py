@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from detectron2.structures import Instances
 
@@ -12,7 +11,6 @@ from fewshot.detector.model import Detector
 from fewshot.detector.precision import Precision
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
-from fewshot.masks.rle import encode_stack
 from fewshot.progress import Advance, no_progress
 
 
@@ -38,14 +36,12 @@ def predict_slices(
 
 
 def _to_masks(record: SliceRecord, instances: Instances, source: str) -> SliceMasks:
-    masks = instances.pred_masks.cpu().numpy().astype(bool)
-    kept = masks.any(axis=(1, 2))
-    return SliceMasks(
-        image_id=record.image_id,
-        height=record.height,
-        width=record.width,
-        scores=instances.scores.float().cpu().numpy()[kept].astype(np.float32),
-        boxes=instances.pred_boxes.tensor.float().cpu().numpy()[kept].astype(np.float32),
-        rles=tuple(encode_stack(masks[kept])),
-        sources=(source,) * int(kept.sum()),
+    masks = instances.pred_masks
+    kept = masks.flatten(1).any(dim=1)
+    return SliceMasks.from_stack(
+        record.image_id,
+        masks[kept].cpu().numpy(),
+        instances.scores[kept].float().cpu().numpy(),
+        instances.pred_boxes.tensor[kept].float().cpu().numpy(),
+        source,
     )

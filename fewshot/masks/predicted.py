@@ -97,6 +97,27 @@ class SliceMasks:
             (source,) * len(rles),
         )
 
+    @classmethod
+    def from_stack(
+        cls,
+        image_id: int,
+        masks: NDArray[np.bool_],
+        scores: NDArray[np.float32],
+        boxes: NDArray[np.float32],
+        source: str,
+    ) -> "SliceMasks":
+        """Return a model's masks, given as bool arrays of shape (masks, height, width).
+
+        The RLEs are encoded here, so they need not be checked again.
+        """
+        count, height, width = masks.shape
+        made = cls(image_id, height, width, scores[:0], boxes[:0], (), ())
+        object.__setattr__(made, "scores", np.asarray(scores, dtype=np.float32))
+        object.__setattr__(made, "boxes", np.asarray(boxes, dtype=np.float32))
+        object.__setattr__(made, "rles", tuple(rle_codec.encode_stack(masks)))
+        object.__setattr__(made, "sources", (source,) * count)
+        return made
+
     def select(self, index: Any) -> "SliceMasks":
         """Return the masks at `index`, in its order: integers, or one bool a mask."""
         rows = np.asarray(index)

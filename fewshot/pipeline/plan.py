@@ -3,91 +3,47 @@
 from pathlib import Path
 
 from fewshot.classical.watershed import WatershedSettings
-from fewshot.config.tree import DataSettings, DetectorSettings, RunSettings, TrainingSettings
+from fewshot.config.tree import DetectorSettings, PhantomData, RunSettings, TrainingSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.pipeline import datasets, stages
+from fewshot.pipeline.layout import RunLayout
 from fewshot.pipeline.run_directory import Stage
 from fewshot.pipeline.scores import Contender, write_scores
 from fewshot.report.page import ReportFiles, write_report
 from fewshot.report.table import CONTROL, FINAL
 
 
-class RunPlan:
-    """The stages of one run, in order, and the paths of what they leave in the run directory."""
+class RunPlan(RunLayout):
+    """The stages of one run, in order."""
 
     def __init__(self, settings: RunSettings, root: Path) -> None:
-        self.settings = settings
-        self.root = root
-        self.data = root / "data"
-        self.train = self.data / datasets.TRAIN
-        self.validation = self.data / datasets.VALIDATION
-        self.unlabelled = self.data / datasets.UNLABELLED
-        self.test = self.data / datasets.TEST
-        self.weights = root / "weights" / "weights.json"
-        self.soft_labels = root / "soft_labels" / "annotations.json"
-        self.submission = root / "submission.csv"
-        self.metrics = root / "metrics.json"
-        self.report = root / "report.html"
+        super().__init__(settings, root)
         self._datasets: dict[str, SliceSet] | None = None
-
-    @property
-    def files(self) -> DataSettings:
-        """Where the slices are: the user's files, or the phantom in the run directory."""
-        data = self.settings.data
-        if data.phantom is None:
-            return data
-        return data.model_copy(update=datasets.phantom_files(self.root / "phantom"))
-
-    @property
-    def radiologists(self) -> list[str]:
-        """The radiologists' names."""
-        return [radiologist.name for radiologist in self.settings.radiologists]
-
-    @property
-    def models(self) -> list[str]:
-        """The names of all models that are trained."""
-        control = [CONTROL] if self.settings.control else []
-        return [*self.radiologists, FINAL, *control]
-
-    def model(self, name: str) -> Path:
-        """The folder of a trained model."""
-        return self.root / ("radiologists" if name in self.radiologists else "") / name
-
-    def predictions(self, name: str) -> Path:
-        """The folder of a model's predictions."""
-        return self.root / "predictions" / name
 
     def stages(self) -> list[Stage]:
         """All stages, in the order in which they can run."""
-        plan = [self._phantom()] if self.settings.data.phantom else []
+        settings = self.settings
+        plan = [self._make_phantom(settings.data.phantom)] if settings.data.phantom else []
         plan += [self.convert()]
-        plan += [
-            self._training(radiologist.name, radiologist, None)
-            for radiologist in self.settings.radiologists
-        ]
+        plan += [self._training(one.name, one) for one in settings.radiologists]
         plan += [self._weigh(), self._soft_label()]
-        plan += [self._training(FINAL, self.settings.final, self.soft_labels)]
-        if self.settings.control:
-            plan += [self._training(CONTROL, self.settings.final, None)]
-        plan += [
-            stage for name in self.models for stage in (self._predict(name), self._calibrate(name))
-        ]
+        plan += [self._training(FINAL, settings.final, self.soft_labels)]
+        if settings.control:
+            plan += [self._training(CONTROL, settings.final)]
+        for name in self.models:
+            plan += [self._predict(name), self._calibrate(name)]
         return [*plan, self._merge(), self._submit(), self._score(), self._report()]
 
-    def _phantom(self) -> Stage:
-        phantom = self.settings.data.phantom
-        if phantom is None:
-            raise InputError("data: no phantom is set")
-        files = self.files
-        tables = [files.train_labels, files.test_labels, files.groups]
+    def _make_phantom(self, phantom: PhantomData) -> Stage:
+        tables = [self.files.train_labels, self.files.test_labels, self.files.groups]
         return Stage(
             name="phantom",
-            folder=self.root / "phantom",
+            folder=self.phantom,
             settings=phantom.model_dump(),
             inputs=[],
             outputs=[path for path in tables if path is not None],
-            work=lambda: datasets.make_phantom(phantom, self.root / "phantom"),
+            work=lambda: datasets.make_phantom(phantom, self.phantom),
         )
 
     def convert(self) -> Stage:
@@ -132,10 +88,12 @@ class RunPlan:
             self._datasets[datasets.TEST] = test
         return self._datasets
 
-    def _training(self, name: str, schedule: TrainingSettings, soft_labels: Path | None) -> Stage:
+    def _training(
+        self, name: str, schedule: TrainingSettings, soft_labels: Path | None = None
+    ) -> Stage:
         settings = self.settings
-        # Alone of all models, final and control share a seed: they differ in their data only.
-        order = 1 + (self.radiologists.index(name) if name in self.radiologists else -1)
+        # Final and control share a seed, and no other model: they differ in their data alone.
+        order = 1 + self.radiologists.index(name) if name in self.radiologists else 0
         model = stages.ModelToTrain(
             name=name,
             train=self.train,
@@ -149,12 +107,14 @@ class RunPlan:
             soft_labels=soft_labels,
             labelled_repeat=settings.soft_labels.labelled_repeat if soft_labels else 1,
         )
-        folder = self.model(name)
-        inputs = [self.train, self.validation, self._images()]
-        weights = Path(settings.detector.weights)
+        inputs = [self.train, self.validation, *self.images]
+        if soft_labels is not None:
+            inputs.append(soft_labels)
+        if settings.detector.weights not in ("auto", "none"):
+            inputs.append(Path(settings.detector.weights))
         return Stage(
             name=f"train {name}",
-            folder=folder,
+            folder=self.model(name),
             settings={
                 "detector": _training_settings(settings.detector),
                 "augmentation": model.augmentation.model_dump(),
@@ -162,18 +122,10 @@ class RunPlan:
                 "seed": model.seed,
                 "labelled_repeat": model.labelled_repeat,
             },
-            inputs=inputs
-            + ([soft_labels] if soft_labels else [])
-            + ([weights] if settings.detector.weights not in ("auto", "none") else []),
-            outputs=_model_files(folder),
-            work=lambda: stages.train_model(model, folder),
+            inputs=inputs,
+            outputs=self.model_files(name),
+            work=lambda: stages.train_model(model, self.model(name)),
         )
-
-    def _images(self) -> Path:
-        images = self.files.train_images
-        if images is None:
-            raise InputError("data.train_images: is missing")
-        return images
 
     def _weigh(self) -> Stage:
         models = {name: self.model(name) for name in self.radiologists}
@@ -193,15 +145,12 @@ class RunPlan:
             labelled=self.train,
             weights=self.weights,
             models={name: self.model(name) for name in self.radiologists},
-            thresholds={
-                radiologist.name: radiologist.score_threshold
-                for radiologist in settings.radiologists
-            },
+            thresholds={one.name: one.score_threshold for one in settings.radiologists},
             runaway_ratio=settings.soft_labels.runaway_ratio,
             seed=settings.seed,
             device=settings.detector.device,
         )
-        model_files = [file for folder in what.models.values() for file in _model_files(folder)]
+        model_files = [file for name in self.radiologists for file in self.model_files(name)]
         return Stage(
             name="soft labels",
             folder=folder,
@@ -211,18 +160,15 @@ class RunPlan:
                 "seed": what.seed,
                 "device": what.device,
             },
-            inputs=[self.unlabelled, self.train, self.weights, *model_files],
-            outputs=[self.soft_labels, folder / "assignment.json", folder / "audit.json"],
+            inputs=[self.unlabelled, self.train, self.weights, *self.images, *model_files],
+            outputs=[self.soft_labels, self.assignment, self.audit],
             work=lambda: stages.make_soft_labels(what, folder),
         )
 
     def _predict(self, name: str) -> Stage:
         folder, device = self.predictions(name), self.settings.detector.device
         # Without labels for the test slices only the final model's answer is of any use there.
-        wanted = [self.validation]
-        if name == FINAL or self.files.test_labels is not None:
-            wanted.append(self.test)
-        test_images = self.files.test_images
+        wanted = [self.validation, self.test] if name == FINAL else self.labelled_parts
 
         def work() -> None:
             for data in wanted:
@@ -232,11 +178,7 @@ class RunPlan:
             name=f"predict {name}",
             folder=folder,
             settings={"device": device},
-            inputs=[
-                *_model_files(self.model(name)),
-                *wanted,
-                *([test_images] if test_images else []),
-            ],
+            inputs=[*self.model_files(name), *wanted, *self.images],
             outputs=[folder / data.name for data in wanted],
             work=work,
         )
@@ -254,36 +196,30 @@ class RunPlan:
             work=lambda: stages.calibrate(self.validation, predictions, merge, threshold, target),
         )
 
-    def rule(self, name: str) -> Path:
-        """The file of the merge rules that were chosen for a model."""
-        return self.root / "calibration" / name / "rule.json"
-
     def _merge(self) -> Stage:
         metric = self.settings.merge.metric
         predictions = self.predictions(FINAL) / self.test.name
-        target = self.root / "merged" / self.test.name
 
         def work() -> None:
-            stages.merge(predictions, stages.read_rule(self.rule(FINAL), metric), target)
+            stages.merge(predictions, stages.read_rule(self.rule(FINAL), metric), self.merged)
 
         return Stage(
             name="merge",
-            folder=target.parent,
+            folder=self.merged.parent,
             settings={"metric": metric},
             inputs=[predictions, self.rule(FINAL)],
-            outputs=[target],
+            outputs=[self.merged],
             work=work,
         )
 
     def _submit(self) -> Stage:
-        merged = self.root / "merged" / self.test.name
         return Stage(
             name="submit",
             folder=self.root / "submit",
             settings={},
-            inputs=[merged],
+            inputs=[self.merged],
             outputs=[self.submission],
-            work=lambda: stages.submit(merged, self.submission),
+            work=lambda: stages.submit(self.merged, self.submission),
         )
 
     def _score(self) -> Stage:
@@ -291,11 +227,8 @@ class RunPlan:
         contenders = [
             Contender(name, self.predictions(name), self.rule(name)) for name in self.models
         ]
-        truths = {"validation": self.validation}
-        if self.files.test_labels is not None:
-            truths["test"] = self.test
+        truths = {path.stem: path for path in self.labelled_parts}
         watershed = WatershedSettings(**settings.baseline.model_dump())
-        per_image = self.root / "score" / "per_image.csv"
         predictions = [
             contender.predictions / path.name
             for contender in contenders
@@ -303,12 +236,18 @@ class RunPlan:
         ]
         return Stage(
             name="score",
-            folder=per_image.parent,
+            folder=self.per_image.parent,
             settings={"baseline": settings.baseline.model_dump(), "metric": settings.merge.metric},
             inputs=[*truths.values(), *predictions, *[self.rule(name) for name in self.models]],
-            outputs=[self.metrics, per_image],
+            outputs=[self.metrics, self.per_image],
             work=lambda: write_scores(
-                truths, contenders, FINAL, settings.merge.metric, watershed, self.metrics, per_image
+                truths,
+                contenders,
+                FINAL,
+                settings.merge.metric,
+                watershed,
+                self.metrics,
+                self.per_image,
             ),
         )
 
@@ -318,10 +257,10 @@ class RunPlan:
             settings=self.settings,
             metrics=self.metrics,
             weights=self.weights,
-            audit=self.soft_labels.parent / "audit.json",
-            curves={name: self.model(name) / "training.jsonl" for name in self.models},
+            audit=self.audit,
+            curves={name: self.curves(name) for name in self.models},
             calibration=self.rule(FINAL),
-            truth=self.test if self.files.test_labels is not None else self.validation,
+            truth=self.labelled_parts[-1],
             predictions=self.predictions(FINAL),
             soft_labels=self.soft_labels,
         )
@@ -334,15 +273,15 @@ class RunPlan:
                 self.weights,
                 files.audit,
                 files.calibration,
+                files.truth,
+                files.predictions / files.truth.name,
+                self.soft_labels,
+                self.per_image,
                 *files.curves.values(),
             ],
             outputs=[self.report],
             work=lambda: write_report(files, self.report),
         )
-
-
-def _model_files(folder: Path) -> list[Path]:
-    return [folder / "model.json", folder / "model.pth", folder / "training.jsonl"]
 
 
 def _training_settings(detector: DetectorSettings) -> dict[str, object]:

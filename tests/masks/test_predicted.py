@@ -135,3 +135,15 @@ def test_from_label_map_makes_one_mask_an_id(dtype: type[np.integer[Any]]) -> No
 
 def test_from_an_empty_label_map() -> None:
     assert len(SliceMasks.from_label_map(1, np.zeros((512, 512), dtype=np.uint8))) == 0
+
+
+def test_a_stack_of_masks_is_what_its_rles_say() -> None:
+    rng = np.random.default_rng(0)
+    stack = rng.random((3, 40, 50)) < 0.5
+    scores = np.array([0.9, 0.5, 0.1], dtype=np.float32)
+    boxes = np.array([[0, 0, 50, 40]] * 3, dtype=np.float32)
+    masks = SliceMasks.from_stack(4, stack, scores, boxes, "steady")
+    checked = SliceMasks(4, 40, 50, scores, boxes, masks.rles, ("steady",) * 3)
+    np.testing.assert_array_equal(checked.decode(), stack)
+    assert masks.sources == checked.sources
+    assert len(SliceMasks.from_stack(4, stack[:0], scores[:0], boxes[:0], "steady")) == 0

@@ -1,0 +1,81 @@
+"""Where everything lies in a run directory, and what the models of a run are called."""
+
+from pathlib import Path
+
+from fewshot.config.tree import DataSettings, RunSettings
+from fewshot.pipeline import datasets
+from fewshot.report.table import CONTROL, FINAL
+
+
+class RunLayout:
+    """The paths of what the stages of a run leave, given its settings and its directory."""
+
+    def __init__(self, settings: RunSettings, root: Path) -> None:
+        self.settings = settings
+        self.root = root
+        self.phantom = root / "phantom"
+        self.data = root / "data"
+        self.train = self.data / datasets.TRAIN
+        self.validation = self.data / datasets.VALIDATION
+        self.unlabelled = self.data / datasets.UNLABELLED
+        self.test = self.data / datasets.TEST
+        self.weights = root / "weights" / "weights.json"
+        self.soft_labels = root / "soft_labels" / "annotations.json"
+        self.assignment = root / "soft_labels" / "assignment.json"
+        self.audit = root / "soft_labels" / "audit.json"
+        self.merged = root / "merged" / self.test.name
+        self.per_image = root / "score" / "per_image.csv"
+        self.submission = root / "submission.csv"
+        self.metrics = root / "metrics.json"
+        self.report = root / "report.html"
+
+    @property
+    def files(self) -> DataSettings:
+        """Where the slices are: the user's files, or the phantom in the run directory."""
+        data = self.settings.data
+        if data.phantom is None:
+            return data
+        return data.model_copy(update=datasets.phantom_files(self.phantom))
+
+    @property
+    def images(self) -> list[Path]:
+        """The folders of all slices."""
+        folders = (self.files.train_images, self.files.test_images)
+        return [folder for folder in folders if folder is not None]
+
+    @property
+    def labelled_parts(self) -> list[Path]:
+        """The COCO files that scores can be taken on: validation, and test if it has labels."""
+        return [self.validation, *([self.test] if self.files.test_labels is not None else [])]
+
+    @property
+    def radiologists(self) -> list[str]:
+        """The radiologists' names."""
+        return [radiologist.name for radiologist in self.settings.radiologists]
+
+    @property
+    def models(self) -> list[str]:
+        """The names of all models that are trained."""
+        control = [CONTROL] if self.settings.control else []
+        return [*self.radiologists, FINAL, *control]
+
+    def model(self, name: str) -> Path:
+        """The folder of a trained model."""
+        return self.root / ("radiologists" if name in self.radiologists else "") / name
+
+    def model_files(self, name: str) -> list[Path]:
+        """The files that a training leaves."""
+        folder = self.model(name)
+        return [folder / "model.json", folder / "model.pth", self.curves(name)]
+
+    def curves(self, name: str) -> Path:
+        """The learning curves of a model."""
+        return self.model(name) / "training.jsonl"
+
+    def predictions(self, name: str) -> Path:
+        """The folder of a model's predictions."""
+        return self.root / "predictions" / name
+
+    def rule(self, name: str) -> Path:
+        """The file of the merge rules that were chosen for a model."""
+        return self.root / "calibration" / name / "rule.json"
