@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,18 +72,28 @@ def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) 
         InputError: the architecture, options or weights cannot be used.
         FewshotError: a loss became infinite or NaN.
     """
-    torch.set_flush_denormal(True)
     torch.manual_seed(job.seed)
     config = build_config(job.detector)
     network = build_network(config)
     training = _Training(job, network, out)
     training.start()
-    training.run(advance)
+    with _flushed_denormals():
+        training.run(advance)
     detector = Detector(network.eval(), job.detector, job.name)
     precision = training.last_evaluation
     save_detector(detector, out, iterations=job.schedule.iterations, average_precision=precision)
     (out / CHECKPOINT).unlink(missing_ok=True)
     return precision
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Adam's decayed moments become denormal numbers, which are slow on a CPU: 2.5 times a step."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class _Training:

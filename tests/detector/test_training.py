@@ -145,3 +145,12 @@ def test_damaged_model_folders_are_refused(
     damage(tmp_path)
     with pytest.raises(InputError, match=words):
         load_detector(tmp_path, "cpu")
+
+
+def test_a_training_leaves_the_processors_arithmetic_alone(
+    job: TrainingJob, tmp_path: Path
+) -> None:
+    """Denormal numbers are flushed to zero only while it trains."""
+    denormal = torch.tensor([1e-310], dtype=torch.float64)
+    train_detector(replace(job, schedule=TrainingSettings(iterations=1)), tmp_path)
+    assert float(denormal / 2) > 0
