@@ -46,6 +46,7 @@ app.command("predict", rich_help_panel=_STAGES)(stages.predict)
 app.command("merge", rich_help_panel=_STAGES)(stages.merge)
 app.command("submit", rich_help_panel=_STAGES)(stages.submit)
 app.command("score", rich_help_panel=_CHECKS)(score.score)
+app.command("agree", rich_help_panel=_CHECKS)(score.agree)
 app.command("validate", rich_help_panel=_CHECKS)(score.validate)
 app.command("doctor", rich_help_panel=_CHECKS)(doctor.doctor)
 

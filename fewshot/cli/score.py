@@ -1,40 +1,134 @@
-"""`fewshot score` and `fewshot validate`."""
+"""`fewshot score`, `fewshot agree` and `fewshot validate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewshot.cli.options import Json, print_json
 from fewshot.errors import InputError
 
+if TYPE_CHECKING:
+    from fewshot.submission.scoring import ScoreReport
+
+Groups = Annotated[
+    Path | None,
+    typer.Option(help="CSV of image and patient; intervals are then resampled by patient."),
+]
+Table = Annotated[
+    Path | None, typer.Option(help="Write the scores of each image here (.csv or .json).")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Threads; as many as there are processors by default.")
+]
+
+_SHOWN = {
+    "ari_foreground": "adjusted Rand, foreground (pixels with a true label)",
+    "ari_all": "adjusted Rand, all pixels",
+    "iou": "IoU of best-matching regions",
+    "dice": "Dice of best-matching regions",
+    "ap50": "average precision at IoU 0.50, without scores",
+    "ap": "average precision at IoU 0.50:0.95, without scores",
+    "kappa": "Cohen's kappa, foreground or background",
+    "kappa_regions": "Cohen's kappa, matched regions",
+}
+
 
 def score(
     truth: Annotated[Path, typer.Option(help="Label CSV with the true labels.")],
     submission: Annotated[Path, typer.Option(help="Submission CSV.")],
+    groups: Groups = None,
+    table: Table = None,
+    workers: Workers = None,
     json_: Json = False,
 ) -> None:
-    """Score a submission by the adjusted Rand index, over the labelled and over all pixels."""
-    from fewshot.submission.submission import score_submission
+    """Score a submission by the adjusted Rand index and region by region, with 95 % intervals."""
+    from fewshot.submission.scoring import score_submission, write_score_table
 
-    summary = score_submission(truth, submission)
+    report = score_submission(truth, submission, groups, workers)
+    if table is not None:
+        write_score_table(table, report)
     if json_:
-        per_image = {
-            name: {"ari_foreground": one.foreground, "ari_all": one.all_pixels}
-            for name, one in summary.per_image.items()
-        }
-        print_json(
-            {
-                "ari_foreground": summary.foreground,
-                "ari_all": summary.all_pixels,
-                "images": len(per_image),
-                "per_image": per_image,
-            }
-        )
+        print_json(_as_json(report))
         return
-    print(f"adjusted Rand index, mean of {len(summary.per_image)} images")
-    print(f"  foreground (pixels with a true label)  {summary.foreground:.4f}")
-    print(f"  all pixels                             {summary.all_pixels:.4f}")
+    _print_means(report, list(_SHOWN))
+    _print_empty(report)
+
+
+def agree(
+    a: Annotated[Path, typer.Option(help="Label CSV of one annotator, or of a model.")],
+    b: Annotated[Path, typer.Option(help="Label CSV of the other.")],
+    groups: Groups = None,
+    count_empty: Annotated[
+        bool, typer.Option("--count-empty", help="An all-zero column is an answer, not a gap.")
+    ] = False,
+    table: Table = None,
+    workers: Workers = None,
+    json_: Json = False,
+) -> None:
+    """Say how two annotators agree on the images that both labelled (Cohen's kappa and more)."""
+    from fewshot.submission.scoring import compare_annotators, write_score_table
+
+    agreement = compare_annotators(a, b, groups, count_empty=count_empty, workers=workers)
+    report = agreement.report
+    if table is not None:
+        write_score_table(table, report)
+    if json_:
+        only = {"only_a": agreement.only_a, "only_b": agreement.only_b}
+        print_json({**_as_json(report), **only})
+        return
+    # Foreground is what the truth labels, and neither annotator is the truth.
+    _print_means(report, [name for name in _SHOWN if name != "ari_foreground"])
+    for file, names in ((a, agreement.only_a), (b, agreement.only_b)):
+        if names:
+            print(f"left out: {len(names)} images labelled only in {file}")
+
+
+def _as_json(report: "ScoreReport") -> dict[str, Any]:
+    from fewshot.metrics.bootstrap import LEVEL, RESAMPLES
+    from fewshot.metrics.slice_scores import empty_slice_scores
+
+    rows = report.rows()
+    groups = None if report.group_of is None else len(set(report.group_of.values()))
+    return {
+        **{name: mean.mean for name, mean in report.means.items()},
+        "images": len(rows),
+        "intervals": {name: mean.interval for name, mean in report.means.items()},
+        "bootstrap": {
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "resampled_by": "image" if groups is None else "group",
+            "groups": groups,
+        },
+        "empty_slices": {"images": report.empty(), "scores": empty_slice_scores()},
+        "per_image": {row.pop("image"): row for row in rows},
+    }
+
+
+def _print_means(report: "ScoreReport", names: list[str]) -> None:
+    images = len(report.per_image)
+    if report.group_of is None:
+        how = "resampled by image; too narrow where a patient has several: give --groups"
+    else:
+        how = f"resampled by group, of which there are {len(set(report.group_of.values()))}"
+    print(f"mean of {images} images, with 95 % bootstrap interval ({how})")
+    for name in names:
+        mean = report.means[name]
+        shown = "" if mean.interval is None else "  [{:.4f}, {:.4f}]".format(*mean.interval)
+        print(f"  {_SHOWN[name]:54s}{mean.mean:.4f}{shown}")
+
+
+def _print_empty(report: "ScoreReport") -> None:
+    from fewshot.metrics.slice_scores import empty_slice_scores
+
+    scores = empty_slice_scores()
+    nothing, region = scores["nothing_predicted"], scores["region_predicted"]
+    print(
+        f"{len(report.empty())} of {len(report.per_image)} images have no true region. Such a slice"
+        f" scores {nothing['ari_all']:g} everywhere when nothing is predicted on it;"
+        f" with a region predicted on part of it, {region['ari_foreground']:g} on the foreground"
+        f" and {region['ari_all']:g} on all else."
+    )
 
 
 def validate(
@@ -42,25 +136,33 @@ def validate(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images that the file is about.")
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Label CSV of the same or similar images, to notice transposed masks."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Check a COCO file, a label CSV or a submission; say what is wrong and where."""
-    from fewshot.submission.validate import validate_submission
+    from fewshot.submission.validate import Findings, validate_submission
 
     if not file.name.endswith((".json", ".csv", ".csv.gz")):
         raise InputError(f"{file}: neither .json nor .csv nor .csv.gz")
     if file.suffix == ".json":
-        findings, found = _validate_coco(file, images)
+        errors, found = _validate_coco(file, images)
+        findings = Findings(errors, [])
     else:
-        findings, found = validate_submission(file, images), "label table"
+        findings, found = validate_submission(file, images, reference), "label table"
     if json_:
-        print_json({"file": str(file), "valid": not findings, "findings": findings})
+        answer = {"valid": not findings.errors, "findings": findings.errors}
+        print_json({"file": str(file), **answer, "warnings": findings.warnings})
     else:
-        for finding in findings:
-            print(finding)
-        if not findings:
+        for error in findings.errors:
+            print(error)
+        for warning in findings.warnings:
+            print(f"warning: {warning}")
+        if not findings.errors:
             print(f"{file}: fine ({found})")
-    if findings:
+    if findings.errors:
         raise typer.Exit(2)
 
 

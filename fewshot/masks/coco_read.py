@@ -12,7 +12,7 @@ from fewshot.files import read_json
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.polygons import encode_polygons
 from fewshot.masks.predicted import SliceMasks
-from fewshot.masks.rle import Rle, short_repr
+from fewshot.masks.rle import CheckedRles, short_repr
 from fewshot.masks.slice_set import SliceRecord, SliceSet
 
 # The largest integer that every JSON reader keeps exactly.
@@ -22,7 +22,7 @@ _MAX_COORDINATE = 1e6
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 _Entry = dict[str, Any]
-_Row = tuple[float, list[float] | None, Rle, str]  # score, box, mask, source
+_Row = tuple[float, list[float] | None, object, str, str]  # score, box, mask, source, where
 
 
 def read_coco(path: Path, images: Path | None = None) -> SliceSet:
@@ -42,9 +42,14 @@ def read_coco(path: Path, images: Path | None = None) -> SliceSet:
     document = _document(path)
     records = _records(document, path)
     rows = _rows(document, path, {record.image_id: record for record in records})
+    rles = {
+        record.image_id: _checked_rles(record, rows[record.image_id])
+        for record in records
+        if record.image_id in rows
+    }
     try:
         masks = {
-            record.image_id: _slice_masks(record, rows[record.image_id])
+            record.image_id: _slice_masks(record, rows[record.image_id], rles[record.image_id])
             for record in records
             if record.image_id in rows
         }
@@ -118,22 +123,26 @@ def _row(entry: _Entry, record: SliceRecord, categories: Collection[int], where:
     crowd = entry.get("iscrowd", 0)
     if type(crowd) not in (bool, int) or crowd not in (0, 1):
         raise InputError(f"{where}: iscrowd is {short_repr(crowd)}; give 0 or 1")
-    segmentation = entry.get("segmentation")
+    segmentation = entry.get("segmentation")  # an RLE is checked with the others of its slice
     if isinstance(segmentation, list):
-        mask = encode_polygons(segmentation, record.height, record.width, where)
-    else:
-        mask = rle_codec.check_rle(segmentation, record.height, record.width, where)
+        segmentation = encode_polygons(segmentation, record.height, record.width, where)
     source = "prediction" if "score" in entry else "label"
     return (
         _number(entry, "score", where, 0.0, 1.0) if "score" in entry else 1.0,
         _box(entry["bbox"], where) if "bbox" in entry else None,
-        mask,
+        segmentation,
         _text(entry, "source", where) if "source" in entry else source,
+        where,
     )
 
 
-def _slice_masks(record: SliceRecord, rows: list[_Row]) -> SliceMasks:
-    scores, given, rles, sources = zip(*rows, strict=True)
+def _checked_rles(record: SliceRecord, rows: list[_Row]) -> CheckedRles:
+    masks = [mask for _, _, mask, _, _ in rows]
+    return rle_codec.check_rles(masks, record.height, record.width, lambda row: rows[row][-1])
+
+
+def _slice_masks(record: SliceRecord, rows: list[_Row], rles: CheckedRles) -> SliceMasks:
+    scores, given, _, sources, _ = zip(*rows, strict=True)
     boxes = rle_codec.boxes(rles)
     for row, box in enumerate(given):
         if box is not None:

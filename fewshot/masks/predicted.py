@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec
-from fewshot.masks.rle import Rle
+from fewshot.masks.rle import CheckedRles, Rle
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +53,11 @@ class SliceMasks:
             raise InputError(f"{where}: a score is not between 0 and 1")
         if not np.isfinite(self.boxes).all() or (self.boxes[:, 2:] < self.boxes[:, :2]).any():
             raise InputError(f"{where}: a box is not x0, y0, x1, y1 with x0 <= x1 and y0 <= y1")
-        checked = tuple(
-            rle_codec.check_rle(rle, self.height, self.width, f"{where}, mask {index}")
-            for index, rle in enumerate(self.rles)
-        )
-        object.__setattr__(self, "rles", checked)
+        if not isinstance(self.rles, CheckedRles) or self.rles.size != (self.height, self.width):
+            checked = rle_codec.check_rles(
+                self.rles, self.height, self.width, lambda index: f"{where}, mask {index}"
+            )
+            object.__setattr__(self, "rles", checked)
 
     def __len__(self) -> int:
         return len(self.rles)

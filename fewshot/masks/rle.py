@@ -1,7 +1,7 @@
 """Masks as COCO run-length encodings (RLE), and the check that makes foreign ones safe."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ MAX_PIXELS = 1 << 28
 # A run length below 2**28, or the difference of two, is written in at most six characters of five
 # bits; longer groups are not COCO's and would overflow.
 _MAX_GROUP = 6
+_KEYS = {"size", "counts"}
+# Runs longer than this, on average, are written one by one.
+_MEAN_RUN = 128
 
 
 class Rle(TypedDict):
@@ -39,15 +42,20 @@ def encode_stack(masks: NDArray[np.bool_]) -> list[Rle]:
 
 def decode(rle: Rle) -> NDArray[np.bool_]:
     """Return the (height, width) bool mask of an RLE that is our own or passed `check_rle`."""
-    # Not by pycocotools: its decode is no faster, and warns under NumPy 2.
-    return _mask_of_runs(_runs_of_text(rle["counts"], "mask"), *rle["size"])
+    height, width = rle["size"]
+    mask: NDArray[np.bool_] = decode_stack([rle], height, width)[0]
+    return mask
 
 
 def decode_stack(rles: Sequence[Rle], height: int, width: int) -> NDArray[np.bool_]:
-    """Return (masks, height, width) bool masks; (0, height, width) for none."""
-    masks = np.empty((len(rles), height, width), dtype=np.bool_)
+    """Return (masks, height, width) bool masks; (0, height, width) for none.
+
+    Each mask's columns lie one after another in memory, as in its RLE.
+    """
+    # Not by pycocotools: its decode is slower, and warns under NumPy 2.
+    masks = np.zeros((len(rles), width, height), dtype=np.bool_).transpose(0, 2, 1)
     for mask, rle in zip(masks, rles, strict=True):
-        mask[...] = decode(rle)
+        _fill(mask, _runs_of_text(rle["counts"], "mask"))
     return masks
 
 
@@ -132,28 +140,124 @@ def check_rle(rle: object, height: int, width: int, where: str) -> Rle:
         )
     if isinstance(counts, str) and np.all(runs[1:] > 0):
         return {"size": [height, width], "counts": counts}
-    return encode(_mask_of_runs(runs, height, width))
+    mask = np.zeros((width, height), dtype=np.bool_).T
+    _fill(mask, runs)
+    return encode(mask)
 
 
-def _mask_of_runs(runs: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
-    """Return the mask of alternating runs outside and inside, which go down the columns."""
-    inside = np.arange(runs.size) % 2 == 1
-    return np.repeat(inside, runs).reshape((height, width), order="F")
+class CheckedRles(tuple[Rle, ...]):
+    """The RLEs of one slice that `check_rles` let pass; `size` is the (height, width) of all."""
+
+    size: tuple[int, int]
+
+
+def check_rles(
+    rles: Sequence[object], height: int, width: int, where: Callable[[int], str]
+) -> CheckedRles:
+    """Return the foreign RLEs of one slice, each as `check_rle` returns it.
+
+    Compressed ones are checked all at once, in a tenth of the time.
+    Raises `InputError` for the first that is wrong, beginning with `where` of its position.
+    """
+    if _are_compressed(rles, height, width):
+        checked = CheckedRles(cast(Sequence[Rle], rles))
+    else:
+        checked = CheckedRles(
+            check_rle(rle, height, width, where(position)) for position, rle in enumerate(rles)
+        )
+    checked.size = (height, width)
+    return checked
+
+
+def _are_compressed(rles: Sequence[object], height: int, width: int) -> bool:
+    """Return whether all are compressed RLEs that `check_rle` would return as they are."""
+    texts = []
+    for rle in rles:
+        if type(rle) is not dict or rle.keys() != _KEYS:
+            return False
+        size, counts = rle["size"], rle["counts"]
+        if type(size) is not list or size != [height, width] or type(counts) is not str:
+            return False
+        if type(size[0]) is not int or type(size[1]) is not int or not counts:
+            return False
+        texts.append(counts)
+    if not texts:
+        return True
+    try:
+        numbers, ends = _numbers_of_text("".join(texts), "")
+    except InputError:
+        return False
+    stops = np.cumsum([len(text) for text in texts])
+    last = np.searchsorted(ends, stops - 1)
+    if not np.array_equal(ends[last], stops - 1):
+        return False  # A number goes on from one mask into the next.
+    starts = np.concatenate(([0], last[:-1] + 1))
+    runs = _undo_differences(numbers, starts)
+    # Only the first run of a mask may be empty.
+    positive = runs > 0
+    positive[starts] = runs[starts] >= 0
+    return (
+        bool(positive.all())
+        and int(runs.max()) <= height * width
+        and bool(np.all(np.add.reduceat(runs, starts) == height * width))
+    )
+
+
+def _fill(mask: NDArray[np.bool_], runs: NDArray[np.int64]) -> None:
+    """Set a (height, width) mask to alternating runs outside and inside, down the columns.
+
+    `mask` is all false and its columns lie one after another in memory.
+    """
+    flat = mask.T.reshape(-1)
+    if runs.size * _MEAN_RUN > flat.size:
+        flat[:] = np.repeat(np.arange(runs.size) % 2 == 1, runs)
+        return
+    # Few long runs, as regions have: one call a run beats one step a pixel many times over.
+    ends = np.cumsum(runs).tolist()
+    for start, end in zip(ends[::2], ends[1::2], strict=False):
+        flat[start:end] = True
 
 
 def _runs_of_text(counts: str, where: str) -> NDArray[np.int64]:
     """Return the run lengths of a COCO run string.
 
+    From the fourth on, a number is the difference from the run two before.
+    """
+    runs, _ = _numbers_of_text(counts, where)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs
+
+
+def _undo_differences(numbers: NDArray[np.int64], starts: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return the run lengths of several masks, whose numbers begin at `starts`."""
+    lengths = np.diff(starts, append=numbers.size)
+    place = np.arange(numbers.size) - np.repeat(starts, lengths)
+    mask_of = np.repeat(np.arange(starts.size), lengths)
+    runs = numbers.copy()
+    for odd in (True, False):
+        chosen = np.flatnonzero(((place & 1) == odd) & (place > 0))
+        if chosen.size == 0:
+            continue
+        totals = np.cumsum(numbers[chosen])
+        first = np.flatnonzero(np.diff(mask_of[chosen], prepend=-1))
+        before = totals[first] - numbers[chosen[first]]
+        runs[chosen] = totals - np.repeat(before, np.diff(first, append=chosen.size))
+    return runs
+
+
+def _numbers_of_text(counts: str, where: str) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Return the numbers in a COCO run string, and the position of each one's last character.
+
     A number is a group of characters from "0" on, five bits each, lowest first; bit 5 says that
-    another follows, bit 4 of the last is the sign. From the fourth on, a number is the difference
-    from the run two before.
+    another follows, bit 4 of the last is the sign.
     """
     try:
         letters = np.frombuffer(counts.encode("ascii"), dtype=np.uint8).astype(np.int64) - 48
     except UnicodeEncodeError as error:
         raise InputError(f"{where}: RLE counts hold a character that is not ASCII") from error
     if letters.size == 0:
-        return letters
+        return letters, letters
     if letters.min() < 0 or letters.max() > 63:
         raise InputError(f"{where}: RLE counts hold a character that COCO does not use")
     ends = np.flatnonzero(letters < 32)
@@ -164,11 +268,10 @@ def _runs_of_text(counts: str, where: str) -> NDArray[np.int64]:
     if lengths.max() > _MAX_GROUP:
         raise InputError(f"{where}: RLE counts hold a number that is too large")
     places = np.arange(letters.size) - np.repeat(starts, lengths)
-    runs: NDArray[np.int64] = np.add.reduceat((letters & 31) << (5 * places), starts)
-    runs[(letters[ends] & 16) > 0] -= (1 << (5 * lengths))[(letters[ends] & 16) > 0]
-    runs[1::2] = np.cumsum(runs[1::2])
-    runs[2::2] = np.cumsum(runs[2::2])
-    return runs
+    numbers: NDArray[np.int64] = np.add.reduceat((letters & 31) << (5 * places), starts)
+    negative = (letters[ends] & 16) > 0
+    numbers[negative] -= (1 << (5 * lengths))[negative]
+    return numbers, ends
 
 
 def _runs_of_list(counts: Sequence[Any], pixels: int, where: str) -> NDArray[np.int64]:

@@ -1,1 +1,1 @@
-"""How good a label map is (adjusted Rand index) and how good a detector is (average precision)."""
+"""How good label maps are (Rand, overlap, kappa) and detectors (average precision); intervals."""

@@ -3,20 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fewshot.errors import InputError
-
-# Ordinary label maps give a small table, counted whole; above these bounds (16-bit ids, 8 MB of
-# counts) only the ids and cells that occur are kept.
-_DENSE_LABELS = 1 << 16
-_DENSE_CELLS = 1 << 20
-
-LabelMap: TypeAlias = NDArray[np.integer[Any]] | NDArray[np.bool_]
-_Counts: TypeAlias = NDArray[np.int64]
+from fewshot.metrics.contingency import Contingency, Counts, LabelMap, contingency
 
 
 @dataclass(frozen=True)
@@ -49,21 +40,18 @@ def adjusted_rand(truth: LabelMap, prediction: LabelMap, *, foreground: bool) ->
     Source: Hubert and Arabie, Comparing partitions, Journal of Classification 2 (1985), in the
     pair-confusion form of scikit-learn.
     """
-    if truth.shape != prediction.shape:
-        raise InputError(
-            f"label maps: the truth has shape {truth.shape} and the prediction {prediction.shape};"
-            " give both the same size"
-        )
-    true_labels, predicted_labels = truth.ravel(), prediction.ravel()
-    if foreground:
-        selected = true_labels != 0
-        true_labels, predicted_labels = true_labels[selected], predicted_labels[selected]
-    pixels = true_labels.size
+    cells = contingency(truth, prediction)
+    return adjusted_rand_of(cells.foreground() if foreground else cells)
+
+
+def adjusted_rand_of(cells: Contingency) -> float:
+    """Return the adjusted Rand index of counted pixels; see `adjusted_rand`."""
+    pixels = cells.pixels()
     if pixels == 0:
         return 1.0
-    cells, true_sizes, predicted_sizes = _contingency(true_labels, predicted_labels)
-    together = _sum_of_squares(cells)
-    in_truth, in_prediction = _sum_of_squares(true_sizes), _sum_of_squares(predicted_sizes)
+    together = _sum_of_squares(cells.counts)
+    in_truth = _sum_of_squares(cells.true_sizes)
+    in_prediction = _sum_of_squares(cells.predicted_sizes)
 
     # Ordered pairs of pixels, as Python integers: their products pass 2**63 at 512 x 512.
     both = together - pixels
@@ -80,10 +68,12 @@ def adjusted_rand(truth: LabelMap, prediction: LabelMap, *, foreground: bool) ->
 
 def score_slice(truth: LabelMap, prediction: LabelMap) -> RandScore:
     """Return both adjusted Rand indices of one slice; see `adjusted_rand`."""
-    return RandScore(
-        foreground=adjusted_rand(truth, prediction, foreground=True),
-        all_pixels=adjusted_rand(truth, prediction, foreground=False),
-    )
+    return rand_score_of(contingency(truth, prediction))
+
+
+def rand_score_of(cells: Contingency) -> RandScore:
+    """Return both adjusted Rand indices of the counted pixels of one slice."""
+    return RandScore(adjusted_rand_of(cells.foreground()), adjusted_rand_of(cells))
 
 
 def summarise(per_image: Mapping[str, RandScore]) -> RandSummary:
@@ -98,34 +88,6 @@ def summarise(per_image: Mapping[str, RandScore]) -> RandSummary:
     )
 
 
-def _contingency(truth: LabelMap, prediction: LabelMap) -> tuple[_Counts, _Counts, _Counts]:
-    """Return the counts of (true, predicted) label pairs, of true and of predicted labels."""
-    true_codes, true_count = _codes(truth, "truth")
-    predicted_codes, predicted_count = _codes(prediction, "prediction")
-    # One array of eight bytes a pixel, built in place: fresh memory costs more than the counting.
-    pairs = np.multiply(true_codes, predicted_count, dtype=np.int64)
-    pairs += predicted_codes
-    if true_count * predicted_count <= _DENSE_CELLS:
-        cells = np.bincount(pairs, minlength=true_count * predicted_count)
-        table = cells.reshape(true_count, predicted_count)
-        return cells, table.sum(axis=1), table.sum(axis=0)
-    cells = np.unique(pairs, return_counts=True)[1]
-    return cells, np.bincount(true_codes), np.bincount(predicted_codes)
-
-
-def _codes(labels: LabelMap, name: str) -> tuple[LabelMap, int]:
-    """Return labels below a bound, and that bound; large ids are renumbered."""
-    if labels.dtype.kind not in "biu":
-        raise InputError(f"label maps: the {name} holds {labels.dtype}; give integer ids")
-    if labels.dtype.kind == "i" and labels.min() < 0:
-        raise InputError(f"label maps: the {name} holds negative ids; give ids from 0 up")
-    largest = int(labels.max())
-    if largest < _DENSE_LABELS:
-        return labels.astype(np.int64) if labels.dtype == np.uint64 else labels, largest + 1
-    values, codes = np.unique(labels, return_inverse=True)
-    return codes, values.size
-
-
-def _sum_of_squares(counts: _Counts) -> int:
+def _sum_of_squares(counts: Counts) -> int:
     """Return the exact sum of squared counts; below 2**63 for up to 3 * 10**9 pixels."""
     return int(np.dot(counts, counts))

@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fewshot.classical.watershed import WatershedSettings
 from fewshot.config.tree import Metric
 from fewshot.files import write_json, write_text
 from fewshot.masks.coco import read_coco
 from fewshot.metrics.average_precision import average_precision
+from fewshot.metrics.bootstrap import bootstrap_means
 from fewshot.metrics.rand import RandSummary
 from fewshot.pipeline.stages import METRICS, read_rule, score_predictions, score_watershed
 from fewshot.report.table import WATERSHED
@@ -49,8 +52,9 @@ def write_scores(
     rows: list[dict[str, Any]] = []
     parts: dict[str, dict[str, Any]] = {}
     for part, truth in truths.items():
+        groups = _groups(truth)
         baseline = score_watershed(truth, watershed)
-        parts[part] = {WATERSHED: _summary(baseline)}
+        parts[part] = {WATERSHED: _summary(baseline, groups)}
         rows += _rows(part, WATERSHED, "", baseline)
         for contender in contenders:
             predictions = contender.predictions / truth.name
@@ -58,7 +62,10 @@ def write_scores(
             for tuned_for in METRICS:
                 rule = read_rule(contender.rule, tuned_for)
                 result = score_predictions(truth, predictions, rule)
-                scores[f"tuned_for_{tuned_for}"] = {**_summary(result), "rule": asdict(rule)}
+                scores[f"tuned_for_{tuned_for}"] = {
+                    **_summary(result, groups),
+                    "rule": asdict(rule),
+                }
                 rows += _rows(part, contender.name, tuned_for, result)
             parts[part][contender.name] = scores
     answer_part = "test" if "test" in parts else "validation"
@@ -73,11 +80,27 @@ def _precision(truth: Path, predictions: Path) -> dict[str, float]:
     return asdict(average_precision(masks, read_coco(predictions).masks))
 
 
-def _summary(result: RandSummary) -> dict[str, Any]:
+def _groups(truth: Path) -> dict[str, str] | None:
+    """Return the group of each slice, by file name; None unless all are known."""
+    records = read_coco(truth).records
+    groups = {record.file_name: record.group for record in records if record.group is not None}
+    return groups if len(groups) == len(records) else None
+
+
+def _summary(result: RandSummary, groups: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return both means with their 95 % intervals, resampled by group where those are known."""
+    scores = result.per_image
+    values = np.array([(score.foreground, score.all_pixels) for score in scores.values()])
+    foreground, everywhere = bootstrap_means(
+        values, None if groups is None else [groups[name] for name in scores]
+    )
     return {
         "ari_foreground": result.foreground,
+        "ari_foreground_interval": foreground.interval,
         "ari_all": result.all_pixels,
-        "images": len(result.per_image),
+        "ari_all_interval": everywhere.interval,
+        "resampled_by": "image" if groups is None else "group",
+        "images": len(scores),
     }
 
 

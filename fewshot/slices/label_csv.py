@@ -1,8 +1,8 @@
 """Label maps in the challenge's CSV: a row per pixel in C order, a column per image."""
 
 import gzip
-import io
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,22 +10,25 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.files import atomic_path
 from fewshot.slices.images import image_stem
+from fewshot.slices.label_digits import format_digits
 from fewshot.slices.label_rows import (
     LabelForm,
     count_lines,
-    index_cells,
+    index_prefix,
     line_blocks,
     parse_rows,
     read_layout,
 )
 
-_BLOCK_CELLS = 1 << 22
+# Text is written in blocks of about so many cells, which stay in the processor's cache, but of not
+# much fewer rows, for each column costs a call a block.
+_BLOCK_CELLS = 1 << 16
+_BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,18 +130,22 @@ def write_label_csv(
     """
     header = _header(path, names, form)
     columns = _columns(path, names, label_maps)
-    pixels = next(iter(columns.values())).size
-    rows = max(1, _BLOCK_CELLS // len(columns))
-    with atomic_path(path) as temporary, _output(temporary, path.suffix == ".gz") as file:
-        file.write(header.encode())
+    pixels = columns[0].size
+    rows = max(_BLOCK_ROWS, _BLOCK_CELLS // len(columns))
+    prefix = index_prefix(form)
+    with (
+        atomic_path(path) as temporary,
+        _output(temporary, path.suffix == ".gz") as file,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        # The next block is put together while this one is compressed or handed to the disk.
+        written = writer.submit(file.write, header.encode())
         for start in range(0, pixels, rows):
-            stop = min(start + rows, pixels)
-            block = {name: column[start:stop] for name, column in columns.items()}
-            frame = pl.DataFrame({"": index_cells(start, stop, form), **block})
-            # A buffer, since Polars may write past a Python file object to its descriptor.
-            text = io.BytesIO()
-            frame.write_csv(text, include_header=False, quote_style="never")
-            file.write(text.getbuffer())
+            ids = np.stack([column[start : start + rows] for column in columns])
+            text = format_digits(ids, prefix, start)
+            written.result()
+            written = writer.submit(file.write, text)
+        written.result()
 
 
 def _row_blocks(path: Path) -> Iterator[bytes]:
@@ -166,14 +173,14 @@ def _header(path: Path, names: Sequence[str], form: LabelForm) -> str:
 
 def _columns(
     path: Path, names: Sequence[str], label_maps: Sequence[NDArray[np.integer[Any]]]
-) -> dict[str, NDArray[np.uint8]]:
+) -> list[NDArray[np.uint8]]:
     """Return each label map as flat uint8 values, checked."""
     if len(names) != len(label_maps):
         raise InputError(
             f"{path}: {len(names)} names for {len(label_maps)} label maps; give one map per name"
         )
     shape = label_maps[0].shape
-    columns = {}
+    columns = []
     for name, label_map in zip(names, label_maps, strict=True):
         where = f"{path}: image {name!r}"
         if label_map.ndim != 2 or label_map.size == 0 or label_map.dtype.kind not in "iu":
@@ -190,7 +197,7 @@ def _columns(
         if low < 0 or high > 255:
             wrong = low if low < 0 else high
             raise InputError(f"{where} holds id {wrong}; renumber its regions within 0 to 255")
-        columns[name] = label_map.astype(np.uint8, copy=False).ravel()
+        columns.append(label_map.astype(np.uint8, copy=False).ravel())
     return columns
 
 

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.slices.images import image_stem
+from fewshot.slices.label_digits import parse_digits
 
-# Text is read and parsed in blocks of about this many bytes; a single line must be shorter.
-BLOCK_BYTES = 1 << 22
+# Text is read and parsed in blocks of about this many bytes, which stay in the processor's cache; a
+# single line must be shorter.
+BLOCK_BYTES = 1 << 19
 _GZIP_MAGIC = b"\x1f\x8b"
+_NEWLINE = ord("\n")
 _QUOTED_CELL = re.compile(rb'(?<![^,\n])"([^",\r\n]*)"(?=[,\r\n]|\Z)')
 
 LabelForm: TypeAlias = Literal["named", "plain"]
@@ -44,6 +47,11 @@ def index_cells(start: int, stop: int, form: LabelForm) -> pl.Series:
     return pl.select(pl.lit("Pixel ") + numbers if form == "named" else numbers).to_series()
 
 
+def index_prefix(form: LabelForm) -> bytes:
+    """Return what stands before the number in each cell of the pixel index."""
+    return b"Pixel " if form == "named" else b""
+
+
 def line_blocks(path: Path) -> Iterator[bytes]:
     """Yield the bytes of a text file, gzipped or not, in blocks of whole lines.
 
@@ -64,7 +72,7 @@ def line_blocks(path: Path) -> Iterator[bytes]:
                     yield text[:end]
                 elif len(rest) > BLOCK_BYTES:
                     raise InputError(
-                        f"{path}: a line is longer than {BLOCK_BYTES >> 20} MiB;"
+                        f"{path}: a line is longer than {BLOCK_BYTES >> 10} KiB;"
                         " this is not a label CSV"
                     )
     except FileNotFoundError as error:
@@ -103,7 +111,8 @@ def read_layout(path: Path) -> LabelLayout:
 
 def count_lines(block: bytes) -> int:
     """Return the number of lines in a block; the last may lack its line end."""
-    return block.count(b"\n") + (not block.endswith(b"\n"))
+    newlines = np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == _NEWLINE)
+    return int(newlines) + (not block.endswith(b"\n"))
 
 
 def parse_rows(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[np.uint8]:
@@ -112,6 +121,9 @@ def parse_rows(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[n
     `first_pixel` is the pixel number of the block's first row.
     Raises `InputError` that names the first wrong line and column.
     """
+    usual = parse_digits(block, len(layout.names), index_prefix(layout.index), first_pixel)
+    if usual is not None:
+        return usual
     fast = parse_fast(block, layout, first_pixel)
     return parse_carefully(block, layout, first_pixel) if fast is None else fast
 

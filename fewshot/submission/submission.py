@@ -1,4 +1,4 @@
-"""Writing the challenge's submission, and scoring one against the true label maps."""
+"""Writing the challenge's submission, and matching its columns with images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
-from fewshot.metrics.rand import RandSummary, score_slice, summarise
-from fewshot.slices.images import image_stem, in_slice_order, name_a_few
-from fewshot.slices.label_csv import LabelTable, read_label_csv, write_label_csv
+from fewshot.slices.images import image_stem, in_slice_order
+from fewshot.slices.label_csv import write_label_csv
 from fewshot.slices.label_rows import LabelForm
 
 
@@ -34,43 +33,6 @@ def write_submission(
         raise InputError(f"{path}: an image is given twice; keep one label map per image")
     ordered = in_slice_order(names)
     write_label_csv(path, ordered, [map_of[name] for name in ordered], form)
-
-
-def score_submission(truth: Path, submission: Path) -> RandSummary:
-    """Return both adjusted Rand indices of a submission, per image and averaged.
-
-    Both files are label CSVs in either form; columns are matched by image name, in any order, and
-    the scores carry the truth's names. Pixels are compared as they stand, so sizes need not be
-    square. Raises `InputError` for a broken file, missing or extra images, or another pixel count.
-    """
-    true_table, table = read_label_csv(truth), read_label_csv(submission)
-    _check_images(true_table, table)
-    row_of = {image_stem(name): row for row, name in enumerate(table.names)}
-    return summarise(
-        {
-            name: score_slice(true_pixels, table.pixels[row_of[image_stem(name)]])
-            for name, true_pixels in zip(true_table.names, true_table.pixels, strict=True)
-        }
-    )
-
-
-def _check_images(truth: LabelTable, submission: LabelTable) -> None:
-    missing, extra = unmatched(truth.names, submission.names)
-    if missing:
-        raise InputError(
-            f"{submission.source}: no column for {name_a_few(missing)};"
-            f" write one for each of the {len(truth.names)} images in {truth.source}"
-        )
-    if extra:
-        raise InputError(
-            f"{submission.source}: {name_a_few(extra)} not in {truth.source}; remove from the file"
-        )
-    expected, found = truth.pixels.shape[1], submission.pixels.shape[1]
-    if expected != found:
-        raise InputError(
-            f"{submission.source}: {found} pixel rows where {truth.source} has {expected};"
-            " write the label maps at the size of the images"
-        )
 
 
 def unmatched(expected: Sequence[str], found: Sequence[str]) -> tuple[list[str], list[str]]:

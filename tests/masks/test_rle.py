@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec
-from fewshot.masks.rle import check_rle, decode, encode
+from fewshot.masks.rle import check_rle, check_rles, decode, decode_stack, encode
 
 Mask = NDArray[np.bool_]
 SIZE = 512
@@ -229,3 +229,58 @@ def test_every_small_mask_round_trips(bits: list[bool]) -> None:
 
     assert check_rle(reference(mask), 4, 6, "here") == encode(mask)
     np.testing.assert_array_equal(decode(encode(mask)), mask)
+
+
+def place(row: int) -> str:
+    return f"mask {row}"
+
+
+def test_masks_of_a_slice_are_checked_together() -> None:
+    rles = [encode(make()) for name, make in MASKS.items() if make().shape == (SIZE, SIZE)]
+    checked = check_rles(rles, SIZE, SIZE, place)
+    assert checked == tuple(rles)
+    assert all(kept is given for kept, given in zip(checked, rles, strict=True))
+    assert checked.size == (SIZE, SIZE)
+    assert check_rles([], SIZE, SIZE, place) == ()
+    # One that has to be converted does not spoil the others.
+    mixed = [rles[0], {"size": [SIZE, SIZE], "counts": [SIZE * SIZE]}, rles[2]]
+    assert check_rles(mixed, SIZE, SIZE, place)[1] == encode(np.zeros((SIZE, SIZE), dtype=np.bool_))
+
+
+@given(
+    texts=st.lists(st.text(st.characters(min_codepoint=44, max_codepoint=114), max_size=8)),
+    good=st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_together_and_alone_agree(texts: list[str], good: list[bool]) -> None:
+    rle = encode(np.array(good).reshape(3, 4))
+    rles: list[Any] = [{"size": [3, 4], "counts": text} for text in texts]
+    rles = [rle, *rles[::2], rle, *rles[1::2]]
+
+    def outcome(check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except InputError as error:
+            return str(error)
+
+    alone = outcome(lambda: tuple(check_rle(one, 3, 4, place(row)) for row, one in enumerate(rles)))
+    assert outcome(lambda: check_rles(rles, 3, 4, place)) == alone
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_number_does_not_go_on_in_the_next_mask(cut: int) -> None:
+    # Together the two are a good string; each of them is not.
+    counts = encode(blobs(5))["counts"]
+    position = next(i for i in range(cut, len(counts)) if ord(counts[i - 1]) - 48 >= 32)
+    rles = [
+        {"size": [SIZE, SIZE], "counts": part} for part in (counts[:position], counts[position:])
+    ]
+    with pytest.raises(InputError, match="mask 0: RLE counts are cut off"):
+        check_rles(rles, SIZE, SIZE, place)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_stacks_are_decoded_as_they_were_encoded(name: str) -> None:
+    mask = MASKS[name]()
+    height, width = mask.shape
+    stack = decode_stack([encode(mask), encode(~mask)], height, width)
+    np.testing.assert_array_equal(stack, [mask, ~mask])

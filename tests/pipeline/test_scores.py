@@ -115,6 +115,9 @@ def test_scores_are_those_of_scikit_learn(scored: Path, miniature: SliceSet) -> 
             expected = mean_scores(truth, answer)
             assert (found["ari_foreground"], found["ari_all"]) == pytest.approx(expected, abs=1e-12)
             assert found["images"] == len(records)
+            assert found["resampled_by"] == "image"
+            low, high = found["ari_all_interval"]
+            assert low <= found["ari_all"] <= high
         assert scores["half"]["tuned_for_foreground"]["rule"] == RULES["foreground"]["rule"]
 
 

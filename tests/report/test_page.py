@@ -225,7 +225,7 @@ def page(run: ReportFiles) -> Page:
         "watershed baseline without learning 0.137 0.400 –",
         "fine 0.0005 650 0.7 final 0.001 500 0.55 (auto)",
         "steady 0.400 0.400 20 15 60",
-        "Of these soft-labelled 45 (75 %)",
+        "Of these soft-labelled 45 (75.0 %)",
         "Masks per labelled slice 5.5",
         "used for the submission 0.55 9 kept",
         "Worst truth final",
