@@ -13,7 +13,8 @@ from fewshot.masks import rle as rle_codec
 from fewshot.masks.polygons import encode_polygons
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import Rle, short_repr
-from fewshot.masks.slice_set import SliceRecord, SliceSet, Volume
+from fewshot.masks.slice_set import SliceRecord, SliceSet
+from fewshot.slices.volume import Volume
 
 # The largest integer that every JSON reader keeps exactly.
 _MAX_INTEGER = 2**53 - 1

@@ -5,37 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from fewshot.errors import InputError
 from fewshot.masks.predicted import SliceMasks
-
-Affine = tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class Volume:
-    """The volume that slices were cut from, so that they can be stacked again.
-
-    `axis` is the array axis the slices were cut along; `affine` the 4 x 4 matrix from voxel to
-    millimetres (right, anterior, superior), as nibabel has it; `source` the file or folder.
-    `fewshot.slices.volume` says how a slice lies in the array.
-    Raises `InputError` for a shape, an axis or an affine that no volume has.
-    """
-
-    shape: tuple[int, int, int]
-    axis: int
-    affine: Affine
-    source: str
-
-    def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < 1:
-            raise InputError(f"{self.source}: shape is {self.shape}; give three sides from 1 up")
-        if self.axis not in (0, 1, 2):
-            raise InputError(f"{self.source}: axis is {self.axis}; give 0, 1 or 2")
-        matrix = np.array(self.affine, dtype=np.float64) if _is_4_by_4(self.affine) else None
-        if matrix is None or not np.isfinite(matrix).all() or np.linalg.det(matrix[:3, :3]) == 0:
-            raise InputError(f"{self.source}: affine is not an invertible 4 x 4 matrix of numbers")
+from fewshot.slices.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -129,10 +101,6 @@ class SliceSet:
                 raise InputError(f"image {one.image_id}: masks are given twice")
             by_id[one.image_id] = one
         return replace(self, masks=by_id)
-
-
-def _is_4_by_4(affine: Affine) -> bool:
-    return len(affine) == 4 and all(len(row) == 4 for row in affine)
 
 
 def _check_places(records: Iterable[SliceRecord], volumes: Mapping[str, Volume]) -> None:

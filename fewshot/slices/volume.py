@@ -1,10 +1,39 @@
 """How a slice lies in a volume: cutting one out, upright, and putting one back."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-import nibabel
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from fewshot.errors import InputError
+
+Affine = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The volume that slices were cut from, so that they can be stacked again.
+
+    `axis` is the array axis the slices were cut along; `affine` the 4 x 4 matrix from voxel to
+    millimetres (right, anterior, superior), as nibabel has it; `source` the file or folder.
+    `slice_of` says how a slice lies in the array.
+    Raises `InputError` for a shape, an axis or an affine that no volume has.
+    """
+
+    shape: tuple[int, int, int]
+    axis: int
+    affine: Affine
+    source: str
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise InputError(f"{self.source}: shape is {self.shape}; give three sides from 1 up")
+        if self.axis not in (0, 1, 2):
+            raise InputError(f"{self.source}: axis is {self.axis}; give 0, 1 or 2")
+        matrix = np.array(self.affine, dtype=np.float64) if _is_4_by_4(self.affine) else None
+        if matrix is None or not np.isfinite(matrix).all() or np.linalg.det(matrix[:3, :3]) == 0:
+            raise InputError(f"{self.source}: affine is not an invertible 4 x 4 matrix of numbers")
 
 
 class Voxels(Protocol):
@@ -56,14 +85,26 @@ def _plane(axis: int, index: int) -> tuple[int | slice, ...]:
 
 def _row_and_column(axis: int, affine: ArrayLike) -> tuple[int, int]:
     """Return which array axes become the rows and the columns of the picture."""
-    world = nibabel.orientations.io_orientation(np.asarray(affine, dtype=np.float64))[:, 0]
+    world = _orientation(affine)[:, 0]
     first, second = (one for one in range(3) if one != axis)
     return (first, second) if world[first] > world[second] else (second, first)
 
 
 def _upright(plane: NDArray[Any], axis: int, affine: ArrayLike) -> NDArray[Any]:
-    directions = nibabel.orientations.io_orientation(np.asarray(affine, dtype=np.float64))[:, 1]
+    directions = _orientation(affine)[:, 1]
     row, column = _row_and_column(axis, affine)
     picture = plane.T if row > column else plane
     flips = (slice(None, None, -1 if directions[one] > 0 else 1) for one in (row, column))
     return picture[tuple(flips)]
+
+
+def _orientation(affine: ArrayLike) -> NDArray[np.float64]:
+    """Return for each array axis the nearest world axis and the sign of its direction."""
+    from nibabel.orientations import io_orientation
+
+    orientation: NDArray[np.float64] = io_orientation(np.asarray(affine, dtype=np.float64))
+    return orientation
+
+
+def _is_4_by_4(affine: Affine) -> bool:
+    return len(affine) == 4 and all(len(row) == 4 for row in affine)
