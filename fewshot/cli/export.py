@@ -84,6 +84,20 @@ def export(
         print_json({"form": form, "folder": str(out), **summary})
 
 
+def draw_check(folder: Path) -> Path:
+    """Draw a contact sheet of the COCO files of a folder, `check.png`; return where it is."""
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline.datasets import TEST, TRAIN, UNLABELLED, VALIDATION
+    from fewshot.progress import say
+    from fewshot.report.contact_sheet import write_contact_sheet
+
+    files = [folder / name for name in (TRAIN, VALIDATION, UNLABELLED, TEST)]
+    target = folder / "check.png"
+    write_contact_sheet(target, {file.stem: read_coco(file) for file in files if file.is_file()})
+    say(f"check: look at {target}")
+    return target
+
+
 def _write(
     form: Form, slices: "SliceSet", rule: "MergeRule", folder: Path, max_voxels: int
 ) -> dict[str, int]:

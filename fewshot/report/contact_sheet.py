@@ -23,8 +23,8 @@ _HEADER = 2 * _LINE + _GAP
 _STEP = SIDE + CAPTION + _GAP
 
 WITH_LETTERS = (
-    "Letters at the edges, from the file's own geometry, as the patient's: R right, L left, "
-    "A front, P back, S head, I feet."
+    "Letters at the edges, by the file's own geometry, are the patient's: R right (a liver lies "
+    "there), L left, A front, P back (a spine lies there), S head, I feet."
 )
 WITHOUT_LETTERS = (
     "These images do not say which way is up: compare them, and their outlines, with the anatomy."

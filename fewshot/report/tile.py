@@ -64,7 +64,7 @@ def draw_tile(tile: Tile) -> Image.Image:
         for line, words in enumerate(_wrapped(tile.problem, SIDE - 16)):
             pen.text((8, 8 + 16 * line), words, _ALARM, font(_TEXT))
     pen.rectangle(frame, outline=_FRAME)
-    if tile.edges is not None:
+    if tile.edges is not None and tile.problem is None:
         _letter(pen, tile.edges, frame)
     for line, (words, color) in enumerate(zip(tile.caption, (INK, MUTED), strict=True)):
         pen.text((0, SIDE + 4 + 16 * line), shortened(words, SIDE), color, font(_TEXT))
