@@ -109,6 +109,8 @@ def _write(
 
     if form == "coco-results":
         count = write_coco_results(folder / "results.json", slices, rule.score_threshold)
+        if not count:
+            warn("no mask has this score: the list is empty, which pycocotools cannot load")
         say(f"exported {_count(count, 'mask')} of {_count(len(slices))} to results.json")
         return {"files": 1, "slices": len(slices), "masks": count}
     if form == "nifti":

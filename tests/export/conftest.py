@@ -16,7 +16,7 @@ Labels = NDArray[np.int16]
 Cut = Callable[..., SliceSet]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cut() -> Cut:
     """`cut(labels, axis, affine, keep)` → the slices of a label volume, as if converted."""
 

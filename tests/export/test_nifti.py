@@ -1,5 +1,6 @@
 """Labels that were cut from a volume and exported again are the volume."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
@@ -85,6 +89,39 @@ def test_any_labels_come_back_renamed_slice_by_slice(
     for index in range(arbitrary.shape[axis]):
         true, found = arbitrary.take(index, axis), back.take(index, axis)
         np.testing.assert_array_equal(true > 0, found > 0)
+        pairs = set(zip(true.ravel().tolist(), found.ravel().tolist(), strict=True))
+        assert len(pairs) == len(np.unique(true)) == len(np.unique(found))
+
+
+@given(
+    ids=arrays(np.int16, (3, 4, 5), elements=st.integers(0, 300)),
+    axis=st.integers(0, 2),
+    order=st.permutations(range(3)),
+    flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),
+    sizes=st.tuples(*[st.floats(0.01, 50)] * 3),
+    origin=st.tuples(*[st.floats(-500, 500)] * 3),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_arrangement_of_a_volume_comes_back(
+    cut: Cut,
+    ids: Labels,
+    axis: int,
+    order: list[int],
+    flips: tuple[int, int, int],
+    sizes: tuple[float, float, float],
+    origin: tuple[float, float, float],
+) -> None:
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag(np.multiply(flips, sizes))[:, order]
+    affine[:3, 3] = origin
+    with tempfile.TemporaryDirectory() as folder:
+        (file,) = write_volumes(Path(folder), cut(ids, axis, affine), RULE)
+        image: Any = nibabel.load(file)
+        back = np.asarray(image.dataobj)
+    np.testing.assert_array_equal(image.affine, affine.astype(np.float32))
+    np.testing.assert_array_equal(back > 0, ids > 0)
+    for index in range(ids.shape[axis]):
+        true, found = ids.take(index, axis), back.take(index, axis)
         pairs = set(zip(true.ravel().tolist(), found.ravel().tolist(), strict=True))
         assert len(pairs) == len(np.unique(true)) == len(np.unique(found))
 
