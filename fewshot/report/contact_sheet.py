@@ -13,12 +13,24 @@ from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.rle import decode
 from fewshot.report.gallery import spread
 from fewshot.report.orientation import Edges, edges_of
-from fewshot.report.tile import BACKGROUND, CAPTION, INK, MUTED, SIDE, Tile, draw_tile, font
+from fewshot.report.tile import (
+    BACKGROUND,
+    CAPTION,
+    INK,
+    MUTED,
+    SIDE,
+    Tile,
+    draw_tile,
+    font,
+    shortened,
+    wrapped,
+)
 from fewshot.slices.images import read_image
 
 _COLUMNS = 8
 _GAP = 12
 _LINE = 18
+_TITLE, _NOTE = 15, 13
 _HEADER = 2 * _LINE + _GAP
 _STEP = SIDE + CAPTION + _GAP
 
@@ -53,14 +65,15 @@ def contact_sheet(
     columns = min(_COLUMNS, max([3, *map(len, chosen.values())]))
     rows = {title: -(-len(records) // columns) for title, records in chosen.items()}
     width = columns * (SIDE + _GAP) + _GAP
-    height = sum(_HEADER + count * _STEP for count in rows.values()) + _LINE + 2 * _GAP
+    height = sum(_HEADER + count * _STEP for count in rows.values()) + 3 * _LINE + 2 * _GAP
     sheet = Image.new("RGB", (width, height), BACKGROUND)
     pen = ImageDraw.Draw(sheet)
     top, lettered = _GAP, False
     for title, records in chosen.items():
         slices = parts[title]
         edges = {name: edges_of(volume) for name, volume in slices.volumes.items()}
-        pen.text((_GAP, top), f"{title}: {describe(slices, len(records))}", INK, font(15))
+        words = shortened(f"{title}: {describe(slices, len(records))}", width - 2 * _GAP, _TITLE)
+        pen.text((_GAP, top), words, INK, font(_TITLE))
         for place, record in enumerate(records):
             down, across = divmod(place, columns)
             corner = (_GAP + across * (SIDE + _GAP), top + 2 * _LINE + down * _STEP)
@@ -68,8 +81,10 @@ def contact_sheet(
             lettered |= tile.edges is not None
             sheet.paste(draw_tile(tile), corner)
         top += _HEADER + rows[title] * _STEP
-    pen.text((_GAP, top), WITH_LETTERS if lettered else WITHOUT_LETTERS, MUTED, font(13))
-    return sheet
+    note = wrapped(WITH_LETTERS if lettered else WITHOUT_LETTERS, width - 2 * _GAP, _NOTE)
+    for line, words in enumerate(note):
+        pen.text((_GAP, top + line * _LINE), words, MUTED, font(_NOTE))
+    return sheet.crop((0, 0, width, top + len(note) * _LINE + _GAP))
 
 
 def describe(slices: SliceSet, shown: int) -> str:

@@ -61,7 +61,7 @@ def draw_tile(tile: Tile) -> Image.Image:
         frame = (left, top, left + slice_.width - 1, top + slice_.height - 1)
     else:
         frame = (0, 0, SIDE - 1, SIDE - 1)
-        for line, words in enumerate(_wrapped(tile.problem, SIDE - 16)):
+        for line, words in enumerate(wrapped(tile.problem, SIDE - 16)):
             pen.text((8, 8 + 16 * line), words, _ALARM, font(_TEXT))
     pen.rectangle(frame, outline=_FRAME)
     if tile.edges is not None and tile.problem is None:
@@ -81,16 +81,28 @@ def fitted(proportions: tuple[float, float]) -> tuple[int, int]:
     return height, width
 
 
-def shortened(words: str, width: int) -> str:
+def shortened(words: str, width: int, size: int = _TEXT) -> str:
     """Return text that fits a width in pixels, the middle replaced by `…` where it is too long."""
     if len(words) > _LONGEST:
         words = words[: _LONGEST // 2] + words[-_LONGEST // 2 :]
     kept = words
-    for size in range(len(words) - 1, 0, -1):
-        if font(_TEXT).getlength(kept) <= width:
+    for count in range(len(words) - 1, 0, -1):
+        if font(size).getlength(kept) <= width:
             break
-        kept = f"{words[: size // 2]}…{words[len(words) - (size - size // 2) :]}"
+        kept = f"{words[: count // 2]}…{words[len(words) - (count - count // 2) :]}"
     return kept
+
+
+def wrapped(words: str, width: int, size: int = _TEXT) -> Sequence[str]:
+    """Return text as lines that fit a width in pixels; a longer word has a line of its own."""
+    lines = [""]
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font(size).getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 @lru_cache(maxsize=8)
@@ -135,14 +147,3 @@ def _letter(pen: ImageDraw.ImageDraw, edges: Edges, frame: tuple[int, int, int, 
             stroke_width=2,
             stroke_fill="black",
         )
-
-
-def _wrapped(words: str, width: int) -> Sequence[str]:
-    lines = [""]
-    for word in words.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font(_TEXT).getlength(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
