@@ -23,6 +23,13 @@ def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     order of image. An annotation that is not a label also holds `score` (6 decimals) and `source`,
     as COCO results do. Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
     """
+    write_document(path, slices, description, _annotations(slices))
+
+
+def write_document(
+    path: Path, slices: SliceSet, description: str, annotations: Iterable[dict[str, Any]]
+) -> None:
+    """Write a COCO file of slices with these annotations, atomically."""
     info: dict[str, Any] = {"description": description, "images": str(slices.images.resolve())}
     if slices.volumes:
         info["volumes"] = {name: asdict(slices.volumes[name]) for name in sorted(slices.volumes)}
@@ -31,7 +38,7 @@ def write_coco(path: Path, slices: SliceSet, description: str) -> None:
         out.write(f'{{\n"info": {json.dumps(info, allow_nan=False)},\n"images": [')
         out.writelines(_lines(_images(slices)))
         out.write(f'],\n"categories": {json.dumps(categories)},\n"annotations": [')
-        out.writelines(_lines(_annotations(slices)))
+        out.writelines(_lines(annotations))
         out.write("]\n}\n")
 
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from fewshot.errors import InputError
 
 Affine = tuple[tuple[float, ...], ...]
+_LONGEST = 1e6  # mm; a kilometre is no patient
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Volume:
             raise InputError(f"{self.source}: shape is {self.shape}; give three sides from 1 up")
         if self.axis not in (0, 1, 2):
             raise InputError(f"{self.source}: axis is {self.axis}; give 0, 1 or 2")
-        matrix = np.array(self.affine, dtype=np.float64) if _is_4_by_4(self.affine) else None
-        if matrix is None or not np.isfinite(matrix).all() or np.linalg.det(matrix[:3, :3]) == 0:
-            raise InputError(f"{self.source}: affine is not an invertible 4 x 4 matrix of numbers")
+        if not _is_affine(self.affine):
+            raise InputError(
+                f"{self.source}: affine is not an invertible 4 x 4 matrix of millimetres"
+            )
 
 
 class Voxels(Protocol):
@@ -53,16 +55,27 @@ def slice_of(voxels: Voxels, axis: int, index: int, affine: ArrayLike) -> NDArra
     in its usual orientation comes out as it is stored. Only the slice is read from the file behind
     `voxels`.
     """
-    plane = np.asarray(voxels[_plane(axis, index)])
-    return _upright(plane, axis, affine)
+    return upright(np.asarray(voxels[_plane(axis, index)]), axis, affine)
 
 
 def put_slice(
     voxels: NDArray[Any], axis: int, index: int, affine: ArrayLike, picture: NDArray[Any]
 ) -> None:
     """Write an upright picture to where `slice_of` takes it from; `voxels` changes in place."""
-    # _upright gives a view, so writing through it undoes every turn.
-    _upright(voxels[_plane(axis, index)], axis, affine)[...] = picture
+    # upright gives a view, so writing through it undoes every turn.
+    upright(voxels[_plane(axis, index)], axis, affine)[...] = picture
+
+
+def upright(plane: NDArray[Any], axis: int, affine: ArrayLike) -> NDArray[Any]:
+    """Return a plane of the array, its two axes in the array's order, turned as in `slice_of`.
+
+    The result is a view.
+    """
+    directions = _orientation(affine)[:, 1]
+    row, column = _row_and_column(axis, affine)
+    picture = plane.T if row > column else plane
+    flips = (slice(None, None, -1 if directions[one] > 0 else 1) for one in (row, column))
+    return picture[tuple(flips)]
 
 
 def slice_spacing(axis: int, affine: ArrayLike) -> tuple[float, float]:
@@ -90,14 +103,6 @@ def _row_and_column(axis: int, affine: ArrayLike) -> tuple[int, int]:
     return (first, second) if world[first] > world[second] else (second, first)
 
 
-def _upright(plane: NDArray[Any], axis: int, affine: ArrayLike) -> NDArray[Any]:
-    directions = _orientation(affine)[:, 1]
-    row, column = _row_and_column(axis, affine)
-    picture = plane.T if row > column else plane
-    flips = (slice(None, None, -1 if directions[one] > 0 else 1) for one in (row, column))
-    return picture[tuple(flips)]
-
-
 def _orientation(affine: ArrayLike) -> NDArray[np.float64]:
     """Return for each array axis the nearest world axis and the sign of its direction."""
     from nibabel.orientations import io_orientation
@@ -106,5 +111,13 @@ def _orientation(affine: ArrayLike) -> NDArray[np.float64]:
     return orientation
 
 
-def _is_4_by_4(affine: Affine) -> bool:
-    return len(affine) == 4 and all(len(row) == 4 for row in affine)
+def _is_affine(affine: Affine) -> bool:
+    if len(affine) != 4 or any(len(row) != 4 for row in affine):
+        return False
+    matrix = np.array(affine, dtype=np.float64)
+    # NaN fails the comparison too.
+    if not (np.abs(matrix) <= _LONGEST).all():
+        return False
+    # io_orientation, which is asked for the directions, needs three axes that it can tell apart.
+    scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
+    return bool(scales[-1] > 1e-6 * scales[0] and scales[0] > 1e-6)
