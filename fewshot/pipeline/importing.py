@@ -87,11 +87,11 @@ def import_slices(
         for name, volume in source.volumes.items()
         if any(record.volume == name for record in records)
     }
+    skipped = (*(one.reason for one in source.skipped), *reader.skipped)
     if not records:
-        raise InputError(f"{images}: no slice can be read; the first: {reader.skipped[0]}")
+        raise InputError(f"{images}: no slice can be read; the first: {' '.join(skipped[:1])}")
     slices = SliceSet(folder, tuple(records), masks, volumes)
     boxes = _boxes(labels, reader.items, records) if labels and has_boxes else {}
-    skipped = (*(one.reason for one in source.skipped), *reader.skipped)
     return Imported(slices, source.form, form, reader.window_used, skipped, boxes)
 
 

@@ -1,7 +1,9 @@
 """NumPy's .npy and .npz files, one or a folder of them, read slice by slice."""
 
+import weakref
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -143,9 +145,14 @@ class _Packed:
 
     def __init__(self, path: Path, keys: Sequence[str]) -> None:
         self._path = path
-        self._archive = zipfile.ZipFile(path)
-        self._member = self._archive.getinfo(_member(path, self._archive.namelist(), keys))
-        self._stream = self._archive.open(self._member)
+        with ExitStack() as open_files:
+            archive = open_files.enter_context(zipfile.ZipFile(path))
+            member = archive.getinfo(_member(path, archive.namelist(), keys))
+            self._stream = open_files.enter_context(archive.open(member))
+            self._read_header(path, member)
+            weakref.finalize(self, open_files.pop_all().close)
+
+    def _read_header(self, path: Path, member: zipfile.ZipInfo) -> None:
         version = npy.read_magic(self._stream)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         self.shape, in_columns, self.dtype = read(self._stream)
@@ -155,7 +162,7 @@ class _Packed:
         if in_columns and len(self.shape) > 1:
             raise InputError(f"{path}: is in Fortran order; save np.ascontiguousarray of it")
         size = self._start + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
-        if size > self._member.file_size or size > self._member.compress_size * _MOST_PACKED:
+        if size > member.file_size or size > member.compress_size * _MOST_PACKED:
             raise InputError(f"{path}: is cut short: shape {self.shape} needs {size} bytes")
 
     def __getitem__(self, index: int) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from pydicom.uid import RLELossless
 
 from fewshot.errors import InputError
 from fewshot.slices.limits import check_pixels
+from fewshot.slices.sources.dicom_process import decode_apart
 from fewshot.slices.window import Window, apply_window
 
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")
@@ -50,7 +51,7 @@ def read_frame(path: Path, frame: int) -> tuple[NDArray[Any], Dataset]:
             rows, columns = int(dataset.Rows), int(dataset.Columns)
             check_pixels(rows, columns, str(path))
             _check_coded_size(path, frame, rows, columns)
-            pixels = pixel_array(path, index=frame, decoding_plugin=_plugin(dataset))
+            pixels = _decoded(path, frame, dataset)
             elements = _of_frame(dataset, frame)
             grey = _units(pixels, elements)
     except InputError:
@@ -119,9 +120,13 @@ def _syntax(dataset: Dataset) -> Any:
     return meta.get("TransferSyntaxUID") if meta else None
 
 
-def _plugin(dataset: Dataset) -> str:
-    # The fast decoder of RLE (pylibjpeg-rle) ends the interpreter's work with a panic on bad bytes.
-    return "pydicom" if _syntax(dataset) == RLELossless else ""
+def _decoded(path: Path, frame: int, dataset: Dataset) -> NDArray[Any]:
+    syntax = _syntax(dataset)
+    if syntax is None or not syntax.is_compressed:
+        return pixel_array(path, index=frame)
+    # Not the fast decoder of RLE (pylibjpeg-rle), which panics on bad bytes.
+    plugin = "pydicom" if syntax == RLELossless else ""
+    return decode_apart(path, frame, plugin)
 
 
 def _check_coded_size(path: Path, frame: int, rows: int, columns: int) -> None:

@@ -1,5 +1,6 @@
 """DICOM: series, order, units, windows, codings, and files that are broken."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydicom.uid import (
 )
 
 from fewshot.errors import InputError
+from fewshot.slices.sources import dicom_process
 from fewshot.slices.sources.dicom import DicomSeries, is_dicom
 from fewshot.slices.volume import slice_of
 from fewshot.slices.window import Window
@@ -249,3 +251,60 @@ def test_broken_bytes_give_a_slice_or_an_input_error(
         message = str(error)
     assert message.startswith(str(path))
     assert "\n" not in message
+
+
+def coded_by_gdcm(path: Path, coding: str) -> bytes:
+    """Write a slice in a coding that pydicom itself has no encoder for; return the bytes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import gdcm  # type: ignore[import-untyped]
+
+    save(ct(0, **WINDOW), path)
+    reader, change, writer = (
+        gdcm.ImageReader(),
+        gdcm.ImageChangeTransferSyntax(),
+        gdcm.ImageWriter(),
+    )
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, coding)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("coding", ["JPEGLosslessProcess14_1", "JPEGLSLossless"])
+def test_broken_codings_never_end_the_interpreter(tmp_path: Path, coding: str) -> None:
+    path = tmp_path / "a.dcm"
+    whole = coded_by_gdcm(path, coding)
+    np.testing.assert_array_equal(first_values(path), stored(0) - 1024.0)
+    # Some of these crash the decoder, which is why it works apart.
+    rng = np.random.default_rng(1)
+    start = whole.find(b"\xff\xd8")
+    for trial in range(60):
+        content = bytearray(whole)
+        for place in rng.integers(start, min(len(whole), start + 200), 3):
+            content[place] = rng.integers(256)
+        path.with_name(f"{trial}.dcm").write_bytes(content)
+        message = ""
+        try:
+            assert first_values(path.with_name(f"{trial}.dcm")).shape == (ROWS, COLUMNS)
+        except InputError as error:
+            message = str(error)
+        assert message.startswith(str(tmp_path)) or not message
+    np.testing.assert_array_equal(first_values(path), stored(0) - 1024.0)
+
+
+def test_a_decoder_that_is_gone_is_one_error_and_started_again(tmp_path: Path) -> None:
+    dataset = ct(0)
+    dataset.compress(JPEG2000Lossless)
+    path = save(dataset, tmp_path / "a")
+    first_values(path)
+    dicom_process._running[0].kill()
+    with pytest.raises(InputError, match=r"a: .*its compressed pixels crash the decoder"):
+        first_values(path)
+    np.testing.assert_array_equal(first_values(path), stored(0) - 1024.0)
