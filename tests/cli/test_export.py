@@ -210,3 +210,15 @@ def test_look_refuses_what_is_no_picture_or_no_coco_file(refused: Refused, work:
     refused("look none.json --out sheet.png", ["none.json: no such file"])
     (work / "empty.json").write_text('{"images": [], "annotations": [], "categories": []}')
     refused("look empty.json --out sheet.png", ["empty.json: has no slices"])
+
+
+@pytest.mark.parametrize("options", ["--labels Y_train.csv.gz", "", "--test"])
+def test_convert_draws_what_it_wrote_when_asked(do: Do, work: Path, options: str) -> None:
+    code, _, err = do(f"convert --images X_train {options} --out checked --check")
+    assert code == 0
+    assert err.endswith("check: look at checked/check.png\n")
+    with Image.open(work / "checked" / "check.png") as sheet:
+        sheet.load()
+    assert do(f"convert --images X_train {options} --out plain")[0] == 0
+    names = {path.name for path in (work / "plain").iterdir()}
+    assert {path.name for path in (work / "checked").iterdir()} == names | {"check.png"}

@@ -39,7 +39,7 @@ CONTRACT: Mapping[str, set[str]] = {
         *("--seed", "--device", "--control"),
     },
     "phantom": {"--out", "--size", "--labelled", "--unlabelled", "--test", "--seed"},
-    "convert": {"--images", "--labels", "--groups", "--test", "--out", "--seed"},
+    "convert": {"--images", "--labels", "--groups", "--test", "--check", "--out", "--seed"},
     "train-radiologists": {"--data", "--out", "--config", "--set", "--only", "--seed", "--device"},
     "soft-label": {"--data", "--radiologists", "--out", "--config", "--set", "--seed", "--device"},
     "train-final": {"--data", "--soft-labels", "--out", "--config", "--set", "--seed", "--device"},
