@@ -1,5 +1,6 @@
 """What several rooms' tests share: a miniature phantom and a miniature detector."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,19 @@ def gentle() -> AugmentationSettings:
 @pytest.fixture(scope="session")
 def headneck() -> Path:
     """The folder of the real head and neck set; the test is skipped where it is absent."""
-    import os
+    return real_data("headneck")
 
+
+@pytest.fixture(scope="session")
+def abdomen() -> Path:
+    """The folder of the real abdominal volume; the test is skipped where it is absent."""
+    return real_data("abdomen")
+
+
+def real_data(name: str) -> Path:
+    """Return a folder of real data, or skip the test."""
     root = Path(__file__).resolve().parents[1]
-    folder = Path(os.environ.get("FEWSHOT_DATA", root.parent / "shared" / "data")) / "headneck"
+    folder = Path(os.environ.get("FEWSHOT_DATA", root.parent / "shared" / "data")) / name
     if not folder.is_dir():
-        pytest.skip(f"the head and neck set is not there ({folder}); set FEWSHOT_DATA")
+        pytest.skip(f"the real data are not there ({folder}); set FEWSHOT_DATA")
     return folder

@@ -5,13 +5,21 @@ from typing import Annotated
 
 import typer
 
+from fewshot.cli.export import draw_check
 from fewshot.cli.options import Json, Out, Seed, print_json, refuse_filled
 from fewshot.errors import InputError
 
-Images = Annotated[Path, typer.Option("--images", help="Folder of slices: 0.png, 1.png, …")]
+Images = Annotated[
+    Path,
+    typer.Option("--images", help="PNG, JPEG, TIFF, .npy, .npz, NIfTI or DICOM; file or folder."),
+]
 Labels = Annotated[
     Path | None,
-    typer.Option("--labels", help="Label CSV (.csv or .csv.gz); all-zero columns are unlabelled."),
+    typer.Option(
+        "--labels",
+        help="Label CSV, label images, .npy, .npz, NIfTI, COCO, or a box table; "
+        "slices without a label are unlabelled.",
+    ),
 ]
 Groups = Annotated[
     Path | None, typer.Option("--groups", help="CSV of image and patient, for a split by patient.")
@@ -52,25 +60,47 @@ def convert(
     validation_fraction: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Part of the labelled slices to validate on.")
     ] = 0.2,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also draw slices with outlines: check.png.")
+    ] = False,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window",
+            help="Grey window: soft-tissue, lung, bone, brain, abdomen, …, centre/width, "
+            "percentile or minmax; the file's own or percentile when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    axis: Annotated[
+        str,
+        typer.Option("--axis", help="Axis of a NIfTI volume: axial, coronal, sagittal, 0, 1, 2."),
+    ] = "",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Report and pass over slices that cannot be read.")
+    ] = False,
     seed: Seed = 0,
     json_: Json = False,
 ) -> None:
-    """Turn images and a label CSV into two-class COCO files.
+    """Turn images and labels of any form into two-class COCO files.
 
-    Writes train.json, validation.json and unlabelled.json; test.json with --test; unlabelled.json
-    alone when there are no labels.
+    Says what was found. Writes train.json, validation.json and unlabelled.json; test.json with
+    --test; unlabelled.json alone when there are no labels, with boxes.json for a box table. Slices
+    that are no folder of 8-bit images become PNGs in images/. The largest slice that is read has
+    2**26 pixels; the environment variable FEWSHOT_MAX_PIXELS raises that.
     """
-    from fewshot.masks.coco import read_coco
-    from fewshot.pipeline import datasets
+    from fewshot.pipeline.convert import ConvertRequest
+    from fewshot.pipeline.convert import convert as convert_files
+    from fewshot.pipeline.importing import ImportOptions
+    from fewshot.slices.window import parse_window
 
-    if not images.is_dir():
-        raise InputError(f"--images {images}: no such folder")
+    if not images.exists():
+        raise InputError(f"--images {images}: no such file or folder")
     refuse_filled(out)
-    if test or labels is None:
-        target = out / (datasets.TEST if test else datasets.UNLABELLED)
-        datasets.convert_test(images, labels, target)
-    else:
-        files = datasets.TrainingFiles(images, labels, groups)
-        datasets.convert_training(files, out, validation_fraction, seed)
+    options = ImportOptions(parse_window(window) if window is not None else None, axis, skip_bad)
+    request = ConvertRequest(images, labels, groups, test, validation_fraction, seed, options)
+    made = convert_files(request, out)
+    if check:
+        draw_check(out)
     if json_:
-        print_json({path.stem: len(read_coco(path)) for path in sorted(out.glob("*.json"))})
+        print_json(made)

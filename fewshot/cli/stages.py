@@ -127,13 +127,13 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Predict instance masks with scores, all above 0.05: merge chooses from them."""
-    from fewshot.masks.coco import SliceSet, read_coco
+    from fewshot.masks.coco import read_coco
     from fewshot.pipeline import datasets, stages
 
     if data is not None and images is None:
         slices = read_coco(data)
     elif images is not None and data is None:
-        slices = SliceSet(images, tuple(datasets.read_records(images, None)), {})
+        slices = datasets.read_test(images, None)
     else:
         raise InputError("predict: give either --data or --images")
     stages.predict(model, slices, out, device or "auto")

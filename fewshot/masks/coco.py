@@ -3,5 +3,6 @@
 from fewshot.masks.coco_read import read_coco
 from fewshot.masks.coco_write import write_coco
 from fewshot.masks.slice_set import SliceRecord, SliceSet
+from fewshot.slices.volume import Volume
 
-__all__ = ["SliceRecord", "SliceSet", "read_coco", "write_coco"]
+__all__ = ["SliceRecord", "SliceSet", "Volume", "read_coco", "write_coco"]

@@ -1,7 +1,7 @@
 """Reading and checking a COCO file, ours or any other tool's."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from fewshot.masks.polygons import encode_polygons
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import CheckedRles, short_repr
 from fewshot.masks.slice_set import SliceRecord, SliceSet
+from fewshot.slices.volume import Volume
 
 # The largest integer that every JSON reader keeps exactly.
 _MAX_INTEGER = 2**53 - 1
@@ -41,6 +42,7 @@ def read_coco(path: Path, images: Path | None = None) -> SliceSet:
     """
     document = _document(path)
     records = _records(document, path)
+    volumes = _volumes(document, path)
     rows = _rows(document, path, {record.image_id: record for record in records})
     rles = {
         record.image_id: _checked_rles(record, rows[record.image_id])
@@ -53,7 +55,7 @@ def read_coco(path: Path, images: Path | None = None) -> SliceSet:
             for record in records
             if record.image_id in rows
         }
-        return SliceSet(_folder(document, path, images), records, masks)
+        return SliceSet(_folder(document, path, images), records, masks, volumes)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -88,9 +90,47 @@ def _records(document: _Entry, path: Path) -> tuple[SliceRecord, ...]:
         image_id = _integer(entry, "id", where)
         where = f"{path}: image {image_id}"
         height, width = rle_codec.check_size(entry.get("height"), entry.get("width"), where)
-        group = None if entry.get("group") is None else _text(entry, "group", where)
-        records.append(SliceRecord(image_id, _file_name(entry, where), height, width, group))
+        file_name = _file_name(entry, where)
+        records.append(SliceRecord(image_id, file_name, height, width, **_place(entry, where)))
     return tuple(records)
+
+
+def _place(entry: _Entry, where: str) -> dict[str, Any]:
+    """Return the checked keys that tell a slice's patient and its place in a volume."""
+    readers: dict[str, Callable[[], object]] = {
+        "group": lambda: _text(entry, "group", where),
+        "volume": lambda: _text(entry, "volume", where),
+        "index": lambda: _integer(entry, "index", where),
+        "spacing": lambda: tuple(_numbers(entry["spacing"], "spacing", 2, where)),
+        "position": lambda: _number(entry, "position", where, -_MAX_COORDINATE, _MAX_COORDINATE),
+    }
+    return {key: read() for key, read in readers.items() if entry.get(key) is not None}
+
+
+def _volumes(document: _Entry, path: Path) -> dict[str, Volume]:
+    info = document.get("info")
+    volumes = info.get("volumes", {}) if isinstance(info, dict) else {}
+    if not isinstance(volumes, dict):
+        raise InputError(f"{path}: info.volumes is {short_repr(volumes)}; give an object")
+    return {name: _volume(name, entry, path) for name, entry in volumes.items()}
+
+
+def _volume(name: str, entry: Any, path: Path) -> Volume:
+    where = f"{path}: volume {short_repr(name)}"
+    if not isinstance(entry, dict):
+        raise InputError(f"{where}: is {short_repr(entry)}; give an object")
+    shape, affine = entry.get("shape"), entry.get("affine")
+    if not isinstance(shape, list) or len(shape) != 3:
+        raise InputError(f"{where}: shape is {short_repr(shape)}; give three sides")
+    if not isinstance(affine, list) or len(affine) != 4:
+        raise InputError(f"{where}: affine is {short_repr(affine)}; give four rows of four numbers")
+    x, y, z = (_integer({"shape": side}, "shape", where) for side in shape)
+    rows = tuple(tuple(_numbers(row, "affine", 4, where)) for row in affine)
+    source = _text(entry, "source", where)
+    try:
+        return Volume((x, y, z), _integer(entry, "axis", where), rows, source)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _rows(
@@ -185,6 +225,12 @@ def _number(entry: _Entry, key: str, where: str, low: float, high: float) -> flo
             f"{where}: {key} is {short_repr(value)}; it must be a number from {low:g} to {high:g}"
         )
     return float(value)
+
+
+def _numbers(value: object, key: str, count: int, where: str) -> list[float]:
+    if not isinstance(value, list) or len(value) != count:
+        raise InputError(f"{where}: {key} is {short_repr(value)}; give {count} numbers")
+    return [_number({key: one}, key, where, -_MAX_COORDINATE, _MAX_COORDINATE) for one in value]
 
 
 def _box(value: object, where: str) -> list[float]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,34 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.slice_set import SliceRecord, SliceSet
 
 ORGAN_CATEGORY = 1
+_PLACE_KEYS = ("group", "volume", "index", "spacing", "position")
 
 
 def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     """Write slices and masks as COCO JSON, atomically; the same set gives the same bytes.
 
-    `info` holds the description and, beyond COCO, the absolute folder of the images; an image its
-    `group` where it has one. Images are in order of id, and annotations, numbered from 1, in order
-    of image. An annotation that is not a label also holds `score` (6 decimals) and `source`, as
-    COCO results do. Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
+    `info` holds the description and, beyond COCO, the absolute folder of the images and the
+    `volumes` the slices were cut from; an image its `group`, `volume`, `index`, `spacing` and
+    `position` where it has them. Images are in order of id, and annotations, numbered from 1, in
+    order of image. An annotation that is not a label also holds `score` (6 decimals) and `source`,
+    as COCO results do. Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
     """
-    info = {"description": description, "images": str(slices.images.resolve())}
+    write_document(path, slices, description, _annotations(slices))
+
+
+def write_document(
+    path: Path, slices: SliceSet, description: str, annotations: Iterable[dict[str, Any]]
+) -> None:
+    """Write a COCO file of slices with these annotations, atomically."""
+    info: dict[str, Any] = {"description": description, "images": str(slices.images.resolve())}
+    if slices.volumes:
+        info["volumes"] = {name: asdict(slices.volumes[name]) for name in sorted(slices.volumes)}
     categories = [{"id": ORGAN_CATEGORY, "name": "organ"}]
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as out:
-        out.write(f'{{\n"info": {json.dumps(info)},\n"images": [')
+        out.write(f'{{\n"info": {json.dumps(info, allow_nan=False)},\n"images": [')
         out.writelines(_lines(_images(slices)))
         out.write(f'],\n"categories": {json.dumps(categories)},\n"annotations": [')
-        out.writelines(_lines(_annotations(slices)))
+        out.writelines(_lines(annotations))
         out.write("]\n}\n")
 
 
@@ -47,7 +59,8 @@ def _images(slices: SliceSet) -> Iterator[dict[str, Any]]:
             "width": record.width,
             "height": record.height,
         }
-        yield entry if record.group is None else {**entry, "group": record.group}
+        place = {key: getattr(record, key) for key in _PLACE_KEYS}
+        yield entry | {key: value for key, value in place.items() if value is not None}
 
 
 def _annotations(slices: SliceSet) -> Iterator[dict[str, Any]]:

@@ -1,35 +1,46 @@
 """A set of slices with their masks, as COCO files hold it."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fewshot.errors import InputError
 from fewshot.masks.predicted import SliceMasks
+from fewshot.slices.volume import Volume
 
 
 @dataclass(frozen=True)
 class SliceRecord:
-    """One slice: its id, its file below the folder of images, its size, its patient if known."""
+    """One slice: its id, its file below the folder of images, its size, its patient if known.
+
+    `volume` and `index` say which slice of which volume of the set it is; `spacing` is the size of
+    a pixel in millimetres (row, column) and `position` where the slice lies along its axis, in mm.
+    """
 
     image_id: int
     file_name: str
     height: int
     width: int
     group: str | None = None
+    volume: str | None = None
+    index: int | None = None
+    spacing: tuple[float, float] | None = None
+    position: float | None = None
 
 
 @dataclass(frozen=True)
 class SliceSet:
-    """Slices of one folder and the masks of those that have any, by image id.
+    """Slices of one folder, the masks of those that have any, by image id, and their volumes.
 
-    Raises `InputError` when two slices share an id or a file, or masks belong to no slice or to one
-    of another size.
+    Raises `InputError` when two slices share an id or a file, masks belong to no slice or to one
+    of another size, or a slice is not in the volume it names.
     """
 
     images: Path
     records: tuple[SliceRecord, ...]
     masks: Mapping[int, SliceMasks]
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
     _by_id: dict[int, SliceRecord] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -43,6 +54,7 @@ class SliceSet:
                 raise InputError(f"image {record.image_id}: {record.file_name!r} is listed twice")
             ids.add(record.image_id)
             names.add(record.file_name)
+        _check_places(self.records, self.volumes)
         for image_id, masks in self.masks.items():
             owner = self._by_id.get(image_id)
             if owner is None or masks.image_id != image_id:
@@ -89,3 +101,28 @@ class SliceSet:
                 raise InputError(f"image {one.image_id}: masks are given twice")
             by_id[one.image_id] = one
         return replace(self, masks=by_id)
+
+
+def _check_places(records: Iterable[SliceRecord], volumes: Mapping[str, Volume]) -> None:
+    taken: set[tuple[str, int]] = set()
+    for record in records:
+        where = f"image {record.image_id}"
+        numbers = [*(record.spacing or ()), *([] if record.position is None else [record.position])]
+        if not all(math.isfinite(number) for number in numbers) or min(record.spacing or (1,)) <= 0:
+            raise InputError(f"{where}: spacing or position is not a usable number of millimetres")
+        if record.volume is None:
+            continue
+        volume = volumes.get(record.volume)
+        if volume is None or record.index is None:
+            raise InputError(f"{where}: volume {record.volume!r} is not described, or has no index")
+        if not 0 <= record.index < volume.shape[volume.axis]:
+            raise InputError(f"{where}: index {record.index} is outside volume {record.volume!r}")
+        sides = [side for axis, side in enumerate(volume.shape) if axis != volume.axis]
+        if sorted(sides) != sorted((record.height, record.width)):
+            raise InputError(
+                f"{where}: is {record.height} x {record.width}, but the slices of volume "
+                f"{record.volume!r} have sides {sides[0]} and {sides[1]}"
+            )
+        if (record.volume, record.index) in taken:
+            raise InputError(f"{where}: two slices are slice {record.index} of {record.volume!r}")
+        taken.add((record.volume, record.index))

@@ -1,20 +1,16 @@
 """From the challenge's files to two-class COCO datasets: the first stage."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.config.tree import PhantomData
 from fewshot.errors import InputError
-from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
-from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.coco import SliceSet, write_coco
+from fewshot.pipeline.importing import import_slices
 from fewshot.progress import say
-from fewshot.slices.groups import read_groups
-from fewshot.slices.images import image_stem, list_images, name_a_few, read_image
-from fewshot.slices.label_csv import LabelTable, read_label_csv
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 from fewshot.slices.split import split_slices
-from fewshot.submission.submission import unmatched
 
 TRAIN, VALIDATION, UNLABELLED, TEST = (
     "train.json",
@@ -22,7 +18,6 @@ TRAIN, VALIDATION, UNLABELLED, TEST = (
     "unlabelled.json",
     "test.json",
 )
-_LONGEST_ID = 16  # digits that any JSON reader keeps exactly are fewer
 
 
 @dataclass(frozen=True)
@@ -82,98 +77,55 @@ def read_training(
 ) -> dict[str, SliceSet]:
     """Return the training, validation and unlabelled slices by the names of their COCO files.
 
-    A slice is labelled when its column of the label table is not all zero. Labelled slices are
-    split by group where groups are known. With `labelled`, only the first so many labelled slices
-    keep their labels; the others join the unlabelled ones.
+    See `divide`. The images are a folder of 8-bit images; the labels are of any form.
     """
-    records = read_records(files.images, read_groups(files.groups) if files.groups else None)
-    table = read_label_csv(files.labels)
-    _check_columns(files, table, records)
-    with_labels = [record for record in records if table.is_labelled(record.file_name)]
+    slices = import_slices(files.images, files.labels, files.groups).slices
+    return divide(slices, files, validation_fraction, seed, labelled)
+
+
+def divide(
+    slices: SliceSet,
+    files: TrainingFiles,
+    validation_fraction: float,
+    seed: int,
+    labelled: int | None = None,
+) -> dict[str, SliceSet]:
+    """Return slices as training, validation and unlabelled ones, by the names of their COCO files.
+
+    A slice is labelled when it has a mask. Labelled slices are split by group where groups are
+    known; groups that only the images tell (a volume, a patient) do not count when they are one.
+    With `labelled`, only the first so many labelled slices keep their labels; the others join the
+    unlabelled ones.
+    """
+    records = slices.records
+    with_labels = [record for record in records if len(slices.masks_of(record.image_id))]
     if not with_labels:
         raise InputError(
-            f"{files.labels}: no labelled slices (every column is zero); give labels for some"
+            f"{files.labels}: no labelled slices (every label map is zero); give labels for some"
         )
     if labelled is not None and labelled > len(with_labels):
         raise InputError(
             f"data.labelled: {labelled} wanted but only {len(with_labels)} slices are labelled"
         )
     with_labels = with_labels[:labelled]
-    masks = labels_of(with_labels, table)
     groups = {record.file_name: record.group for record in with_labels if record.group is not None}
+    if files.groups is None and len(set(groups.values())) == 1:
+        say("data: one patient or volume; its slices are split, so validation is flattered")
+        groups = {}
     names = [record.file_name for record in with_labels]
     try:
         train, validation = split_slices(names, groups or None, validation_fraction, seed)
     except InputError as error:
         raise InputError(f"{files.groups or files.labels}: {error}") from error
-    everything = SliceSet(files.images, tuple(records), masks)
-
-    def part(chosen: Collection[str]) -> SliceSet:
-        return everything.subset(
-            [record.image_id for record in records if record.file_name in chosen]
-        )
-
-    rest = {record.file_name for record in records} - set(names)
+    ids = {record.file_name: record.image_id for record in records}
+    rest = [record.image_id for record in records if record.file_name not in set(names)]
     return {
-        TRAIN: part(set(train)),
-        VALIDATION: part(set(validation)),
-        UNLABELLED: part(rest),
+        TRAIN: slices.subset(ids[name] for name in train),
+        VALIDATION: slices.subset(ids[name] for name in validation),
+        UNLABELLED: slices.subset(rest).with_masks([]),
     }
 
 
 def read_test(images: Path, labels: Path | None) -> SliceSet:
     """Return the test slices, with their masks where labels are given."""
-    records = read_records(images, None)
-    if labels is None:
-        return SliceSet(images, tuple(records), {})
-    table = read_label_csv(labels)
-    _check_columns(TrainingFiles(images, labels), table, records)
-    return SliceSet(images, tuple(records), labels_of(records, table))
-
-
-def read_records(images: Path, groups: Mapping[str, str] | None) -> list[SliceRecord]:
-    """Return a record for each readable slice of a folder; the id is the integer stem or the rank.
-
-    Every image is read once, so that an unreadable one is named before any work starts.
-    """
-    paths = list_images(images)
-    ids = _image_ids(paths)
-    by_stem = {image_stem(name): group for name, group in (groups or {}).items()}
-    records = []
-    for image_id, path in zip(ids, paths, strict=True):
-        height, width = read_image(path).shape
-        group = by_stem.get(image_stem(path.name))
-        if groups is not None and group is None:
-            raise InputError(f"{path}: has no group; add a row for it to the groups file")
-        records.append(SliceRecord(image_id, path.name, height, width, group))
-    return records
-
-
-def labels_of(records: Sequence[SliceRecord], table: LabelTable) -> dict[int, SliceMasks]:
-    """Return the masks of slices from a label table; `InputError` names the table on a misfit."""
-    return {
-        record.image_id: SliceMasks.from_label_map(
-            record.image_id, table.label_map(record.file_name, record.height, record.width)
-        )
-        for record in records
-    }
-
-
-def _image_ids(paths: Sequence[Path]) -> Sequence[int]:
-    """Return the stems as integers where they tell all slices apart, else the slices' ranks."""
-    if all(path.stem.isdecimal() and len(path.stem) < _LONGEST_ID for path in paths):
-        ids = [int(path.stem) for path in paths]
-        if len(set(ids)) == len(ids):
-            return ids
-    return range(len(paths))
-
-
-def _check_columns(files: TrainingFiles, table: LabelTable, records: Sequence[SliceRecord]) -> None:
-    without_column, without_image = unmatched([record.file_name for record in records], table.names)
-    differences = (("no image", without_image), ("no column", without_column))
-    for what, names in differences:
-        if names:
-            raise InputError(
-                f"{files.labels}: its columns and the images of {files.images} do not match: "
-                f"{what} for {name_a_few(names)}; give the labels that belong to these images"
-            )
+    return import_slices(images, labels).slices

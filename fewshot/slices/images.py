@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,14 @@ from PIL import Image
 
 from fewshot.errors import InputError
 from fewshot.files import atomic_path
+from fewshot.slices.limits import check_pixels
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+# Pillow refuses above a fixed number of pixels; the limit is fewshot.slices.limits instead.
+Image.MAX_IMAGE_PIXELS = None
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
 
 
 def image_stem(name: str) -> str:
@@ -71,19 +76,64 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     several frames.
     """
     with _open(path) as image:
-        _check_eight_bit(path, image)
-        try:
-            # A palette may carry transparency, which only RGBA takes without a warning.
-            grey = image.convert("RGBA").convert("L") if image.mode == "P" else image.convert("L")
-            return np.array(grey, dtype=np.uint8)
-        except Exception as error:
-            raise _unreadable(path, error) from error
+        if _depth(path, image) != 8:
+            raise InputError(
+                f"{path}: not an 8-bit image (Pillow mode {image.mode}); apply an intensity"
+                " window: fewshot convert --window makes 8-bit grey PNGs"
+            )
+        return _grey(path, image)
 
 
 def image_size(path: Path) -> tuple[int, int]:
     """Return (height, width) of an image from its header alone; `InputError` as `read_image`."""
     with _open(path) as image:
         return image.height, image.width
+
+
+def is_eight_bit(path: Path) -> bool:
+    """Return whether an image is read by `read_image`, from its header alone."""
+    with _open(path) as image:
+        return _depth(path, image) == 8
+
+
+def read_values(path: Path) -> NDArray[Any]:
+    """Return a slice as the grey values of the file, shape (height, width), whatever their depth.
+
+    8-bit images give uint8 as `read_image` does; deeper ones their uint16, int32 or float32
+    values, colour its luminance as float32. Raises `InputError` as `read_image` does.
+    """
+    with _open(path) as image:
+        if _depth(path, image) == 8:
+            return _grey(path, image)
+        try:
+            if image.mode.startswith(("I", "F")):
+                return np.array(image)
+        except Exception as error:
+            raise _unreadable(path, error) from error
+    return _deep_colour(path)
+
+
+def read_ids(path: Path) -> NDArray[Any]:
+    """Return a label image as integer ids, shape (height, width); a palette gives its indices.
+
+    Raises `InputError` as `read_image` does, and for colours or fractions, which are no ids.
+    """
+    with _open(path) as image:
+        _depth(path, image)
+        try:
+            if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
+                channels = np.array(image.convert("RGB"))
+                if image.mode == "F" or (channels != channels[..., :1]).any():
+                    raise InputError(
+                        f"{path}: a label image of mode {image.mode} holds no ids;"
+                        " save one grey value per region"
+                    )
+                return channels[..., 0]
+            return np.array(image).astype(np.uint8 if image.mode in "1LP" else np.int64)
+        except InputError:
+            raise
+        except Exception as error:
+            raise _unreadable(path, error) from error
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -115,14 +165,45 @@ def _slice_key(name: str) -> tuple[list[tuple[int, str]], str]:
 
 def _open(path: Path) -> Image.Image:
     try:
-        return Image.open(path, formats=_FORMATS)
+        image = Image.open(path, formats=_FORMATS)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image") from error
     except Exception as error:
         raise _unreadable(path, error) from error
+    try:
+        check_pixels(image.height, image.width, str(path))
+    except InputError:
+        image.close()
+        raise
+    return image
 
 
-def _check_eight_bit(path: Path, image: Image.Image) -> None:
+def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
+    try:
+        # A palette may carry transparency, which only RGBA takes without a warning.
+        grey = image.convert("RGBA").convert("L") if image.mode == "P" else image.convert("L")
+        return np.array(grey, dtype=np.uint8)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _deep_colour(path: Path) -> NDArray[np.float32]:
+    """Return the luminance of a 16-bit colour image, which Pillow would cut to 8 bits."""
+    import cv2
+
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (cv2.error, OSError) as error:
+        raise _unreadable(path, error) from error
+    if image is None or image.ndim != 3 or image.shape[2] < 3:
+        raise _unreadable(path, ValueError("its pixels cannot be decoded"))
+    weights = np.array(_LUMINANCE, dtype=np.float32)
+    luminance: NDArray[np.float32] = image[..., 2::-1].astype(np.float32) @ weights
+    return luminance
+
+
+def _depth(path: Path, image: Image.Image) -> int:
+    """Return 8, or 16 for anything deeper; `InputError` for several frames."""
     try:
         frames = getattr(image, "n_frames", 1)
         raw_modes = [
@@ -134,11 +215,8 @@ def _check_eight_bit(path: Path, image: Image.Image) -> None:
     if frames != 1:
         raise InputError(f"{path}: holds {frames} frames; save each slice as its own 8-bit PNG")
     # Pillow opens 16-bit colour as 8-bit and drops the low bytes; only the raw mode tells.
-    if image.mode not in _EIGHT_BIT_MODES or any("16" in mode for mode in raw_modes):
-        raise InputError(
-            f"{path}: not an 8-bit image (Pillow mode {image.mode});"
-            " apply an intensity window and save it as an 8-bit grey PNG"
-        )
+    deeper = image.mode not in _EIGHT_BIT_MODES or any("16" in mode for mode in raw_modes)
+    return 16 if deeper else 8
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

@@ -75,7 +75,6 @@ BAD_DATA: list[tuple[str, Callable[[], object], tuple[str, ...]]] = [
     ("no group file", lambda: Path("groups.csv").unlink(), ("groups.csv: no such file",)),
     ("text as image", lambda: Path("X_train/3.png").write_text("."), ("3.png", "8-bit PNG")),
     ("half an image", lambda: cut("X_train/3.png"), ("3.png", "save it again")),
-    ("16-bit image", save_16_bit, ("3.png", "not an 8-bit image", "intensity window")),
     (
         "image of another size",
         lambda: Image.new("L", (32, 32)).save("X_train/3.png"),
@@ -132,6 +131,16 @@ def test_bad_data(
 ) -> None:
     breaks()
     refused(command, words)
+
+
+def test_a_run_wants_8_bit_images_and_convert_makes_them(refused: Refused, fewshot: Call) -> None:
+    save_16_bit()
+    words = ("3.png", "not an 8-bit image", "intensity window", "fewshot convert")
+    refused("run --config run.yaml --out new", words)
+    convert = "convert --images X_train --labels Y_train.csv.gz --out new"
+    assert fewshot(*convert.split())[0] == 0
+    with Image.open("new/images/3.png") as made:
+        assert made.mode == "L"
 
 
 def test_without_groups_two_labelled_slices_are_enough(refused: Refused, fewshot: Call) -> None:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from skimage.draw import polygon2mask
 
 from fewshot.errors import InputError
-from fewshot.masks.coco import SliceRecord, SliceSet, read_coco, write_coco
+from fewshot.masks.coco import SliceRecord, SliceSet, Volume, read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes, encode, encode_stack
 
@@ -327,7 +327,7 @@ ANYTHING = st.recursive(
     | st.booleans()
     | st.integers()
     | st.sampled_from([-1, 0, 1, 2**31, 2**53, 2**64, 10**300])
-    | st.floats()
+    | st.floats(allow_subnormal=False)
     | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=8)
@@ -431,3 +431,62 @@ def test_a_set_that_does_not_hold_together_is_refused(tmp_path: Path) -> None:
         slices.with_masks([SliceMasks.empty(1, SIZE, SIZE)] * 2)
     with pytest.raises(InputError, match="image 0: two slices"):
         SliceSet(tmp_path, slices.records[:1] * 2, {})
+
+
+def stacked(folder: Path) -> SliceSet:
+    affine = ((-0.7, 0.0, 0.0, 90.5), (0.0, 0.8, 0.0, -1e-3), (0.0, 0.1, 3.0, 7.0), (0, 0, 0, 1.0))
+    volumes = {"ct": Volume((20, 30, 5), 2, affine, "ct.nii.gz")}
+    records = tuple(
+        SliceRecord(n, f"{n}.png", 30, 20, "pt", "ct", n, (0.8, 0.7), 7 + 3.0 * n) for n in range(5)
+    )
+    return SliceSet(folder, records, {}, volumes)
+
+
+def test_places_in_volumes_come_back(tmp_path: Path) -> None:
+    slices = stacked(tmp_path)
+    write_coco(tmp_path / "a.json", slices, "volume")
+    back = read_coco(tmp_path / "a.json")
+    assert back.records == slices.records
+    assert back.volumes == slices.volumes
+    assert back.subset([1]).volumes == back.with_masks([]).volumes == slices.volumes
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("images", 0, "index"), 5, "image 0: index 5 is outside"),
+        (("images", 0, "index"), 1, "image 1: two slices are slice 1 of 'ct'"),
+        (("images", 0, "index"), None, "image 0: volume 'ct' .* has no index"),
+        (("images", 0, "index"), -1, "image 0: index is -1"),
+        (("images", 0, "volume"), "mr", "image 0: volume 'mr' is not described"),
+        (("images", 0, "volume"), [], r"image 0: volume is \[\]"),
+        (("images", 0, "height"), 31, "image 0: is 31 x 20"),
+        (("images", 0, "spacing"), [1], "image 0: spacing"),
+        (("images", 0, "spacing"), [0, 1], "image 0: spacing"),
+        (("images", 0, "spacing"), ["1", 1], "image 0: spacing"),
+        (("images", 0, "position"), "top", "image 0: position"),
+        (("info", "volumes"), [], r"info.volumes is \[\]"),
+        (("info", "volumes", "ct"), 3, "volume 'ct': is 3"),
+        (("info", "volumes", "ct", "axis"), 3, "volume 'ct': .*axis is 3"),
+        (("info", "volumes", "ct", "shape"), [20, 30], "volume 'ct': shape"),
+        (("info", "volumes", "ct", "shape"), [20, 30, 0], "volume 'ct': .*shape"),
+        (("info", "volumes", "ct", "affine"), [[1, 0, 0, 0]], "volume 'ct': affine"),
+        (("info", "volumes", "ct", "affine"), [[0, 0, 0, 0]] * 4, "volume 'ct': .*invertible"),
+        (("info", "volumes", "ct", "affine", 0, 0), float("nan"), "volume 'ct': affine is nan"),
+        (("info", "volumes", "ct", "source"), "", "volume 'ct': source"),
+    ],
+)
+def test_places_that_cannot_be(
+    tmp_path: Path, keys: tuple[Any, ...], value: object, message: str
+) -> None:
+    path = tmp_path / "a.json"
+    write_coco(path, stacked(tmp_path), "volume")
+    document = json.loads(path.read_text())
+    entry = document
+    for key in keys[:-1]:
+        entry = entry[key]
+    entry[keys[-1]] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=message) as caught:
+        read_coco(path)
+    assert str(caught.value).startswith(str(path))

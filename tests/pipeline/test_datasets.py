@@ -13,7 +13,6 @@ from fewshot.pipeline.datasets import (
     TrainingFiles,
     convert_test,
     convert_training,
-    read_records,
     read_test,
     read_training,
 )
@@ -144,7 +143,7 @@ def test_ids_are_the_names_where_those_are_numbers(
 ) -> None:
     for name in names:
         write_image(tmp_path / name, np.zeros(SHAPE, dtype=np.uint8))
-    records = read_records(tmp_path, None)
+    records = read_test(tmp_path, None).records
     assert sorted(record.image_id for record in records) == ids
     assert {record.file_name for record in records} == set(names)
 

@@ -1,0 +1,134 @@
+"""`fewshot look` and `fewshot export`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fewshot.cli.options import Json, Out, print_json, refuse_filled
+from fewshot.errors import InputError
+
+if TYPE_CHECKING:
+    from fewshot.masks.coco import SliceSet
+    from fewshot.masks.merge import MergeRule
+
+Form = Literal["label-png", "nifti", "coco-results"]
+Images = Annotated[
+    Path | None, typer.Option(help="Folder of the images, if it is not the one the file names.")
+]
+
+
+def look(
+    file: Annotated[Path, typer.Argument(help="COCO file of slices, with masks or without.")],
+    out: Annotated[Path, typer.Option("--out", help="PNG file to write.", show_default=False)],
+    images: Images = None,
+    slices: Annotated[int, typer.Option(min=1, max=400, help="Show at most so many slices.")] = 40,
+    json_: Json = False,
+) -> None:
+    """Draw a contact sheet of slices with outlines, to see at once how images and masks lie."""
+    from fewshot.masks.coco import read_coco
+    from fewshot.report.contact_sheet import write_contact_sheet
+
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out}: give a file name that ends in .png")
+    found = read_coco(file, images)
+    if not len(found):
+        raise InputError(f"{file}: has no slices, so there is nothing to look at")
+    shown = write_contact_sheet(out, {file.stem: found}, slices)
+    if json_:
+        print_json({"file": str(out), "shown": shown})
+
+
+def export(
+    masks: Annotated[Path, typer.Option(help="COCO file of labels, predictions or merged masks.")],
+    form: Annotated[
+        Form,
+        typer.Option(
+            help="label-png: one 8-bit PNG a slice; nifti: volumes with the original affine; "
+            "coco-results: results.json."
+        ),
+    ],
+    out: Out,
+    score_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Masks with a lower score are left out.")
+    ] = 0.0,
+    background: Annotated[
+        Literal["keep", "nearest"],
+        typer.Option(help="keep unlabelled pixels, or give them the nearest region."),
+    ] = "keep",
+    max_voxels: Annotated[
+        int, typer.Option(min=1, help="Refuse larger volumes, for a file may claim any size.")
+    ] = 1 << 30,
+    json_: Json = False,
+) -> None:
+    """Write masks as label PNGs, as NIfTI volumes or as COCO results, for other tools.
+
+    In PNGs and volumes a pixel of several masks belongs to the one with the highest score, and ids
+    run from 1 on each slice, by score. Slices without masks are all 0.
+    """
+    from fewshot.export.folder import filled_folder
+    from fewshot.masks.coco import read_coco
+    from fewshot.masks.merge import MergeRule
+
+    if form == "coco-results" and background != "keep":
+        raise InputError("--background nearest: COCO results are masks and have no background")
+    refuse_filled(out)
+    slices = read_coco(masks)
+    rule = MergeRule(score_threshold, 0, background)
+    with filled_folder(out) as folder:
+        try:
+            summary = _write(form, slices, rule, folder, max_voxels)
+        except InputError as error:
+            raise InputError(f"{masks}: {error}") from error
+    if json_:
+        print_json({"form": form, "folder": str(out), **summary})
+
+
+def draw_check(folder: Path) -> Path:
+    """Draw a contact sheet of the COCO files of a folder, `check.png`; return where it is."""
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline.datasets import TEST, TRAIN, UNLABELLED, VALIDATION
+    from fewshot.progress import say
+    from fewshot.report.contact_sheet import write_contact_sheet
+
+    files = [folder / name for name in (TRAIN, VALIDATION, UNLABELLED, TEST)]
+    target = folder / "check.png"
+    write_contact_sheet(target, {file.stem: read_coco(file) for file in files if file.is_file()})
+    say(f"check: look at {target}")
+    return target
+
+
+def _write(
+    form: Form, slices: "SliceSet", rule: "MergeRule", folder: Path, max_voxels: int
+) -> dict[str, int]:
+    from fewshot.export.coco_results import write_coco_results
+    from fewshot.export.label_maps import overlapping
+    from fewshot.export.label_png import write_label_pngs
+    from fewshot.export.nifti import by_volume, write_volumes
+    from fewshot.progress import say, warn
+
+    if form == "coco-results":
+        count = write_coco_results(folder / "results.json", slices, rule.score_threshold)
+        if not count:
+            warn("no mask has this score: the list is empty, which pycocotools cannot load")
+        say(f"exported {_count(count, 'mask')} of {_count(len(slices))} to results.json")
+        return {"files": 1, "slices": len(slices), "masks": count}
+    if form == "nifti":
+        files = write_volumes(folder, slices, rule, max_voxels)
+        exported = sum(map(len, by_volume(slices).values()))
+        if exported < len(slices):
+            warn(f"{_count(len(slices) - exported)} left out: no volume is known for them")
+    else:
+        files = write_label_pngs(folder, slices, rule)
+        exported = len(slices)
+    if overlaps := overlapping(slices, rule):
+        warn(
+            f"masks overlap on {_count(overlaps)}, and the higher score won; to leave out weak "
+            "masks give --score-threshold, or call fewshot merge first"
+        )
+    say(f"exported {_count(exported)} to {_count(len(files), 'file')}")
+    return {"files": len(files), "slices": exported, "overlapping": overlaps}
+
+
+def _count(number: int, noun: str = "slice") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

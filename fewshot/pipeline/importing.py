@@ -1,0 +1,280 @@
+"""From images and labels of any form to slices with masks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.errors import InputError
+from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
+from fewshot.masks.predicted import SliceMasks
+from fewshot.slices.box_table import Box, is_box_table, read_box_table
+from fewshot.slices.groups import read_groups
+from fewshot.slices.images import image_stem, name_a_few, read_image, write_image
+from fewshot.slices.labels.recognise import open_labels
+from fewshot.slices.labels.source import LabelSource
+from fewshot.slices.labels.table import TableLabels
+from fewshot.slices.sources.image_folder import ImageFolder
+from fewshot.slices.sources.recognise import open_source
+from fewshot.slices.sources.source import SliceSource, SourceSlice
+from fewshot.slices.window import Auto, Window, auto_window
+from fewshot.submission.submission import unmatched
+
+_LONGEST_ID = 16  # digits that any JSON reader keeps exactly are fewer
+_SAMPLED = 32  # slices whose percentiles make the automatic window
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How slices are read: the window, the axis of volumes, and whether bad ones are passed over.
+
+    `pictures` is the folder for the 8-bit PNGs of slices that are in another form.
+    """
+
+    window: Window | Auto | None = None
+    axis: str = ""
+    skip_bad: bool = False
+    pictures: Path | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The slices, the masks of those that have any, boxes without masks, and what was found."""
+
+    slices: SliceSet
+    form: str
+    label_form: str | None
+    window: str
+    skipped: tuple[str, ...]
+    boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
+
+
+def import_slices(
+    images: Path,
+    labels: Path | None = None,
+    groups: Path | None = None,
+    options: ImportOptions | None = None,
+) -> Imported:
+    """Read every slice once, with its label where there is one; one slice is held at a time.
+
+    A slice whose label map is all zero is unlabelled. Raises `InputError` naming the file, the
+    slice or the column, for the first that is wrong; with `skip_bad` it is passed over and listed.
+    """
+    options = options or ImportOptions()
+    source = open_source(images, options.axis, options.skip_bad)
+    given = read_groups(groups) if groups else None
+    reader = _Reader(source, images, options, given)
+    has_boxes = labels is not None and is_box_table(labels)
+    if not has_boxes and labels is not None and labels.suffix.lower() != ".json":
+        # A long table is read after the images: what is wrong with those is said first.
+        records = reader.pictures()
+        label_source = open_labels(labels, source)
+        if isinstance(label_source, TableLabels):
+            _check_columns(labels, images, label_source, records, bool(reader.skipped))
+        masks = reader.masks(records, label_source)
+        form: str | None = label_source.form
+    else:
+        records = reader.pictures()
+        masks = _coco_masks(labels, records) if labels and not has_boxes else {}
+        form = None if labels is None else "box table" if has_boxes else "COCO"
+    records = [record for record in records if record.image_id not in reader.dropped]
+    folder = images if source.ready else options.pictures or images
+    volumes = {
+        name: volume
+        for name, volume in source.volumes.items()
+        if any(record.volume == name for record in records)
+    }
+    skipped = (*(one.reason for one in source.skipped), *reader.skipped)
+    if not records:
+        raise InputError(f"{images}: no slice can be read; the first: {' '.join(skipped[:1])}")
+    slices = SliceSet(folder, tuple(records), masks, volumes)
+    boxes = _boxes(labels, reader.items, records) if labels and has_boxes else {}
+    return Imported(slices, source.form, form, reader.window_used, skipped, boxes)
+
+
+class _Reader:
+    """Reads the slices of a source once, writes them where that is asked, and notes bad ones."""
+
+    def __init__(
+        self,
+        source: SliceSource,
+        images: Path,
+        options: ImportOptions,
+        groups: Mapping[str, str] | None,
+    ) -> None:
+        self._source, self._images, self._options = source, images, options
+        self._groups = groups and {image_stem(name): group for name, group in groups.items()}
+        self._window = options.window
+        self.window_used = "none: 8-bit images as they are" if source.ready else "the files' own"
+        self.skipped: list[str] = []
+        self.dropped: set[int] = set()
+        self.items: dict[int, SourceSlice] = {}
+        if source.ready and options.window is not None:
+            raise InputError(f"{images}: the images are 8-bit grey already; leave --window out")
+        if not source.ready and options.pictures is None:
+            if isinstance(source, ImageFolder):
+                for item in source.slices:
+                    read_image(item.key[0])  # says which one is too deep
+            raise InputError(
+                f"{images}: is not a folder of 8-bit images ({source.form});"
+                " turn it into one with fewshot convert --window"
+            )
+
+    def pictures(self) -> list[SliceRecord]:
+        """Return a record for each readable slice; the id is the integer stem or the rank."""
+        items = self._source.slices
+        records = []
+        for image_id, item in zip(_image_ids([item.name for item in items]), items, strict=True):
+            try:
+                picture = self._picture(item)
+            except InputError as error:
+                self._bad(error)
+                continue
+            record = self._record(image_id, item, picture)
+            if not self._source.ready and self._options.pictures is not None:
+                write_image(self._options.pictures / item.name, np.ascontiguousarray(picture))
+            self.items[image_id] = item
+            records.append(record)
+        return records
+
+    def masks(self, records: Sequence[SliceRecord], labels: LabelSource) -> dict[int, SliceMasks]:
+        """Return the masks of the slices that have a label."""
+        masks = {}
+        for record in records:
+            try:
+                item = self.items[record.image_id]
+                ids = labels.label_map(item, record.height, record.width)
+            except InputError as error:
+                self._bad(error)
+                self.dropped.add(record.image_id)
+                continue
+            if ids is not None and ids.any():
+                masks[record.image_id] = SliceMasks.from_label_map(record.image_id, ids)
+        return masks
+
+    def _picture(self, item: SourceSlice) -> NDArray[np.uint8]:
+        if isinstance(self._window, str):
+            self._set_window(self._window)
+        picture = self._source.picture(item, self._window)  # type: ignore[arg-type]
+        if picture is None:
+            self._set_window("percentile")
+            picture = self._source.picture(item, self._window)  # type: ignore[arg-type]
+        if picture is None:
+            raise InputError(f"{item.where}: cannot be shown as grey")
+        if isinstance(self._window, Window) and self._options.window == self._window:
+            self.window_used = str(self._window)
+        return picture
+
+    def _set_window(self, how: Auto) -> None:
+        """Choose one window for all slices, so that equal values stay equal between them."""
+        items = self._source.slices
+        step = 1 if how == "minmax" else -(-len(items) // _SAMPLED)
+        self._window = auto_window(self._values(items[::step]), how)
+        self.window_used = f"{self._window} ({how} of {len(items[::step])} slices)"
+
+    def _values(self, items: Sequence[SourceSlice]) -> Iterator[NDArray[Any]]:
+        for item in items:
+            try:
+                yield self._source.values(item)
+            except InputError:
+                if not self._options.skip_bad:
+                    raise
+
+    def _record(self, image_id: int, item: SourceSlice, picture: NDArray[np.uint8]) -> SliceRecord:
+        group = item.group
+        if self._groups is not None:
+            group = self._groups.get(image_stem(item.name), item.group)
+            if group is None:
+                where = self._images / item.name if self._source.ready else item.where
+                raise InputError(f"{where}: has no group; add a row for it to the groups file")
+        height, width = picture.shape
+        return SliceRecord(
+            image_id,
+            item.name,
+            height,
+            width,
+            group,
+            item.volume,
+            item.index,
+            item.spacing,
+            item.position,
+        )
+
+    def _bad(self, error: InputError) -> None:
+        if not self._options.skip_bad:
+            raise error
+        self.skipped.append(str(error))
+
+
+def _image_ids(names: Sequence[str]) -> Sequence[int]:
+    """Return the stems as integers where they tell all slices apart, else the slices' ranks."""
+    stems = [image_stem(name) for name in names]
+    if all(stem.isdecimal() and len(stem) < _LONGEST_ID for stem in stems):
+        ids = [int(stem) for stem in stems]
+        if len(set(ids)) == len(ids):
+            return ids
+    return range(len(names))
+
+
+def _check_columns(
+    labels: Path,
+    images: Path,
+    table: TableLabels,
+    records: Sequence[SliceRecord],
+    skipped: bool,
+) -> None:
+    without_column, without_image = unmatched([record.file_name for record in records], table.names)
+    differences = (("no image", [] if skipped else without_image), ("no column", without_column))
+    for what, names in differences:
+        if names:
+            raise InputError(
+                f"{labels}: its columns and the images of {images} do not match: "
+                f"{what} for {name_a_few(names)}; give the labels that belong to these images"
+            )
+
+
+def _coco_masks(labels: Path, records: Sequence[SliceRecord]) -> dict[int, SliceMasks]:
+    coco = read_coco(labels)
+    theirs = {image_stem(Path(one.file_name).name): one for one in coco.records}
+    if len(theirs) != len(coco.records):
+        raise InputError(f"{labels}: two of its images have one name; give them different names")
+    strange = theirs.keys() - {image_stem(one.file_name) for one in records}
+    if strange:
+        raise InputError(f"{labels}: no image for {name_a_few(sorted(strange))}")
+    masks = {}
+    for record in records:
+        other = theirs.get(image_stem(record.file_name))
+        if other is None or not len(coco.masks_of(other.image_id)):
+            continue
+        if (other.height, other.width) != (record.height, record.width):
+            raise InputError(
+                f"{labels}: image {other.image_id} is {other.height} x {other.width}, "
+                f"{record.file_name} is {record.height} x {record.width}; give the same size"
+            )
+        found = coco.masks_of(other.image_id)
+        masks[record.image_id] = replace(found, image_id=record.image_id)
+    return masks
+
+
+def _boxes(
+    labels: Path, items: Mapping[int, SourceSlice], records: Sequence[SliceRecord]
+) -> dict[int, list[Box]]:
+    """Return the boxes by image id: patientId is a slice's name, its file's name or its patient."""
+    table = read_box_table(labels)
+    found: dict[int, list[Box]] = {}
+    used: set[str] = set()
+    for record in records:
+        file = items[record.image_id].where
+        names = (image_stem(record.file_name), Path(file).stem, record.group or "")
+        for name in names:
+            if name in table:
+                found[record.image_id] = table[name]
+                used.add(name)
+                break
+    strange = sorted(table.keys() - used)
+    if strange:
+        raise InputError(f"{labels}: no image for patientId {name_a_few(strange)}")
+    return found

@@ -1,0 +1,37 @@
+"""Which form of labels a path holds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fewshot.errors import InputError
+from fewshot.slices.labels.label_arrays import ArrayLabels
+from fewshot.slices.labels.label_images import ImageLabels
+from fewshot.slices.labels.label_nifti import NiftiLabels
+from fewshot.slices.labels.source import LabelSource
+from fewshot.slices.labels.table import TableLabels
+from fewshot.slices.sources.array_files import is_array
+from fewshot.slices.sources.image_folder import is_image_folder
+from fewshot.slices.sources.nifti import is_nifti
+from fewshot.slices.sources.source import SliceSource
+
+FORMS: tuple[tuple[Callable[[Path], bool], Callable[[Path, SliceSource], LabelSource]], ...] = (
+    (lambda path: path.name.lower().endswith((".csv", ".csv.gz")), TableLabels),
+    (is_nifti, NiftiLabels),
+    (is_array, ArrayLabels),
+    (is_image_folder, ImageLabels),
+)
+
+
+def open_labels(path: Path, source: SliceSource) -> LabelSource:
+    """Return the labels in a file or folder for the slices of `source`.
+
+    Raises `InputError` naming the path when no form fits, or the labels are of other slices.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    for fits, opener in FORMS:
+        if fits(path):
+            return opener(path, source)
+    raise InputError(
+        f"{path}: no labels in it; give a label CSV, label images, .npy, .npz, NIfTI or COCO"
+    )

@@ -1,0 +1,196 @@
+"""NumPy's .npy and .npz files, one or a folder of them, read slice by slice."""
+
+import weakref
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from fewshot.errors import InputError
+from fewshot.slices.images import in_slice_order
+from fewshot.slices.limits import check_pixels
+from fewshot.slices.sources.source import Skipped, SourceSlice
+from fewshot.slices.volume import Volume
+from fewshot.slices.window import Window, apply_window
+
+_SUFFIXES = (".npy", ".npz")
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
+_MOST_PACKED = 1033  # DEFLATE's best: 258 bytes from two bits
+IMAGE_KEYS = ("images", "image", "imgs", "img", "data", "x", "arr_0")
+LABEL_KEYS = ("labels", "label", "masks", "mask", "gts", "gt", "y", "arr_0")
+
+
+def is_array(path: Path) -> bool:
+    """Return whether the path is a .npy or .npz file by its name, or a folder with one in it."""
+    if path.is_dir():
+        return any(is_array(one) for one in path.iterdir() if one.is_file())
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+
+
+def array_files(path: Path) -> list[Path]:
+    """Return the file itself, or the array files of a folder in natural order."""
+    if not path.is_dir():
+        return [path]
+    found = {one.name: one for one in path.iterdir() if one.is_file() and is_array(one)}
+    return [found[name] for name in in_slice_order(found)]
+
+
+class ArrayFile:
+    """One array of slices: (height, width), (slices, height, width), colour in a last axis.
+
+    A last axis of 3 or 4 is colour. A .npz with several arrays is searched for `keys`.
+    """
+
+    def __init__(self, path: Path, keys: Sequence[str] = IMAGE_KEYS) -> None:
+        self.path = path
+        try:
+            self._stack = _Packed(path, keys) if _is_packed(path) else _mapped(path)
+        except InputError:
+            raise
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file") from error
+        except Exception as error:
+            raise _unreadable(path, error) from error
+        shape, kind = tuple(self._stack.shape), np.dtype(self._stack.dtype)
+        if kind.kind not in "biuf" or kind.itemsize > 8:
+            raise InputError(f"{path}: holds {kind} values; give plain numbers")
+        self.colour = len(shape) > 2 and shape[-1] in (3, 4)
+        grey = shape[:-1] if self.colour else shape
+        if len(grey) not in (2, 3) or min(shape) < 1:
+            raise InputError(f"{path}: has shape {shape}; give (slices, height, width)")
+        self.count: int | None = grey[0] if len(grey) == 3 else None
+        self.height, self.width = int(grey[-2]), int(grey[-1])
+        self.dtype = kind
+        check_pixels(self.height, self.width, str(path))
+
+    def read(self, index: int) -> NDArray[Any]:
+        """Return one slice, shape (height, width), colour as its luminance."""
+        try:
+            picture = np.array(self._stack if self.count is None else self._stack[index])
+        except InputError:
+            raise
+        except Exception as error:
+            raise _unreadable(self.path, error) from error
+        if not self.colour:
+            return picture
+        luminance: NDArray[Any] = picture[..., :3] @ np.array(_LUMINANCE)
+        return np.rint(luminance).astype(np.uint8) if self.dtype == np.uint8 else luminance
+
+
+class ArrayStack:
+    """The slices of one array file or of all those of a folder; a stack in a folder is a group."""
+
+    form = "NumPy array"
+    ready = False
+    volumes: Mapping[str, Volume] = {}
+
+    def __init__(self, path: Path, skip_bad: bool = False) -> None:
+        self.path = path
+        self.skipped: list[Skipped] = []
+        slices: list[SourceSlice] = []
+        for file in array_files(path):
+            try:
+                one = ArrayFile(file)
+            except InputError as error:
+                if not skip_bad:
+                    raise
+                self.skipped.append(Skipped(str(error)))
+                continue
+            slices += _slices(file, one, in_folder=path.is_dir())
+        self.slices: Sequence[SourceSlice] = slices
+        self._open = lru_cache(maxsize=1)(ArrayFile)
+
+    def values(self, item: SourceSlice) -> NDArray[Any]:
+        """Return the values of a slice as the array holds them."""
+        file, index = item.key
+        return self._open(file).read(index)
+
+    def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
+        """Return a slice through the window; without one uint8 values as they are."""
+        values = self.values(item)
+        if window is not None:
+            return apply_window(values, window)
+        return values if values.dtype == np.uint8 else None
+
+
+def _slices(file: Path, one: ArrayFile, in_folder: bool) -> list[SourceSlice]:
+    if one.count is None:
+        return [SourceSlice(f"{file.stem}.png", str(file), (file, 0))]
+    group = file.stem if in_folder else None
+    prefix = f"{file.stem}_" if in_folder else ""
+    return [
+        SourceSlice(f"{prefix}{index}.png", f"{file}: slice {index}", (file, index), group)
+        for index in range(one.count)
+    ]
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
+
+
+def _mapped(path: Path) -> Any:
+    if not path.stat().st_size:
+        raise InputError(f"{path}: the file is empty")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+class _Packed:
+    """One array of a .npz, its slices read from the packed stream in turn."""
+
+    def __init__(self, path: Path, keys: Sequence[str]) -> None:
+        self._path = path
+        with ExitStack() as open_files:
+            archive = open_files.enter_context(zipfile.ZipFile(path))
+            member = archive.getinfo(_member(path, archive.namelist(), keys))
+            self._stream = open_files.enter_context(archive.open(member))
+            self._read_header(path, member)
+            weakref.finalize(self, open_files.pop_all().close)
+
+    def _read_header(self, path: Path, member: zipfile.ZipInfo) -> None:
+        version = npy.read_magic(self._stream)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        self.shape, in_columns, self.dtype = read(self._stream)
+        self._start = self._stream.tell()
+        if self.dtype.hasobject:
+            raise InputError(f"{path}: holds Python objects; give plain numbers")
+        if in_columns and len(self.shape) > 1:
+            raise InputError(f"{path}: is in Fortran order; save np.ascontiguousarray of it")
+        size = self._start + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+        if size > member.file_size or size > member.compress_size * _MOST_PACKED:
+            raise InputError(f"{path}: is cut short: shape {self.shape} needs {size} bytes")
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return self._read(self.shape[1:], index)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self._read(self.shape, 0)
+
+    def _read(self, shape: tuple[int, ...], index: int) -> NDArray[Any]:
+        check_pixels(shape[0], shape[1], str(self._path))
+        size = int(np.prod(shape)) * self.dtype.itemsize
+        self._stream.seek(self._start + index * size)
+        return np.frombuffer(self._stream.read(size), dtype=self.dtype).reshape(shape)
+
+
+def _member(path: Path, names: Sequence[str], keys: Sequence[str]) -> str:
+    arrays = {name[: -len(".npy")]: name for name in names if name.endswith(".npy")}
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    for key in keys:
+        for name, member in arrays.items():
+            if name.lower() == key:
+                return member
+    raise InputError(
+        f"{path}: holds {', '.join(sorted(arrays)[:5]) or 'no array'}; name one of them {keys[0]}"
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return InputError(f"{path}: cannot be read as a NumPy array ({reason}); save it again")

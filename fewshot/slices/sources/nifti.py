@@ -1,0 +1,213 @@
+"""NIfTI volumes, one file or a folder of them, read slice by slice."""
+
+import logging
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from fewshot.errors import InputError
+from fewshot.slices.images import in_slice_order
+from fewshot.slices.limits import check_pixels
+from fewshot.slices.sources.source import Skipped, SourceSlice
+from fewshot.slices.volume import Volume, Voxels, slice_of, slice_position, slice_spacing
+from fewshot.slices.window import Window, apply_window
+
+AXES = ("sagittal", "coronal", "axial")
+_SUFFIXES = (".nii", ".nii.gz")
+_MOST_HELD = 1 << 30  # bytes of a packed volume
+_MOST_PACKED = 1033  # DEFLATE's best: 258 bytes from two bits
+
+
+def is_nifti(path: Path) -> bool:
+    """Return whether the path is a NIfTI file by its name, or a folder with one in it."""
+    if path.is_dir():
+        return any(is_nifti(one) for one in path.iterdir() if one.is_file())
+    return path.name.lower().endswith(_SUFFIXES) and not path.name.startswith(".")
+
+
+def nifti_files(path: Path) -> list[Path]:
+    """Return the NIfTI file itself, or the files of a folder in natural order."""
+    if not path.is_dir():
+        return [path]
+    found = {one.name: one for one in path.iterdir() if one.is_file() and is_nifti(one)}
+    return [found[name] for name in in_slice_order(found)]
+
+
+def volume_name(path: Path) -> str:
+    """Return a NIfTI file's name without its suffix."""
+    lower = path.name.lower()
+    return path.name[: -len(next(end for end in _SUFFIXES[::-1] if lower.endswith(end)))]
+
+
+class NiftiVolume:
+    """One NIfTI file of three dimensions; only its header is read at first."""
+
+    def __init__(self, path: Path, axis: str | int = "axial") -> None:
+        self.path = path
+        self._image = _load(path)
+        shape = tuple(int(side) for side in self._image.shape)
+        while len(shape) > 3 and shape[-1] == 1:
+            shape = shape[:-1]
+        if len(shape) != 3 or min(shape) < 1:
+            raise InputError(f"{path}: has shape {shape}; give a volume of three dimensions")
+        affine = tuple(tuple(map(float, row)) for row in self._image.affine)
+        try:
+            draft = Volume((shape[0], shape[1], shape[2]), 0, affine, path.name)
+            self.volume = replace(draft, axis=axis_of(axis, draft))
+        except InputError as error:
+            raise InputError(f"{path.parent / str(error)}") from error
+        sides = [side for one, side in enumerate(shape) if one != self.volume.axis]
+        check_pixels(sides[0], sides[1], str(path))
+        self._check_length()
+        self._voxels: Voxels | None = None
+
+    def __len__(self) -> int:
+        return self.volume.shape[self.volume.axis]
+
+    def values(self, index: int) -> NDArray[Any]:
+        """Return one slice as an upright picture, with the file's scale and intercept applied."""
+        proxy = self._image.dataobj
+        try:
+            if self._voxels is None:
+                self._voxels = self._open()
+            picture = slice_of(self._voxels, self.volume.axis, index, self.volume.affine)
+        except Exception as error:
+            raise _unreadable(self.path, error) from error
+        if (proxy.slope, proxy.inter) == (1, 0):
+            return picture
+        with np.errstate(all="ignore"):
+            scaled: NDArray[Any] = picture.astype(np.float64) * proxy.slope + proxy.inter
+            return scaled
+
+    def _open(self) -> Voxels:
+        """Return the stored values: mapped from a plain file, of a packed one held if they fit."""
+        proxy = self._image.dataobj
+        fits = min(_MOST_HELD, psutil.virtual_memory().available // 4)
+        if self._packed() and math.prod(proxy.shape) * proxy.dtype.itemsize > fits:
+            return _Stored(proxy)
+        voxels: Voxels = proxy.get_unscaled().reshape(self.volume.shape)
+        return voxels
+
+    def _packed(self) -> bool:
+        return self.path.suffix.lower() == ".gz"
+
+    def _check_length(self) -> None:
+        """Refuse a file that is too short for its shape before anything of that size is made."""
+        proxy = self._image.dataobj
+        if proxy.dtype.kind not in "biuf":
+            raise InputError(f"{self.path}: holds {proxy.dtype} values; give plain numbers")
+        expected = math.prod(proxy.shape) * proxy.dtype.itemsize
+        held = self.path.stat().st_size * (_MOST_PACKED if self._packed() else 1)
+        if expected > held:
+            raise InputError(
+                f"{self.path}: is cut short: shape {self.volume.shape} needs {expected} bytes"
+            )
+
+
+class _Stored:
+    """The stored values of a file that is too large to be held, a slice at a time."""
+
+    def __init__(self, proxy: Any) -> None:
+        from nibabel.arrayproxy import ArrayProxy
+
+        # Without scaling, which is applied to the slice; an open file goes on where it stopped.
+        spec = (proxy.shape, proxy.dtype, proxy.offset, 1.0, 0.0)
+        self._proxy = ArrayProxy(proxy.file_like, spec, keep_file_open=True)
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> Any:
+        return self._proxy[(*key, *(0,) * (len(self._proxy.shape) - 3))]
+
+
+def _load(path: Path) -> Any:
+    import nibabel
+
+    # The reader logs what it mends in a header, on standard error.
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            image: Any = nibabel.load(path)
+            if not np.isfinite(np.asarray(image.affine)).all():
+                raise ValueError("its affine is not finite")
+            return image
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def axis_of(axis: str | int, volume: Volume) -> int:
+    """Return the array axis that `axis` names: 0, 1, 2 or axial, coronal, sagittal."""
+    from nibabel.orientations import io_orientation
+
+    if str(axis) in ("0", "1", "2"):
+        return int(axis)
+    if axis not in AXES:
+        raise InputError(f"--axis {axis}: give axial, coronal, sagittal, 0, 1 or 2")
+    world = io_orientation(np.array(volume.affine))[:, 0].tolist()
+    return int(world.index(AXES.index(str(axis))))
+
+
+class NiftiVolumes:
+    """The slices of one NIfTI file or of all those of a folder; each file is a group."""
+
+    form = "NIfTI"
+    ready = False
+
+    def __init__(self, path: Path, axis: str | int = "axial", skip_bad: bool = False) -> None:
+        self.path, self._axis = path, axis
+        self.volumes: dict[str, Volume] = {}
+        self.skipped: list[Skipped] = []
+        slices: list[SourceSlice] = []
+        for file in nifti_files(path):
+            try:
+                one = NiftiVolume(file, axis)
+            except InputError as error:
+                if not skip_bad:
+                    raise
+                self.skipped.append(Skipped(str(error)))
+                continue
+            name = volume_name(file)
+            self.volumes[name] = one.volume
+            slices += _slices(name, file, one.volume)
+        self.slices: Sequence[SourceSlice] = slices
+        self._open = lru_cache(maxsize=1)(lambda file: NiftiVolume(file, axis))
+
+    def values(self, item: SourceSlice) -> NDArray[Any]:
+        """Return a slice as an upright picture of the file's values."""
+        return self._open(item.key).values(item.index or 0)
+
+    def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
+        """Return a slice through the window; the format has no way of its own to show values."""
+        return apply_window(self.values(item), window) if window else None
+
+
+def _slices(name: str, file: Path, volume: Volume) -> list[SourceSlice]:
+    spacing = slice_spacing(volume.axis, volume.affine)
+    return [
+        SourceSlice(
+            name=f"{name}_{index:04d}.png",
+            where=f"{file}: slice {index}",
+            key=file,
+            group=name,
+            volume=name,
+            index=index,
+            spacing=spacing,
+            position=slice_position(volume.axis, index, volume.affine),
+        )
+        for index in range(volume.shape[volume.axis])
+    ]
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    # nibabel raises whatever its readers trip over.
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return InputError(f"{path}: cannot be read as NIfTI ({reason}); save it again")

@@ -1,0 +1,69 @@
+"""What every form of image data offers: slices that are read one at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.slices.volume import Volume
+from fewshot.slices.window import Window
+
+
+@dataclass(frozen=True)
+class SourceSlice:
+    """One slice before it is read.
+
+    `name` is the file it is or becomes; `where` what an error about it names; `key` how its source
+    finds it. The others are those of `fewshot.masks.coco.SliceRecord`.
+    """
+
+    name: str
+    where: str
+    key: Any
+    group: str | None = None
+    volume: str | None = None
+    index: int | None = None
+    spacing: tuple[float, float] | None = None
+    position: float | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was passed over, and why, in one line that names it."""
+
+    reason: str
+
+
+class SliceSource(Protocol):
+    """The slices of one form of data, in their order.
+
+    A new form is a file with a class like this and a row in `fewshot.slices.sources.recognise`.
+    """
+
+    form: str  # as a user would call it: "NIfTI volume"
+    path: Path
+    slices: Sequence[SourceSlice]
+    ready: bool  # the files themselves are a folder of 8-bit images, nothing must be written
+
+    @property
+    def volumes(self) -> Mapping[str, Volume]:
+        """Return the volumes that slices name."""
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Return the files that were passed over because they are bad."""
+
+    def values(self, item: SourceSlice) -> NDArray[Any]:
+        """Return the measured intensities of a slice, shape (height, width).
+
+        Raises `InputError` naming the file when it cannot be read.
+        """
+
+    def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
+        """Return a slice as 8-bit grey through a window.
+
+        Without a window as the file itself says, or None where it does not say.
+        """

@@ -1,0 +1,123 @@
+"""How a slice lies in a volume: cutting one out, upright, and putting one back."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fewshot.errors import InputError
+
+Affine = tuple[tuple[float, ...], ...]
+_LONGEST = 1e6  # mm; a kilometre is no patient
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The volume that slices were cut from, so that they can be stacked again.
+
+    `axis` is the array axis the slices were cut along; `affine` the 4 x 4 matrix from voxel to
+    millimetres (right, anterior, superior), as nibabel has it; `source` the file or folder.
+    `slice_of` says how a slice lies in the array.
+    Raises `InputError` for a shape, an axis or an affine that no volume has.
+    """
+
+    shape: tuple[int, int, int]
+    axis: int
+    affine: Affine
+    source: str
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise InputError(f"{self.source}: shape is {self.shape}; give three sides from 1 up")
+        if self.axis not in (0, 1, 2):
+            raise InputError(f"{self.source}: axis is {self.axis}; give 0, 1 or 2")
+        if not _is_affine(self.affine):
+            raise InputError(
+                f"{self.source}: affine is not an invertible 4 x 4 matrix of millimetres"
+            )
+
+
+class Voxels(Protocol):
+    """An array of three axes, or a file that is read as one by slicing it."""
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> Any: ...
+
+
+def slice_of(voxels: Voxels, axis: int, index: int, affine: ArrayLike) -> NDArray[Any]:
+    """Return slice `index` along array axis `axis`, shape (height, width), as an upright picture.
+
+    `affine` (4 x 4, voxel to right-anterior-superior mm) tells which way is up: an axial slice has
+    the patient's front on top and right side on the left, a coronal one the head on top and the
+    right side on the left, a sagittal one the head on top and the front on the left. In words of
+    the array: of the two array axes that are left, the one nearer to the later of (right, anterior,
+    superior) becomes the rows, and both are turned to start at that positive end. A DICOM picture
+    in its usual orientation comes out as it is stored. Only the slice is read from the file behind
+    `voxels`.
+    """
+    return upright(np.asarray(voxels[_plane(axis, index)]), axis, affine)
+
+
+def put_slice(
+    voxels: NDArray[Any], axis: int, index: int, affine: ArrayLike, picture: NDArray[Any]
+) -> None:
+    """Write an upright picture to where `slice_of` takes it from; `voxels` changes in place."""
+    # upright gives a view, so writing through it undoes every turn.
+    upright(voxels[_plane(axis, index)], axis, affine)[...] = picture
+
+
+def upright(plane: NDArray[Any], axis: int, affine: ArrayLike) -> NDArray[Any]:
+    """Return a plane of the array, its two axes in the array's order, turned as in `slice_of`.
+
+    The result is a view.
+    """
+    directions = _orientation(affine)[:, 1]
+    row, column = _row_and_column(axis, affine)
+    picture = plane.T if row > column else plane
+    flips = (slice(None, None, -1 if directions[one] > 0 else 1) for one in (row, column))
+    return picture[tuple(flips)]
+
+
+def slice_spacing(axis: int, affine: ArrayLike) -> tuple[float, float]:
+    """Return the size of a pixel of the upright picture, in mm: (row, column)."""
+    sizes = np.linalg.norm(np.asarray(affine, dtype=np.float64)[:3, :3], axis=0)
+    row, column = _row_and_column(axis, affine)
+    return float(sizes[row]), float(sizes[column])
+
+
+def slice_position(axis: int, index: int, affine: ArrayLike) -> float:
+    """Return where slice `index` lies along the direction of its axis, in mm of the affine."""
+    matrix = np.asarray(affine, dtype=np.float64)
+    step = matrix[:3, axis]
+    return float((matrix[:3, 3] + index * step) @ step / np.linalg.norm(step))
+
+
+def _plane(axis: int, index: int) -> tuple[int | slice, ...]:
+    return tuple(index if one == axis else slice(None) for one in range(3))
+
+
+def _row_and_column(axis: int, affine: ArrayLike) -> tuple[int, int]:
+    """Return which array axes become the rows and the columns of the picture."""
+    world = _orientation(affine)[:, 0]
+    first, second = (one for one in range(3) if one != axis)
+    return (first, second) if world[first] > world[second] else (second, first)
+
+
+def _orientation(affine: ArrayLike) -> NDArray[np.float64]:
+    """Return for each array axis the nearest world axis and the sign of its direction."""
+    from nibabel.orientations import io_orientation
+
+    orientation: NDArray[np.float64] = io_orientation(np.asarray(affine, dtype=np.float64))
+    return orientation
+
+
+def _is_affine(affine: Affine) -> bool:
+    if len(affine) != 4 or any(len(row) != 4 for row in affine):
+        return False
+    matrix = np.array(affine, dtype=np.float64)
+    # NaN fails the comparison too.
+    if not (np.abs(matrix) <= _LONGEST).all():
+        return False
+    # io_orientation, which is asked for the directions, needs three axes that it can tell apart.
+    scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
+    return bool(scales[-1] > 1e-6 * scales[0] and scales[0] > 1e-6)
