@@ -51,9 +51,9 @@ def train_radiologists(
         names = ", ".join(one.name for one in settings.radiologists)
         raise InputError(f"--only {only}: no such radiologist; there are {names}")
     _need_new([out / one.name for one in chosen])
-    for order, radiologist in enumerate(settings.radiologists):
+    for radiologist in settings.radiologists:
         if radiologist in chosen:
-            model = _model(settings, radiologist.name, data, order + 1)
+            model = stages.model_to_train(settings, radiologist.name, data)
             stages.train_model(model, out / radiologist.name)
     if only is None:
         folders = {one.name: out / one.name for one in chosen}
@@ -110,7 +110,7 @@ def train_final(
 
     settings = _settings(config, overrides_of(set_, device, seed))
     _need_new([out])
-    model = _model(settings, "final", data, 0, soft_labels)
+    model = stages.model_to_train(settings, "final", data, soft_labels)
     stages.train_model(model, out)
     if json_:
         print_json(read_json(out / "model.json"))
@@ -222,34 +222,7 @@ def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
     return parse_settings({"data": {"phantom": {}}}, overrides)
 
 
-def _model(
-    settings: "RunSettings", name: str, data: Path, order: int, soft_labels: Path | None = None
-) -> "stages_module.ModelToTrain":
-    from fewshot.config.tree import TrainingSettings
-    from fewshot.pipeline import datasets, stages
-
-    schedules = {one.name: one for one in settings.radiologists}
-    schedule = schedules.get(name, settings.final)
-    return stages.ModelToTrain(
-        name=name,
-        train=data / datasets.TRAIN,
-        validation=data / datasets.VALIDATION,
-        detector=settings.detector,
-        augmentation=settings.augmentation,
-        schedule=TrainingSettings(
-            learning_rate=schedule.learning_rate, iterations=schedule.iterations
-        ),
-        seed=settings.seed * 1000 + order,
-        soft_labels=soft_labels,
-        labelled_repeat=settings.soft_labels.labelled_repeat if soft_labels else 1,
-    )
-
-
 def _need_new(folders: list[Path]) -> None:
     for folder in folders:
         if (folder / "model.json").exists():
             raise InputError(f"--out: {folder} holds a trained model already; give another folder")
-
-
-if TYPE_CHECKING:
-    from fewshot.pipeline import stages as stages_module

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fewshot.classical.watershed import WatershedSettings
-from fewshot.config.tree import DetectorSettings, PhantomData, RunSettings, TrainingSettings
+from fewshot.config.tree import DetectorSettings, PhantomData, RunSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.pipeline import datasets, stages
@@ -26,11 +26,11 @@ class RunPlan(RunLayout):
         settings = self.settings
         plan = [self._make_phantom(settings.data.phantom)] if settings.data.phantom else []
         plan += [self.convert()]
-        plan += [self._training(one.name, one) for one in settings.radiologists]
+        plan += [self._training(one.name) for one in settings.radiologists]
         plan += [self._weigh(), self._soft_label()]
-        plan += [self._training(FINAL, settings.final, self.soft_labels)]
+        plan += [self._training(FINAL, self.soft_labels)]
         if settings.control:
-            plan += [self._training(CONTROL, settings.final)]
+            plan += [self._training(CONTROL)]
         for name in self.models:
             plan += [self._predict(name), self._calibrate(name)]
         return [*plan, self._merge(), self._submit(), self._score(), self._report()]
@@ -88,25 +88,9 @@ class RunPlan(RunLayout):
             self._datasets[datasets.TEST] = test
         return self._datasets
 
-    def _training(
-        self, name: str, schedule: TrainingSettings, soft_labels: Path | None = None
-    ) -> Stage:
+    def _training(self, name: str, soft_labels: Path | None = None) -> Stage:
         settings = self.settings
-        # Final and control share a seed, and no other model: they differ in their data alone.
-        order = 1 + self.radiologists.index(name) if name in self.radiologists else 0
-        model = stages.ModelToTrain(
-            name=name,
-            train=self.train,
-            validation=self.validation,
-            detector=settings.detector,
-            augmentation=settings.augmentation,
-            schedule=TrainingSettings(
-                learning_rate=schedule.learning_rate, iterations=schedule.iterations
-            ),
-            seed=settings.seed * 1000 + order,
-            soft_labels=soft_labels,
-            labelled_repeat=settings.soft_labels.labelled_repeat if soft_labels else 1,
-        )
+        model = stages.model_to_train(settings, name, self.data, soft_labels)
         inputs = [self.train, self.validation, *self.images]
         if soft_labels is not None:
             inputs.append(soft_labels)

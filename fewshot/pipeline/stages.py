@@ -17,6 +17,7 @@ from fewshot.config.tree import (
     DetectorSettings,
     MergeSettings,
     Metric,
+    RunSettings,
     TrainingSettings,
 )
 from fewshot.errors import InputError
@@ -25,6 +26,7 @@ from fewshot.masks.coco import SliceRecord, SliceSet, read_coco, write_coco
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.rand import RandScore, RandSummary, score_slice, summarise
+from fewshot.pipeline import datasets
 from fewshot.progress import progress, say, warn
 from fewshot.radiologists.audit import audit_soft_labels, print_audit
 from fewshot.radiologists.calibration import choose_rule
@@ -66,6 +68,33 @@ def check_images(slices: SliceSet) -> SliceSet:
                 "in the COCO file; convert the images again"
             )
     return slices
+
+
+def model_to_train(
+    settings: RunSettings, name: str, data: Path, soft_labels: Path | None = None
+) -> ModelToTrain:
+    """Return what a run's settings say of a model: a radiologist by name, or the final model.
+
+    Any other name, such as the control's, stands for the final model's settings. Final and control
+    share a seed, and no other model: they differ in their data alone. `data` is a folder with
+    `train.json` and `validation.json`.
+    """
+    names = [radiologist.name for radiologist in settings.radiologists]
+    order = 1 + names.index(name) if name in names else 0
+    schedule = settings.radiologists[order - 1] if order else settings.final
+    return ModelToTrain(
+        name=name,
+        train=data / datasets.TRAIN,
+        validation=data / datasets.VALIDATION,
+        detector=settings.detector,
+        augmentation=settings.augmentation,
+        schedule=TrainingSettings(
+            learning_rate=schedule.learning_rate, iterations=schedule.iterations
+        ),
+        seed=settings.seed * 1000 + order,
+        soft_labels=soft_labels,
+        labelled_repeat=settings.soft_labels.labelled_repeat if soft_labels else 1,
+    )
 
 
 def train_model(model: ModelToTrain, folder: Path) -> None:
