@@ -69,6 +69,24 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: broken JSON: {error}") from error
 
 
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects in a file of JSON lines, none when there is no file.
+
+    A writer that was killed may leave a torn line; it and what follows are left out.
+    """
+    rows: list[dict[str, Any]] = []
+    if not path.is_file():
+        return rows
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     digest = hashlib.sha256()

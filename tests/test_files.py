@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from fewshot.errors import FewshotError, InputError
-from fewshot.files import atomic_path, read_json, sha256_file, write_json, write_text
+from fewshot.files import (
+    atomic_path,
+    read_json,
+    read_json_lines,
+    sha256_file,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -155,3 +162,10 @@ def test_sha256_of_a_file_is_that_of_its_bytes(size: int, tmp_path: Path) -> Non
     content = bytes(range(251)) * (size // 251) + b"x" * (size % 251)
     (tmp_path / "file").write_bytes(content)
     assert sha256_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_json_lines_end_where_a_writer_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    assert read_json_lines(path) == []
+    path.write_text('{"iteration": 0}\n[1]\n{"iteration": 1}\n{"itera')
+    assert read_json_lines(path) == [{"iteration": 0}, {"iteration": 1}]

@@ -6,6 +6,8 @@ from typing import Any
 
 from detectron2.utils.events import EventWriter, get_event_storage
 
+from fewshot.files import read_json_lines
+
 
 class CurveWriter(EventWriter):  # type: ignore[misc]
     """Appends the exact, unsmoothed scalars of each iteration to a JSON lines file.
@@ -16,7 +18,7 @@ class CurveWriter(EventWriter):  # type: ignore[misc]
 
     def __init__(self, path: Path, start: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in read_curves(path) if line["iteration"] < start]
+        kept = [line for line in read_json_lines(path) if line["iteration"] < start]
         path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._path = path
         self._pending: dict[str, Any] = {}
@@ -44,16 +46,3 @@ class CurveWriter(EventWriter):  # type: ignore[misc]
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self._pending) + "\n")
         self._pending = {}
-
-
-def read_curves(path: Path) -> list[dict[str, Any]]:
-    """Return the iterations of a curve file, oldest first; a torn last line is left out."""
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows

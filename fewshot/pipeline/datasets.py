@@ -45,25 +45,6 @@ def phantom_files(folder: Path) -> dict[str, Path]:
     }
 
 
-def convert_training(
-    files: TrainingFiles,
-    out: Path,
-    validation_fraction: float,
-    seed: int,
-    labelled: int | None = None,
-) -> None:
-    """Write `train.json`, `validation.json` and `unlabelled.json` to the folder `out`.
-
-    See `read_training`; nothing is written before all of the files were read and found right.
-    """
-    write_datasets(read_training(files, validation_fraction, seed, labelled), out)
-
-
-def convert_test(images: Path, labels: Path | None, target: Path) -> None:
-    """Write the test slices as COCO, with their labels where they are known."""
-    write_datasets({target.name: read_test(images, labels)}, target.parent)
-
-
 def write_datasets(datasets: Mapping[str, SliceSet], out: Path) -> None:
     """Write sets of slices as COCO files to the folder `out`, by the files' names."""
     for name, slices in datasets.items():

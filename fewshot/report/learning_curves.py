@@ -1,12 +1,13 @@
 """The course of a training, read from the lines that it leaves."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fewshot.files import read_json_lines
 
 _LOSS, _PRECISION = "total_loss", "validation/ap"
 _MOST_POINTS = 300
@@ -47,26 +48,12 @@ def read_curve(path: Path) -> Curve | None:
 
     What follows a torn line is left out.
     """
-    rows = _rows(path)
+    rows = [row for row in read_json_lines(path) if isinstance(row.get("iteration"), int)]
     iterations, losses = _column(rows, _LOSS)
     evaluated, precisions = _column(rows, _PRECISION)
     if not len(losses) and not len(precisions):
         return None
     return Curve(iterations, losses, evaluated, precisions)
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
-        if isinstance(row, dict) and isinstance(row.get("iteration"), int):
-            rows.append(row)
-    return rows
 
 
 def _column(rows: list[dict[str, Any]], key: str) -> tuple[Values, Values]:

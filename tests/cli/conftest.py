@@ -78,7 +78,7 @@ def challenge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = datasets.TrainingFiles(
         folder / "X_train", folder / "Y_train.csv.gz", folder / "groups.csv"
     )
-    datasets.convert_training(files, folder / "data", 0.2, 0)
+    datasets.write_datasets(datasets.read_training(files, 0.2, 0), folder / "data")
     (folder / "run.yaml").write_text(RUN)
     return folder
 

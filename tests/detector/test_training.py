@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
-from fewshot.detector.curves import read_curves
 from fewshot.detector.data import TrainingSource
 from fewshot.detector.model import describe_detector, load_detector
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.training import CHECKPOINT, CURVES, TrainingJob, train_detector
 from fewshot.errors import FewshotError, InputError
-from fewshot.files import write_json
+from fewshot.files import read_json_lines, write_json
 from fewshot.masks.coco import SliceSet
 from fewshot.metrics.average_precision import average_precision
 
@@ -59,7 +58,9 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     seen: list[int] = []
     train_detector(job, tmp_path / "parts", lambda done, _note: seen.append(done))
     assert seen == [4, 5, 6]
-    assert read_curves(tmp_path / "parts" / CURVES) == read_curves(tmp_path / "whole" / CURVES)
+    assert read_json_lines(tmp_path / "parts" / CURVES) == read_json_lines(
+        tmp_path / "whole" / CURVES
+    )
     weights = [torch.load(tmp_path / one / "model.pth")["model"] for one in ("parts", "whole")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
@@ -78,7 +79,7 @@ def test_a_checkpoint_of_another_job_is_not_continued(job: TrainingJob, tmp_path
 
 def test_curves_hold_every_iteration_and_the_validation(job: TrainingJob, tmp_path: Path) -> None:
     train_detector(job, tmp_path)
-    curves = read_curves(tmp_path / CURVES)
+    curves = read_json_lines(tmp_path / CURVES)
     assert [line["iteration"] for line in curves] == list(range(6))
     assert {"total_loss", "loss_mask", "lr"} <= set(curves[0])
     assert "validation/ap" in curves[-1]

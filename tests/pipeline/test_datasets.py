@@ -11,10 +11,9 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import read_coco
 from fewshot.pipeline.datasets import (
     TrainingFiles,
-    convert_test,
-    convert_training,
     read_test,
     read_training,
+    write_datasets,
 )
 from fewshot.slices.images import write_image
 from fewshot.slices.label_csv import write_label_csv
@@ -59,7 +58,7 @@ def files(tmp_path: Path) -> TrainingFiles:
 def test_each_slice_is_in_one_part_under_its_own_number(
     files: TrainingFiles, tmp_path: Path
 ) -> None:
-    convert_training(files, tmp_path / "data", 0.2, 0)
+    write_datasets(read_training(files, 0.2, 0), tmp_path / "data")
     parts = {
         name: read_coco(tmp_path / "data" / f"{name}.json")
         for name in ("train", "validation", "unlabelled")
@@ -81,7 +80,7 @@ def test_each_slice_is_in_one_part_under_its_own_number(
 def test_each_label_is_one_mask_where_the_label_map_has_it(
     files: TrainingFiles, tmp_path: Path
 ) -> None:
-    convert_training(files, tmp_path / "data", 0.2, 0)
+    write_datasets(read_training(files, 0.2, 0), tmp_path / "data")
     for name in ("train", "validation"):
         slices = read_coco(tmp_path / "data" / f"{name}.json")
         for record in slices.records:
@@ -96,7 +95,7 @@ def test_each_label_is_one_mask_where_the_label_map_has_it(
 def test_the_same_seed_gives_the_same_bytes(files: TrainingFiles, tmp_path: Path) -> None:
     written = []
     for out, seed in (("a", 3), ("b", 3), ("c", 4)):
-        convert_training(files, tmp_path / out, 0.2, seed)
+        write_datasets(read_training(files, 0.2, seed), tmp_path / out)
         written.append([path.read_bytes() for path in sorted((tmp_path / out).iterdir())])
     assert written[0] == written[1] != written[2]
 
@@ -155,8 +154,8 @@ def test_dots_in_names_are_part_of_them(tmp_path: Path) -> None:
 
 
 def test_test_slices_with_and_without_labels(files: TrainingFiles, tmp_path: Path) -> None:
-    convert_test(files.images, files.labels, tmp_path / "known.json")
-    convert_test(files.images, None, tmp_path / "unknown.json")
+    write_datasets({"known.json": read_test(files.images, files.labels)}, tmp_path)
+    write_datasets({"unknown.json": read_test(files.images, None)}, tmp_path)
     known, unknown = (read_coco(tmp_path / f"{name}.json") for name in ("known", "unknown"))
     assert known.records == unknown.records
     assert len(known) == 15
