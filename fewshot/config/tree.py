@@ -86,6 +86,8 @@ class DetectorSettings(Settings):
     optimizer: Literal["auto", "adamw", "sgd"] = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0001
     clip_gradient_norm: Annotated[float, Field(gt=0)] = 5.0
+    # Decay of the running mean of the weights, which is kept in place of the last ones; 0 is off.
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
@@ -116,6 +118,18 @@ class AugmentationSettings(Settings):
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2  # fraction, either way
     brightness: Annotated[float, Field(ge=0, lt=1)] = 0.08  # fraction of 255, either way
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.03  # largest standard deviation, of 255
+    elastic: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # largest bend, fraction of the side
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.0  # exponents up to 1 + gamma, or 1 / that
+    blur: Annotated[float, Field(ge=0, le=16)] = 0.0  # largest standard deviation, pixels
+    cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # largest blank square, fraction of the side
+    copy_paste: Fraction = 0.0  # how often structures of another slice are pasted in
+
+
+class ViewSettings(Settings):
+    """A way of looking at a slice: enlarged or reduced, and left for right."""
+
+    scale: Annotated[float, Field(gt=0.1, lt=10)] = 1.0
+    flip: bool = False
 
 
 class TrainingSettings(Settings):
@@ -141,7 +155,7 @@ class FinalSettings(TrainingSettings):
 class SoftLabelSettings(Settings):
     """How soft labels are taken and mixed with the labelled slices."""
 
-    labelled_repeat: Count = 3  # a labelled slice is drawn this often for each soft-labelled one
+    labelled_share: Score = 0.5  # of every batch that is labelled; the rest is soft-labelled
     runaway_ratio: Annotated[float, Field(gt=1)] = 2.0  # masks a slice, against the labelled set
 
 

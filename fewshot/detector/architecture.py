@@ -12,6 +12,7 @@ from detectron2.modeling import build_model
 from torch import nn
 
 from fewshot.config.tree import DetectorSettings
+from fewshot.detector.heads import use_lenient_heads
 from fewshot.errors import InputError
 
 TINY = "tiny"
@@ -48,6 +49,7 @@ def build_config(settings: DetectorSettings) -> CfgNode:
     config.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.05
     with _shown_as_input_error("detector.options"):
         config.merge_from_list(list(settings.options))
+    use_lenient_heads(config)
     config.MODEL.DEVICE = resolve_device(settings.device)
     config.freeze()
     return config

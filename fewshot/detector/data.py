@@ -11,8 +11,9 @@ from detectron2.structures import BitMasks, Instances
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from fewshot.config.tree import AugmentationSettings
+from fewshot.config.tree import AugmentationSettings, ViewSettings
 from fewshot.detector.augmentation import augment
+from fewshot.detector.copy_paste import Truth, paste
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.slices.images import read_image
 
@@ -21,18 +22,27 @@ Sample = dict[str, Any]
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """Slices to train on, and how often each is drawn in one pass over all sources."""
+    """Slices to train on.
+
+    Attributes:
+        slices: with their masks.
+        share: of every batch that is drawn from here, in proportion to the other sources' shares.
+        uncertain: the same slices with masks that may or may not be right, to be ignored.
+        weighed: whether a mask counts by its score in the losses.
+    """
 
     slices: SliceSet
-    repeat: int = 1
+    share: float = 1.0
+    uncertain: SliceSet | None = None
+    weighed: bool = False
 
 
 class TrainingSamples(Dataset[Sample]):
     """The endless sequence of training samples, addressed by position.
 
     A sample depends on the seed and its position alone: not on the number of workers, nor on where
-    a training was interrupted. Passes over the slices are shuffled one by one. Slices without
-    masks take part.
+    a training was interrupted. Sources take turns by their shares; passes over the slices of a
+    source are shuffled one by one. Slices without masks take part.
     """
 
     def __init__(
@@ -42,46 +52,74 @@ class TrainingSamples(Dataset[Sample]):
         seed: int,
         input_size: int | None = None,
     ) -> None:
-        self._items = [
-            (source.slices, record)
-            for source in sources
-            for _ in range(source.repeat)
-            for record in source.slices.records
-        ]
-        if not self._items:
+        if not any(len(source.slices) for source in sources):
             raise ValueError("no slices to train on")
+        self._sources = [source for source in sources if len(source.slices)]
         self._augmentation = augmentation
         self._seed = seed
         self._input_size = input_size
-        self._order = lru_cache(maxsize=2)(self._shuffled)
+        self._order = lru_cache(maxsize=2 * len(self._sources))(self._shuffled)
 
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at a position, in the form that Detectron2's models take."""
-        turn, index = divmod(position, len(self._items))
-        slices, record = self._items[self._order(turn)[index]]
-        image = read_slice(slices, record)
-        masks = slices.masks_of(record.image_id).decode().astype(np.uint8)
+        number, place = whose_turn(position, [source.share for source in self._sources])
+        source = self._sources[number]
+        turn, index = divmod(place, len(source.slices))
+        record = source.slices.records[self._order(number, turn)[index]]
         rng = np.random.default_rng([self._seed, 1, position])
-        size = resized_shape(image, self._input_size)
-        image, masks = augment(image, masks, self._augmentation, rng, size)
+        image, truth = self._augmented(source, record, rng)
+        if rng.random() < self._augmentation.copy_paste:
+            donor = self._sources[0]
+            other = donor.slices.records[rng.integers(len(donor.slices))]
+            image, truth = paste((image, truth), self._augmented(donor, other, rng), rng)
         return {
             "image": to_channels(image),
-            "instances": _to_instances(masks),
+            "instances": _to_instances(truth, image.shape),
             "file_name": record.file_name,
             "image_id": record.image_id,
-            "height": size[0],
-            "width": size[1],
+            "height": image.shape[0],
+            "width": image.shape[1],
         }
 
-    def _shuffled(self, turn: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self._seed, 0, turn]).permutation(len(self._items))
+    def _augmented(
+        self, source: TrainingSource, record: SliceRecord, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], Truth]:
+        image = read_slice(source.slices, record)
+        labels = source.slices.masks_of(record.image_id)
+        unsure = None if source.uncertain is None else source.uncertain.masks_of(record.image_id)
+        masks = labels.decode()
+        if unsure is not None:
+            masks = np.concatenate([masks, unsure.decode()])
+        size = resized_shape(image, self._input_size)
+        image, changed = augment(image, masks.astype(np.uint8), self._augmentation, rng, size)
+        weights = labels.scores if source.weighed else np.ones(len(labels), dtype=np.float32)
+        return image, Truth(changed[: len(labels)], weights, changed[len(labels) :])
+
+    def _shuffled(self, number: int, turn: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng([self._seed, 0, number, turn])
+        return rng.permutation(len(self._sources[number].slices))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_order"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._order = lru_cache(maxsize=2)(self._shuffled)
+        self._order = lru_cache(maxsize=2 * len(self._sources))(self._shuffled)
+
+
+def whose_turn(position: int, shares: Sequence[float]) -> tuple[int, int]:
+    """Return which source a position of an endless sequence belongs to, and its place there.
+
+    Sources alternate as evenly as their shares allow, so that every stretch of the sequence, such
+    as a batch, is mixed in their proportion.
+    """
+    for number, share in enumerate(shares[:-1]):
+        part = share / sum(shares[number:])
+        before = int(position * part)
+        if int((position + 1) * part) > before:
+            return number, before
+        position -= before
+    return len(shares) - 1, position
 
 
 def training_batches(
@@ -100,24 +138,35 @@ def training_batches(
 
 
 def prediction_batches(
-    slices: SliceSet, batch_size: int, input_size: int | None
+    slices: SliceSet, batch_size: int, input_size: int | None, view: ViewSettings | None = None
 ) -> Iterator[tuple[list[SliceRecord], list[Sample]]]:
     """Yield slices in batches, as records and as the samples Detectron2's models take."""
     for start in range(0, len(slices.records), batch_size):
         records = list(slices.records[start : start + batch_size])
-        yield records, [prediction_sample(slices, record, input_size) for record in records]
+        yield records, [prediction_sample(slices, record, input_size, view) for record in records]
 
 
-def prediction_sample(slices: SliceSet, record: SliceRecord, input_size: int | None) -> Sample:
-    """Return one slice as a sample, resized for the detector but answered in its own size."""
+def prediction_sample(
+    slices: SliceSet,
+    record: SliceRecord,
+    input_size: int | None,
+    view: ViewSettings | None = None,
+) -> Sample:
+    """Return one slice as a sample, resized for the detector but answered in its own size.
+
+    A flipped view is answered flipped.
+    """
+    view = view or ViewSettings()
     image = read_slice(slices, record)
-    size = resized_shape(image, input_size)
+    size = resized_shape(image, input_size, view.scale)
     if size != image.shape:
         still = AugmentationSettings(
             flip=False, rotation=0, scale=0, shift=0, contrast=0, brightness=0, noise=0
         )
         no_masks = np.zeros((0, *image.shape), dtype=np.uint8)
         image, _ = augment(image, no_masks, still, np.random.default_rng(0), size)
+    if view.flip:
+        image = np.ascontiguousarray(image[:, ::-1])
     return {"image": to_channels(image), "height": record.height, "width": record.width}
 
 
@@ -126,12 +175,15 @@ def read_slice(slices: SliceSet, record: SliceRecord) -> NDArray[np.float32]:
     return read_image(slices.path_of(record)).astype(np.float32)
 
 
-def resized_shape(image: NDArray[np.float32], input_size: int | None) -> tuple[int, int]:
-    """Return a slice's (height, width) with the shorter side `input_size` long, if that is set."""
+def resized_shape(
+    image: NDArray[np.float32], input_size: int | None, scale: float = 1.0
+) -> tuple[int, int]:
+    """Return a slice's (height, width) times `scale`.
+
+    If `input_size` is set, the shorter side is made that long first.
+    """
     height, width = image.shape
-    if input_size is None:
-        return height, width
-    factor = input_size / min(height, width)
+    factor = scale * (1 if input_size is None else input_size / min(height, width))
     return round(height * factor), round(width * factor)
 
 
@@ -140,11 +192,19 @@ def to_channels(image: NDArray[np.float32]) -> torch.Tensor:
     return torch.from_numpy(image).expand(3, *image.shape)
 
 
-def _to_instances(masks: NDArray[np.uint8]) -> Instances:
-    kept = masks[masks.any(axis=(1, 2))]
-    bitmasks = BitMasks(torch.from_numpy(kept.astype(bool)))
-    instances = Instances(masks.shape[1:])
+def _to_instances(truth: Truth, size: tuple[int, int]) -> Instances:
+    """Return the masks of a slice as the heads read them (see `detector.heads`)."""
+    masks = np.concatenate([truth.masks, truth.uncertain])
+    weights = np.concatenate([truth.weights, np.ones(len(truth.uncertain), dtype=np.float32)])
+    seen = masks.any(axis=(1, 2))
+    bitmasks = BitMasks(torch.from_numpy(masks[seen].astype(bool)))
+    instances = Instances(size)
     instances.gt_masks = bitmasks
     instances.gt_boxes = bitmasks.get_bounding_boxes()
-    instances.gt_classes = torch.zeros(len(kept), dtype=torch.int64)
+    instances.gt_classes = torch.zeros(len(bitmasks), dtype=torch.int64)
+    if (weights != 1).any():
+        instances.gt_weight = torch.from_numpy(weights[seen])
+    if len(truth.uncertain):
+        certain = np.arange(len(masks)) < len(truth.masks)
+        instances.gt_certain = torch.from_numpy(certain[seen])
     return instances

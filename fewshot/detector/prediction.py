@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from detectron2.structures import Instances
 
+from fewshot.config.tree import ViewSettings
 from fewshot.detector.architecture import resolve_device
 from fewshot.detector.data import prediction_batches
 from fewshot.detector.model import Detector
@@ -15,22 +16,27 @@ from fewshot.progress import Advance, no_progress
 
 
 def predict_slices(
-    detector: Detector, slices: SliceSet, advance: Advance = no_progress
+    detector: Detector,
+    slices: SliceSet,
+    advance: Advance = no_progress,
+    view: ViewSettings | None = None,
 ) -> Iterator[SliceMasks]:
     """Yield the predicted masks of each slice, in the slices' order, best score first.
 
     All masks with a score of at least 0.05 are kept, so that thresholds can be chosen later. Boxes
-    and masks are in the slice's own pixels.
+    and masks are in the slice's own pixels, whatever the view the detector is given of it.
     """
     settings = detector.settings
     precision = Precision(settings.mixed_precision, resolve_device(settings.device))
-    batches = prediction_batches(slices, settings.prediction_batch_size, settings.input_size)
+    batches = prediction_batches(slices, settings.prediction_batch_size, settings.input_size, view)
+    flipped = view is not None and view.flip
     done = 0
     for records, samples in batches:
         with torch.inference_mode(), precision.autocast():
             outputs = detector.network(samples)
         for record, output in zip(records, outputs, strict=True):
-            yield _to_masks(record, output["instances"], detector.name)
+            masks = _to_masks(record, output["instances"], detector.name)
+            yield masks.flipped() if flipped else masks
         done += len(records)
         advance(done, "")
 

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.architecture import TINY, build_config, build_network, resolve_device
+from fewshot.detector.average import running_mean
 from fewshot.detector.curves import CurveWriter
 from fewshot.detector.data import Sample, TrainingSamples, TrainingSource, training_batches
 from fewshot.detector.model import Detector, save_detector
@@ -79,7 +80,7 @@ def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) 
     training.start()
     with _flushed_denormals():
         training.run(advance)
-    detector = Detector(network.eval(), job.detector, job.name)
+    detector = Detector(training.result.eval(), job.detector, job.name)
     precision = training.last_evaluation
     save_detector(detector, out, iterations=job.schedule.iterations, average_precision=precision)
     (out / CHECKPOINT).unlink(missing_ok=True)
@@ -114,8 +115,14 @@ class _Training:
             total_steps=job.schedule.iterations + 1,
             cycle_momentum=False,
         )
+        self.average = running_mean(network, job.detector.ema) if job.detector.ema else None
         self.start_iteration = 0
         self.last_evaluation = AveragePrecision(0.0, 0.0, 0.0)
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is evaluated and kept: the running mean where there is one."""
+        return self.network if self.average is None else self.average.module
 
     def start(self) -> None:
         """Continue from the checkpoint of the same job if there is one, else from the weights."""
@@ -142,6 +149,7 @@ class _Training:
         trainer.register_hooks(
             [
                 hooks.LRScheduler(self.optimizer, self.schedule),
+                _AfterStep(self._update_average),
                 hooks.EvalHook(settings.evaluation_period, self._evaluate),
                 hooks.PeriodicWriter([curves], period=1),
                 _AfterStep(lambda done: advance(done, trainer.summary)),
@@ -150,9 +158,13 @@ class _Training:
         )
         trainer.train(self.start_iteration, iterations)
 
+    def _update_average(self, _done: int) -> None:
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
     def _evaluate(self) -> dict[str, float]:
         validation = self.job.validation
-        detector = Detector(self.network.eval(), self.job.detector, self.job.name)
+        detector = Detector(self.result.eval(), self.job.detector, self.job.name)
         truth = [validation.masks_of(record.image_id) for record in validation.records]
         predictions = {masks.image_id: masks for masks in predict_slices(detector, validation)}
         self.last_evaluation = average_precision(truth, predictions)
@@ -166,6 +178,7 @@ class _Training:
             "job": _job_key(self.job),
             "iteration": done,
             "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.last_epoch,
             "scaler": self.precision.scaler.state_dict(),
@@ -176,6 +189,8 @@ class _Training:
 
     def _restore(self, content: dict[str, Any]) -> None:
         self.network.load_state_dict(content["network"])
+        if self.average is not None:
+            self.average.load_state_dict(content["average"])
         self.optimizer.load_state_dict(content["optimizer"])
         # The optimiser's state holds the current rate; the next ones follow from the position.
         self.schedule.last_epoch = content["schedule"]
@@ -260,7 +275,16 @@ def _job_key(job: TrainingJob) -> str:
         job.detector.model_dump(exclude={"workers", "evaluation_period", "checkpoint_period"})
     ]
     parts += [job.augmentation.model_dump()]
-    for source in (*job.sources, TrainingSource(job.validation)):
-        masks = [source.slices.masks_of(record.image_id).rles for record in source.slices.records]
-        parts += [source.repeat, [vars(record) for record in source.slices.records], masks]
+    for source in job.sources:
+        parts += [source.share, source.weighed, _content(source.slices)]
+        parts += [] if source.uncertain is None else [_content(source.uncertain)]
+    parts += [_content(job.validation)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _content(slices: SliceSet) -> list[Any]:
+    masks = [slices.masks_of(record.image_id) for record in slices.records]
+    return [
+        [vars(record) for record in slices.records],
+        [[one.rles, one.scores.tolist()] for one in masks],
+    ]

@@ -138,6 +138,17 @@ class SliceMasks:
         """Return the masks whose score is at least `threshold`, compared in float32."""
         return self.select(self.scores >= np.float32(threshold))
 
+    def flipped(self) -> "SliceMasks":
+        """Return the masks of the slice's mirror image, left for right."""
+        changed = copy(self)
+        boxes = self.boxes.copy()
+        boxes[:, [0, 2]] = self.width - self.boxes[:, [2, 0]]
+        object.__setattr__(changed, "boxes", boxes)
+        object.__setattr__(
+            changed, "rles", tuple(rle_codec.encode_stack(self.decode()[:, :, ::-1]))
+        )
+        return changed
+
     def decode(self) -> NDArray[np.bool_]:
         """Return the masks as bool arrays, shape (masks, height, width)."""
         return rle_codec.decode_stack(self.rles, self.height, self.width)

@@ -104,7 +104,7 @@ class RunPlan(RunLayout):
                 "augmentation": model.augmentation.model_dump(),
                 "schedule": model.schedule.model_dump(),
                 "seed": model.seed,
-                "labelled_repeat": model.labelled_repeat,
+                "labelled_share": model.labelled_share,
             },
             inputs=inputs,
             outputs=self.model_files(name),

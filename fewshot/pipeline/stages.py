@@ -42,8 +42,8 @@ LabelMap = NDArray[np.uint8]
 class ModelToTrain:
     """A model's name, data and settings.
 
-    `soft_labels`, where given, joins the labelled slices, each of which is then drawn
-    `labelled_repeat` times as often.
+    `soft_labels`, where given, joins the labelled slices, which are then a `labelled_share` of
+    every batch.
     """
 
     name: str
@@ -54,7 +54,7 @@ class ModelToTrain:
     schedule: TrainingSettings
     seed: int
     soft_labels: Path | None = None
-    labelled_repeat: int = 1
+    labelled_share: float = 1.0
 
 
 def check_images(slices: SliceSet) -> SliceSet:
@@ -93,7 +93,7 @@ def model_to_train(
         ),
         seed=settings.seed * 1000 + order,
         soft_labels=soft_labels,
-        labelled_repeat=settings.soft_labels.labelled_repeat if soft_labels else 1,
+        labelled_share=settings.soft_labels.labelled_share if soft_labels else 1.0,
     )
 
 
@@ -111,7 +111,8 @@ def train_model(model: ModelToTrain, folder: Path) -> None:
     if model.soft_labels is not None:
         soft = check_images(with_soft_labels(read_coco(model.soft_labels)))
         if len(soft):
-            sources = [TrainingSource(labelled, model.labelled_repeat), TrainingSource(soft)]
+            share = model.labelled_share
+            sources = [TrainingSource(labelled, share), TrainingSource(soft, 1 - share)]
         else:
             warn(f"{model.soft_labels}: holds no soft labels; {model.name} trains on labels alone")
     job = TrainingJob(

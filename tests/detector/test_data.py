@@ -1,6 +1,7 @@
 """Training samples: a fixed sequence, whole passes, and the form Detectron2 takes."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from fewshot.detector.data import (
     TrainingSource,
     prediction_sample,
     training_batches,
+    whose_turn,
 )
 from fewshot.masks.coco import SliceSet
 
@@ -20,12 +22,65 @@ STILL = AugmentationSettings(
 )
 
 
-def test_every_slice_is_drawn_once_a_pass_and_repeated_ones_more_often(miniature: SliceSet) -> None:
+def test_every_slice_is_drawn_once_a_pass_and_sources_by_their_shares(miniature: SliceSet) -> None:
     few, rest = miniature.subset([0, 5]), miniature.subset([1, 2, 3, 4])
-    samples = TrainingSamples([TrainingSource(few, 3), TrainingSource(rest)], STILL, seed=1)
-    drawn = Counter(samples[position]["image_id"] for position in range(2 * 10))
+    sources = [TrainingSource(few, 0.6), TrainingSource(rest, 0.4)]
+    samples = TrainingSamples(sources, STILL, seed=1)
+    drawn = Counter(samples[position]["image_id"] for position in range(20))
     # Slice 5 has no masks and takes part like every other.
     assert drawn == {0: 6, 5: 6, 1: 2, 2: 2, 3: 2, 4: 2}
+
+
+@pytest.mark.parametrize("shares", [[1.0], [0.5, 0.5], [3, 1], [0.2, 0.3, 0.5], [0.37, 0.63]])
+def test_every_stretch_is_mixed_by_shares_and_no_place_is_left_out(shares: list[float]) -> None:
+    turns = [whose_turn(position, shares) for position in range(400)]
+    for number, share in enumerate(shares):
+        places = [place for owner, place in turns if owner == number]
+        assert places == list(range(len(places)))
+        wanted = share / sum(shares)
+        for start in range(0, 400, 40):
+            drawn = sum(owner == number for owner, _ in turns[start : start + 40])
+            assert abs(drawn - 40 * wanted) <= 2
+
+
+def test_a_source_without_slices_has_no_turn(miniature: SliceSet) -> None:
+    sources = [TrainingSource(miniature.subset([])), TrainingSource(miniature.subset([1]))]
+    samples = TrainingSamples(sources, STILL, seed=1)
+    assert {samples[position]["image_id"] for position in range(5)} == {1}
+
+
+def test_uncertain_masks_are_marked_and_weighed_ones_carry_their_score(miniature: SliceSet) -> None:
+    masks = miniature.masks_of(0)
+    scores = np.linspace(0.5, 0.9, len(masks), dtype=np.float32)
+    soft = replace(masks, scores=scores)
+    labels = miniature.subset([0]).with_masks([soft.select(np.arange(len(masks)) > 0)])
+    unsure = miniature.subset([0]).with_masks([soft.select([0])])
+    source = TrainingSource(labels, uncertain=unsure, weighed=True)
+    instances = TrainingSamples([source], STILL, seed=0)[0]["instances"]
+    assert instances.gt_certain.tolist() == [True] * (len(masks) - 1) + [False]
+    np.testing.assert_array_equal(instances.gt_weight.numpy()[:-1], scores[1:])
+    order = [*range(1, len(masks)), 0]
+    np.testing.assert_array_equal(instances.gt_masks.tensor.numpy(), masks.decode()[order])
+
+
+def test_pasted_structures_come_from_labelled_slices(miniature: SliceSet) -> None:
+    always = STILL.model_copy(update={"copy_paste": 1.0})
+    sources = [
+        TrainingSource(miniature.subset([0]), 0.5),
+        TrainingSource(miniature.subset([5]), 0.5),
+    ]
+    samples = TrainingSamples(sources, always, seed=0)
+    plain = TrainingSamples(sources, STILL, seed=0)
+    blank = [place for place in range(40) if plain[place]["image_id"] == 5]
+    pasted = [place for place in blank if len(samples[place]["instances"])]
+    assert pasted
+    truth = miniature.masks_of(0).decode()
+    donor = next(plain[place]["image"][0].numpy() for place in range(40) if place not in blank)
+    for place in pasted:
+        for mask in samples[place]["instances"].gt_masks.tensor.numpy():
+            assert any(np.array_equal(mask, one) for one in truth)
+            changed = samples[place]["image"][0].numpy()[mask]
+            np.testing.assert_array_equal(changed, donor[mask])
 
 
 def test_the_order_differs_between_passes_and_seeds(miniature: SliceSet) -> None:

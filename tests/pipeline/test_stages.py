@@ -224,7 +224,7 @@ def test_soft_labels_take_part_and_none_at_all_is_a_warning(
     write_coco(none, replace(miniature, masks={}), "no soft labels")
     stages.train_model(job, tmp_path / "alone")
     assert "warning" not in capfd.readouterr().err
-    stages.train_model(replace(job, soft_labels=none, labelled_repeat=3), tmp_path / "none")
+    stages.train_model(replace(job, soft_labels=none, labelled_share=0.3), tmp_path / "none")
     assert "none.json: holds no soft labels" in capfd.readouterr().err
     stages.train_model(replace(job, soft_labels=soft), tmp_path / "soft")
     alone = parameters(tmp_path / "alone")

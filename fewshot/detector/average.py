@@ -1,0 +1,28 @@
+"""The running mean of a network's weights over its training: steadier than the last weights."""
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+def running_mean(network: nn.Module, decay: float) -> AveragedModel:
+    """Return a copy of the network to be updated after each step, by `update_parameters(network)`.
+
+    After step t (from 1) it is m := d m + (1 - d) w with d = min(decay, t / (t + 9)), over weights
+    and buffers; the first step copies. The small early d keep the mean from leaning on the random
+    start.
+
+    Source: A. Tarvainen and H. Valpola, Mean teachers are better role models, NIPS 2017.
+    """
+
+    def average(mean: Tensor, weight: Tensor, steps: Tensor | int) -> Tensor:
+        if not mean.is_floating_point():
+            return weight
+        return torch.lerp(mean, weight, 1 - min(decay, decay_at(int(steps) + 1)))
+
+    return AveragedModel(network, avg_fn=average, use_buffers=True)
+
+
+def decay_at(step: int) -> float:
+    """Return the decay of an early step, before the settings' decay is reached."""
+    return step / (step + 9)
