@@ -132,6 +132,20 @@ class ViewSettings(Settings):
     flip: bool = False
 
 
+Views = Annotated[tuple[ViewSettings, ...], Field(min_length=1, max_length=16)]
+
+
+class PredictionSettings(Settings):
+    """How validation and test slices are looked at, by all models alike.
+
+    With several views a model votes with itself. `together` lets the radiologists vote with the
+    final model where its answer is asked for.
+    """
+
+    views: Views = (ViewSettings(),)
+    together: bool = False
+
+
 class TrainingSettings(Settings):
     """How long and how fast one model is trained."""
 
@@ -150,11 +164,36 @@ class FinalSettings(TrainingSettings):
     """The final model; its score threshold is chosen on the validation slices when `auto`."""
 
     score_threshold: Auto | Score = "auto"
+    warm_start: bool = False  # from the weights of the best radiologist
+    augmentation: AugmentationSettings | None = None  # the radiologists' when left out
+
+
+class TeacherSettings(Settings):
+    """Soft labels renewed while the final model trains, by the running mean of its own weights."""
+
+    renew: bool = False
+    burn_in: Annotated[int, Field(ge=0)] = 500  # iterations on the soft labels as they came
+    score_threshold: Score = 0.7
+    uncertain: Fraction = 0.0  # from this score up masks below the threshold are ignored; 0 is off
+    patience: Count = 3  # evaluations without a better validation ARI, after which renewing stops
 
 
 class SoftLabelSettings(Settings):
-    """How soft labels are taken and mixed with the labelled slices."""
+    """How soft labels are taken and mixed with the labelled slices.
 
+    With `partition` each slice is read by one radiologist, whose `score_threshold` holds; with
+    `vote` all read every slice, and masks count from `vote_threshold` on.
+    """
+
+    assignment: Literal["partition", "vote"] = "partition"
+    vote_threshold: Score = 0.5
+    # What thresholds are: detector scores, or the precision these scores have on validation.
+    thresholds: Literal["score", "precision"] = "score"
+    uncertain: Fraction = 0.0  # from this score up masks below the threshold are ignored; 0 is off
+    quota: bool = False  # no more soft labels a slice than the fullest labelled slice has masks
+    views: Views = (ViewSettings(),)
+    weighed: bool = False  # a soft label counts by its score in the losses
+    teacher: TeacherSettings = TeacherSettings()
     labelled_share: Score = 0.5  # of every batch that is labelled; the rest is soft-labelled
     runaway_ratio: Annotated[float, Field(gt=1)] = 2.0  # masks a slice, against the labelled set
 
@@ -195,10 +234,17 @@ class RunSettings(Settings):
     )
     soft_labels: SoftLabelSettings = SoftLabelSettings()
     final: FinalSettings = FinalSettings()
+    prediction: PredictionSettings = PredictionSettings()
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _a_teacher_is_a_mean(self) -> Self:
+        if self.soft_labels.teacher.renew and not self.detector.ema:
+            raise ValueError("soft_labels.teacher.renew: needs detector.ema, such as 0.999")
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -35,15 +35,27 @@ def augment(
         The image, float32, clipped to 0–255, and the masks, uint8 (n, *size). A mask may have
         become empty.
     """
+    warped, warped_masks = warp(image, masks, settings, rng, size)
+    return recolour(warped, settings, rng), warped_masks
+
+
+def warp(
+    image: NDArray[np.float32],
+    masks: NDArray[np.uint8],
+    settings: AugmentationSettings,
+    rng: np.random.Generator,
+    size: tuple[int, int] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return a slice and its masks, moved alike and with the grey levels they had."""
     height, width = image.shape
     target = size or (height, width)
     matrix = _random_affine(height, width, target, settings, rng)
-    warp = _Warp(matrix, target, _random_bend(target, settings.elastic, rng))
-    warped = warp(image, cv2.INTER_LINEAR)
+    move = _Warp(matrix, target, _random_bend(target, settings.elastic, rng))
+    warped = move(image, cv2.INTER_LINEAR)
     warped_masks = np.zeros((len(masks), *target), dtype=np.uint8)
     for mask, out in zip(masks, warped_masks, strict=True):
-        out[:] = warp(mask, cv2.INTER_NEAREST)
-    return _random_intensity(warped, settings, rng), warped_masks
+        out[:] = move(mask, cv2.INTER_NEAREST)
+    return warped, warped_masks
 
 
 class _Warp:
@@ -114,9 +126,10 @@ def _random_affine(
     return np.column_stack([linear, offset])
 
 
-def _random_intensity(
+def recolour(
     image: NDArray[np.float32], settings: AugmentationSettings, rng: np.random.Generator
 ) -> NDArray[np.float32]:
+    """Return a slice with its grey levels changed and nothing moved."""
     gain = 1 + rng.uniform(-settings.contrast, settings.contrast)
     offset = 255 * rng.uniform(-settings.brightness, settings.brightness)
     deviation = 255 * rng.uniform(0, settings.noise)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from fewshot.config.tree import AugmentationSettings, ViewSettings
-from fewshot.detector.augmentation import augment
+from fewshot.detector.augmentation import augment, recolour, warp
 from fewshot.detector.copy_paste import Truth, paste
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.slices.images import read_image
@@ -29,12 +29,15 @@ class TrainingSource:
         share: of every batch that is drawn from here, in proportion to the other sources' shares.
         uncertain: the same slices with masks that may or may not be right, to be ignored.
         weighed: whether a mask counts by its score in the losses.
+        renewed: whether a teacher is to label these slices anew when they are drawn; samples then
+            carry `weak_image`, the slice as it was before its grey levels were changed.
     """
 
     slices: SliceSet
     share: float = 1.0
     uncertain: SliceSet | None = None
     weighed: bool = False
+    renewed: bool = False
 
 
 class TrainingSamples(Dataset[Sample]):
@@ -67,21 +70,24 @@ class TrainingSamples(Dataset[Sample]):
         turn, index = divmod(place, len(source.slices))
         record = source.slices.records[self._order(number, turn)[index]]
         rng = np.random.default_rng([self._seed, 1, position])
-        image, truth = self._augmented(source, record, rng)
-        if rng.random() < self._augmentation.copy_paste:
+        weak, truth = self._warped(source, record, rng)
+        paste_in = self._augmentation.copy_paste and not source.renewed
+        if paste_in and rng.random() < self._augmentation.copy_paste:
             donor = self._sources[0]
             other = donor.slices.records[rng.integers(len(donor.slices))]
-            image, truth = paste((image, truth), self._augmented(donor, other, rng), rng)
+            weak, truth = paste((weak, truth), self._warped(donor, other, rng), rng)
+        image = recolour(weak, self._augmentation, rng)
         return {
             "image": to_channels(image),
-            "instances": _to_instances(truth, image.shape),
+            "instances": to_instances(truth, image.shape),
+            **({"weak_image": to_channels(weak)} if source.renewed else {}),
             "file_name": record.file_name,
             "image_id": record.image_id,
             "height": image.shape[0],
             "width": image.shape[1],
         }
 
-    def _augmented(
+    def _warped(
         self, source: TrainingSource, record: SliceRecord, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], Truth]:
         image = read_slice(source.slices, record)
@@ -91,7 +97,7 @@ class TrainingSamples(Dataset[Sample]):
         if unsure is not None:
             masks = np.concatenate([masks, unsure.decode()])
         size = resized_shape(image, self._input_size)
-        image, changed = augment(image, masks.astype(np.uint8), self._augmentation, rng, size)
+        image, changed = warp(image, masks.astype(np.uint8), self._augmentation, rng, size)
         weights = labels.scores if source.weighed else np.ones(len(labels), dtype=np.float32)
         return image, Truth(changed[: len(labels)], weights, changed[len(labels) :])
 
@@ -192,7 +198,7 @@ def to_channels(image: NDArray[np.float32]) -> torch.Tensor:
     return torch.from_numpy(image).expand(3, *image.shape)
 
 
-def _to_instances(truth: Truth, size: tuple[int, int]) -> Instances:
+def to_instances(truth: Truth, size: tuple[int, int]) -> Instances:
     """Return the masks of a slice as the heads read them (see `detector.heads`)."""
     masks = np.concatenate([truth.masks, truth.uncertain])
     weights = np.concatenate([truth.weights, np.ones(len(truth.uncertain), dtype=np.float32)])

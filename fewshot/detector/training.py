@@ -2,14 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from detectron2.engine import HookBase, SimpleTrainer, hooks
+from detectron2.utils.events import get_event_storage
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -21,6 +23,7 @@ from fewshot.detector.data import Sample, TrainingSamples, TrainingSource, train
 from fewshot.detector.model import Detector, save_detector
 from fewshot.detector.precision import Precision
 from fewshot.detector.prediction import predict_slices
+from fewshot.detector.teacher import Renewal, Teacher
 from fewshot.detector.weights import (
     initial_weights,
     load_checkpoint,
@@ -28,8 +31,12 @@ from fewshot.detector.weights import (
     save_checkpoint,
 )
 from fewshot.errors import FewshotError
+from fewshot.files import sha256_file
 from fewshot.masks.coco import SliceSet
+from fewshot.masks.merge import MergeRule, merge_masks
+from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import AveragePrecision, average_precision
+from fewshot.metrics.rand import score_slice
 from fewshot.progress import Advance, no_progress
 
 CHECKPOINT = "checkpoint.pth"
@@ -46,6 +53,8 @@ class TrainingJob:
         validation: labelled slices that are only looked at; average precision is taken on them.
         detector, augmentation, schedule: settings.
         seed: of the weights' start, the order of samples and their augmentation.
+        weights: file to start from, in place of what the detector settings say.
+        renewal: how the soft labels of sources marked `renewed` are renewed; needs a running mean.
     """
 
     name: str
@@ -55,6 +64,8 @@ class TrainingJob:
     augmentation: AugmentationSettings
     schedule: TrainingSettings
     seed: int
+    weights: Path | None = None
+    renewal: Renewal | None = None
 
 
 def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
@@ -116,6 +127,7 @@ class _Training:
             cycle_momentum=False,
         )
         self.average = running_mean(network, job.detector.ema) if job.detector.ema else None
+        self.teacher = None if job.renewal is None else Teacher(job.renewal, lambda: self.result)
         self.start_iteration = 0
         self.last_evaluation = AveragePrecision(0.0, 0.0, 0.0)
 
@@ -131,7 +143,7 @@ class _Training:
             if content.get("job") == _job_key(self.job):
                 self._restore(content)
                 return
-        weights = initial_weights(self.job.detector)
+        weights = self.job.weights or initial_weights(self.job.detector)
         if weights is not None:
             load_initial_weights(self.network, weights)
 
@@ -169,7 +181,11 @@ class _Training:
         predictions = {masks.image_id: masks for masks in predict_slices(detector, validation)}
         self.last_evaluation = average_precision(truth, predictions)
         self.network.train()
-        return {f"validation/{key}": value for key, value in vars(self.last_evaluation).items()}
+        scores = {f"validation/{key}": value for key, value in vars(self.last_evaluation).items()}
+        if self.teacher is not None:
+            scores["validation/ari"] = _rand_index(truth, predictions)
+            self.teacher.judge(scores["validation/ari"], get_event_storage().iter + 1)
+        return scores
 
     def _save(self, done: int) -> None:
         if done == self.job.schedule.iterations:
@@ -181,6 +197,7 @@ class _Training:
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.last_epoch,
+            "teacher": None if self.teacher is None else self.teacher.state_dict(),
             "scaler": self.precision.scaler.state_dict(),
             "random_state": torch.get_rng_state(),
             "cuda_random_state": list(torch.cuda.get_rng_state_all()),
@@ -191,6 +208,8 @@ class _Training:
         self.network.load_state_dict(content["network"])
         if self.average is not None:
             self.average.load_state_dict(content["average"])
+        if self.teacher is not None:
+            self.teacher.load_state_dict(content["teacher"])
         self.optimizer.load_state_dict(content["optimizer"])
         # The optimiser's state holds the current rate; the next ones follow from the position.
         self.schedule.last_epoch = content["schedule"]
@@ -207,12 +226,15 @@ class _SliceTrainer(SimpleTrainer):  # type: ignore[misc]
     def __init__(self, training: _Training, batches: Any) -> None:
         super().__init__(training.network, batches, training.optimizer)
         self._precision = training.precision
+        self._teacher = training.teacher
         self._largest_norm = training.job.detector.clip_gradient_norm
         self.summary = ""
 
     def run_step(self) -> None:
         """Do one iteration; `FewshotError` when a loss is infinite or NaN."""
         batch: list[Sample] = next(self._data_loader_iter)
+        if self._teacher is not None:
+            batch = self._teacher.relabel(batch, self.iter)
         with self._precision.autocast():
             losses = self.model(batch)
             total = sum(losses.values())
@@ -253,6 +275,16 @@ class _AfterStep(HookBase):  # type: ignore[misc]
             self._action(done)
 
 
+def _rand_index(truth: Sequence[SliceMasks], predictions: Mapping[int, SliceMasks]) -> float:
+    """Return the mean adjusted Rand index over all pixels, with a fixed rule for merging."""
+    labels, answer = MergeRule(score_threshold=0.0), MergeRule(score_threshold=0.5)
+    scores = [
+        score_slice(merge_masks(one, labels), merge_masks(predictions[one.image_id], answer))
+        for one in truth
+    ]
+    return float(np.mean([score.all_pixels for score in scores])) if scores else 0.0
+
+
 def _optimizer(network: nn.Module, job: TrainingJob) -> torch.optim.Optimizer:
     parameters = [value for value in network.parameters() if value.requires_grad]
     settings, rate = job.detector, job.schedule.learning_rate
@@ -276,9 +308,13 @@ def _job_key(job: TrainingJob) -> str:
     ]
     parts += [job.augmentation.model_dump()]
     for source in job.sources:
-        parts += [source.share, source.weighed, _content(source.slices)]
+        parts += [source.share, source.weighed, source.renewed, _content(source.slices)]
         parts += [] if source.uncertain is None else [_content(source.uncertain)]
-    parts += [_content(job.validation)]
+    parts += [_content(job.validation), None if job.weights is None else sha256_file(job.weights)]
+    if job.renewal is not None:
+        renewal = job.renewal
+        parts += [renewal.settings.model_dump(), renewal.most_masks]
+        parts += [job.detector.evaluation_period]  # the teacher stops at an evaluation
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
