@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.classical.watershed import WatershedSettings
-from fewshot.config.tree import Metric
+from fewshot.config.base import Metric
 from fewshot.files import write_json, write_text
 from fewshot.masks.coco import read_coco
 from fewshot.metrics.average_precision import average_precision

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.config.base import Metric
 from fewshot.config.tree import (
     AugmentationSettings,
     DetectorSettings,
     MergeSettings,
-    Metric,
     RunSettings,
     TrainingSettings,
 )

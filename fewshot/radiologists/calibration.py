@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.config.tree import MergeSettings, Metric
+from fewshot.config.base import Metric
+from fewshot.config.tree import MergeSettings
 from fewshot.errors import InputError
 from fewshot.masks.merge import Background, MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks

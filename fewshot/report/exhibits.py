@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.config.tree import Metric
+from fewshot.config.base import Metric
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks

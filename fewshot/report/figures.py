@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from fewshot.config.tree import Metric
+from fewshot.config.base import Metric
 from fewshot.report.drawing import (
     BLUE,
     GREEN,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from fewshot.config.tree import Metric
+from fewshot.config.base import Metric
 from fewshot.errors import InputError
 from fewshot.report.table import CONTROL, FINAL
 

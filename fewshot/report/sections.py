@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot.config.tree import Metric, RunSettings
+from fewshot.config.base import Metric
+from fewshot.config.tree import RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks.merge import MergeRule

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fewshot.config.tree import Metric
+from fewshot.config.base import Metric
 
 WATERSHED, FINAL, CONTROL = "watershed", "final", "control"
 

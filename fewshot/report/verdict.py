@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fewshot.config.tree import Metric
+from fewshot.config.base import Metric
 from fewshot.masks.merge import MergeRule
 from fewshot.report.numbers import decimals
 from fewshot.report.paired import Interval

@@ -226,7 +226,7 @@ def test_soft_labels_take_part_and_none_at_all_is_a_warning(
     assert "warning" not in capfd.readouterr().err
     stages.train_model(replace(job, soft_labels=none, labelled_share=0.3), tmp_path / "none")
     assert "none.json: holds no soft labels" in capfd.readouterr().err
-    stages.train_model(replace(job, soft_labels=soft), tmp_path / "soft")
+    stages.train_model(replace(job, soft_labels=soft, labelled_share=0.5), tmp_path / "soft")
     alone = parameters(tmp_path / "alone")
     assert torch.equal(parameters(tmp_path / "none"), alone)
     assert not torch.equal(parameters(tmp_path / "soft"), alone)

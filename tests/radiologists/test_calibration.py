@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewshot.config.tree import MergeSettings, Metric
+from fewshot.config.base import Metric
+from fewshot.config.tree import MergeSettings
 from fewshot.errors import InputError
 from fewshot.masks.merge import Background, MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
