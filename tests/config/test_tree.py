@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from fewshot.config.base import Settings
 from fewshot.config.tree import (
     AugmentationSettings,
     DataSettings,
@@ -15,7 +16,6 @@ from fewshot.config.tree import (
     PhantomData,
     RadiologistSettings,
     RunSettings,
-    Settings,
 )
 
 PHANTOM: dict[str, Any] = {"phantom": {}}
