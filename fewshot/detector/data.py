@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from fewshot.config.tree import AugmentationSettings, ViewSettings
-from fewshot.detector.augmentation import augment, recolour, warp
 from fewshot.detector.copy_paste import Truth, paste
 from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.slices.augmentation import augment, recolour, warp
 from fewshot.slices.images import read_image
 
 Sample = dict[str, Any]

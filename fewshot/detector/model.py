@@ -13,10 +13,10 @@ from torch import nn
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
 from fewshot.detector.fusion import prepare_for_prediction
-from fewshot.detector.weights import load_checkpoint, save_checkpoint
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
 from fewshot.metrics.average_precision import AveragePrecision
+from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 
 WEIGHTS = "model.pth"
 DESCRIPTION = "model.json"

@@ -6,13 +6,13 @@ import torch
 from detectron2.structures import Instances
 
 from fewshot.config.tree import ViewSettings
-from fewshot.detector.architecture import resolve_device
 from fewshot.detector.data import prediction_batches
 from fewshot.detector.model import Detector
-from fewshot.detector.precision import Precision
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import Advance, no_progress
+from fewshot.torch_tools.device import resolve_device
+from fewshot.torch_tools.precision import Precision
 
 
 def predict_slices(

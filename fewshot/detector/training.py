@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,14 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
-from fewshot.detector.architecture import TINY, build_config, build_network, resolve_device
+from fewshot.detector.architecture import TINY, build_config, build_network
 from fewshot.detector.average import running_mean
 from fewshot.detector.curves import CurveWriter
 from fewshot.detector.data import Sample, TrainingSamples, TrainingSource, training_batches
 from fewshot.detector.model import Detector, save_detector
-from fewshot.detector.precision import Precision
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.teacher import Renewal, Teacher
-from fewshot.detector.weights import (
-    initial_weights,
-    load_checkpoint,
-    load_initial_weights,
-    save_checkpoint,
-)
+from fewshot.detector.weights import initial_weights, load_initial_weights
 from fewshot.errors import FewshotError
 from fewshot.files import sha256_file
 from fewshot.masks.coco import SliceSet
@@ -38,6 +31,9 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import AveragePrecision, average_precision
 from fewshot.metrics.rand import score_slice
 from fewshot.progress import Advance, no_progress
+from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.torch_tools.device import flushed_denormals, resolve_device
+from fewshot.torch_tools.precision import Precision
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
@@ -89,23 +85,13 @@ def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) 
     network = build_network(config)
     training = _Training(job, network, out)
     training.start()
-    with _flushed_denormals():
+    with flushed_denormals():
         training.run(advance)
     detector = Detector(training.result.eval(), job.detector, job.name)
     precision = training.last_evaluation
     save_detector(detector, out, iterations=job.schedule.iterations, average_precision=precision)
     (out / CHECKPOINT).unlink(missing_ok=True)
     return precision
-
-
-@contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    """Adam's decayed moments become denormal numbers, which are slow on a CPU: 2.5 times a step."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 class _Training:

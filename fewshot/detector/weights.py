@@ -7,7 +7,6 @@ zoo's pickles through an unpickler that admits arrays and nothing else.
 import io
 import os
 import pickle
-import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from torch import nn
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY
 from fewshot.errors import InputError
-from fewshot.files import atomic_path
+from fewshot.torch_tools.checkpoints import load_checkpoint
 
 WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
 
@@ -81,36 +80,6 @@ def load_initial_weights(network: nn.Module, path: Path) -> None:
     after = network.state_dict()
     if all(torch.equal(before[name], after[name]) for name in before):
         raise InputError(f"{path}: no layer fits the architecture; choose the one it was made for")
-
-
-def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and plain values with `torch.save`, atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return what `save_checkpoint` wrote, on the CPU; `InputError` for anything else."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such checkpoint") from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise InputError(
-            f"{path}: not a usable checkpoint (truncated, damaged or holding code); "
-            "train again or give another file"
-        ) from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not a checkpoint of a detector")
-    return content
 
 
 def _zoo_address(architecture: str) -> str:
