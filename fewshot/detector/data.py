@@ -1,8 +1,6 @@
 """Slices on their way into the detector: reading, augmentation, and a fixed order of samples."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,28 +14,9 @@ from fewshot.detector.copy_paste import Truth, paste
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.slices.augmentation import augment, recolour, warp
 from fewshot.slices.images import read_image
+from fewshot.torch_tools.samples import SampleOrder, TrainingSource
 
 Sample = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainingSource:
-    """Slices to train on.
-
-    Attributes:
-        slices: with their masks.
-        share: of every batch that is drawn from here, in proportion to the other sources' shares.
-        uncertain: the same slices with masks that may or may not be right, to be ignored.
-        weighed: whether a mask counts by its score in the losses.
-        renewed: whether a teacher is to label these slices anew when they are drawn; samples then
-            carry `weak_image`, the slice as it was before its grey levels were changed.
-    """
-
-    slices: SliceSet
-    share: float = 1.0
-    uncertain: SliceSet | None = None
-    weighed: bool = False
-    renewed: bool = False
 
 
 class TrainingSamples(Dataset[Sample]):
@@ -61,14 +40,14 @@ class TrainingSamples(Dataset[Sample]):
         self._augmentation = augmentation
         self._seed = seed
         self._input_size = input_size
-        self._order = lru_cache(maxsize=2 * len(self._sources))(self._shuffled)
+        sizes = [len(source.slices) for source in self._sources]
+        self._order = SampleOrder(sizes, [source.share for source in self._sources], seed)
 
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at a position, in the form that Detectron2's models take."""
-        number, place = whose_turn(position, [source.share for source in self._sources])
+        number, index = self._order.at(position)
         source = self._sources[number]
-        turn, index = divmod(place, len(source.slices))
-        record = source.slices.records[self._order(number, turn)[index]]
+        record = source.slices.records[index]
         rng = np.random.default_rng([self._seed, 1, position])
         weak, truth = self._warped(source, record, rng)
         paste_in = self._augmentation.copy_paste and not source.renewed
@@ -100,32 +79,6 @@ class TrainingSamples(Dataset[Sample]):
         image, changed = warp(image, masks.astype(np.uint8), self._augmentation, rng, size)
         weights = labels.scores if source.weighed else np.ones(len(labels), dtype=np.float32)
         return image, Truth(changed[: len(labels)], weights, changed[len(labels) :])
-
-    def _shuffled(self, number: int, turn: int) -> NDArray[np.int64]:
-        rng = np.random.default_rng([self._seed, 0, number, turn])
-        return rng.permutation(len(self._sources[number].slices))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_order"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._order = lru_cache(maxsize=2 * len(self._sources))(self._shuffled)
-
-
-def whose_turn(position: int, shares: Sequence[float]) -> tuple[int, int]:
-    """Return which source a position of an endless sequence belongs to, and its place there.
-
-    Sources alternate as evenly as their shares allow, so that every stretch of the sequence, such
-    as a batch, is mixed in their proportion.
-    """
-    for number, share in enumerate(shares[:-1]):
-        part = share / sum(shares[number:])
-        before = int(position * part)
-        if int((position + 1) * part) > before:
-            return number, before
-        position -= before
-    return len(shares) - 1, position
 
 
 def training_batches(

@@ -16,9 +16,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.architecture import TINY, build_config, build_network
-from fewshot.detector.average import running_mean
 from fewshot.detector.curves import CurveWriter
-from fewshot.detector.data import Sample, TrainingSamples, TrainingSource, training_batches
+from fewshot.detector.data import Sample, TrainingSamples, training_batches
 from fewshot.detector.model import Detector, save_detector
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.teacher import Renewal, Teacher
@@ -31,9 +30,11 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import AveragePrecision, average_precision
 from fewshot.metrics.rand import score_slice
 from fewshot.progress import Advance, no_progress
+from fewshot.torch_tools.average import running_mean
 from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.torch_tools.device import flushed_denormals, resolve_device
 from fewshot.torch_tools.precision import Precision
+from fewshot.torch_tools.samples import TrainingSource
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"

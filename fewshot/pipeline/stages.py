@@ -99,9 +99,9 @@ def model_to_train(
 
 def train_model(model: ModelToTrain, folder: Path) -> None:
     """Train one model into its folder."""
-    from fewshot.detector.data import TrainingSource
     from fewshot.detector.training import TrainingJob, train_detector
     from fewshot.radiologists.soft_labels import with_soft_labels
+    from fewshot.torch_tools.samples import TrainingSource
 
     labelled = check_images(read_coco(model.train))
     validation = check_images(read_coco(model.validation))

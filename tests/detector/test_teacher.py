@@ -17,11 +17,12 @@ from fewshot.config.tree import (
     TeacherSettings,
     TrainingSettings,
 )
-from fewshot.detector.data import Sample, TrainingSamples, TrainingSource
+from fewshot.detector.data import Sample, TrainingSamples
 from fewshot.detector.teacher import Renewal, Teacher
 from fewshot.detector.training import CURVES, TrainingJob, train_detector
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
+from fewshot.torch_tools.samples import TrainingSource
 
 SIZE = 32
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
-from fewshot.detector.data import TrainingSource
 from fewshot.detector.model import describe_detector, load_detector
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.training import CHECKPOINT, CURVES, TrainingJob, train_detector
@@ -15,6 +14,7 @@ from fewshot.errors import FewshotError, InputError
 from fewshot.files import read_json_lines, write_json
 from fewshot.masks.coco import SliceSet
 from fewshot.metrics.average_precision import average_precision
+from fewshot.torch_tools.samples import TrainingSource
 
 
 @pytest.fixture

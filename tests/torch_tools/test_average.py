@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from fewshot.detector.average import running_mean
+from fewshot.torch_tools.average import running_mean
 
 
 def test_the_mean_is_its_formula() -> None:

@@ -1,0 +1,163 @@
+"""Slices on their way into a semantic network: reading, targets, and a fixed order of samples."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from fewshot.config.semantic import SemanticSettings
+from fewshot.config.tree import ViewSettings
+from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.masks.merge import MergeRule, merge_masks
+from fewshot.semantic.augmentation import Augmentation
+from fewshot.semantic.regions import boundaries
+from fewshot.slices.images import read_colours, read_image
+from fewshot.torch_tools.samples import SampleOrder, TrainingSource
+
+
+class Batch(NamedTuple):
+    """Slices and what a network should say of them.
+
+    `slices` are float32 (n, channels, height, width), grey levels 0–255; `targets` float32
+    (n, outputs, height, width), 0 or 1; `weights` float32 (n, 1, height, width), how much a pixel
+    counts; `names` the slices' files.
+    """
+
+    slices: Tensor
+    targets: Tensor
+    weights: Tensor
+    names: list[str]
+
+
+class SemanticSamples(Dataset[Batch]):
+    """The endless sequence of training samples, addressed by position; each a batch of one.
+
+    A sample depends on the seed and its position alone: not on the number of workers, nor on where
+    a training was interrupted.
+    """
+
+    def __init__(
+        self, sources: Sequence[TrainingSource], settings: SemanticSettings, seed: int
+    ) -> None:
+        self._sources = [source for source in sources if len(source.slices)]
+        if not self._sources:
+            raise ValueError("no slices to train on")
+        self._settings, self._seed = settings, seed
+        self._augment = Augmentation(settings.augmentation)
+        sizes = [len(source.slices) for source in self._sources]
+        self._order = SampleOrder(sizes, [source.share for source in self._sources], seed)
+
+    def __getitem__(self, position: int) -> Batch:
+        """Return the sample at a position."""
+        number, index = self._order.at(position)
+        source = self._sources[number]
+        record = source.slices.records[index]
+        rng = np.random.default_rng([self._seed, 1, position])
+        image = read_slice(source.slices, record, self._settings.channels)
+        label_map, weights = _truth(source, record)
+        image, (label_map, weights) = self._augment(image, [label_map, weights], rng)
+        targets = [label_map != 0]
+        if self._settings.boundary:
+            targets.append(boundaries(label_map))
+        return Batch(
+            to_tensor(image)[None],
+            torch.from_numpy(np.stack(targets).astype(np.float32))[None],
+            torch.from_numpy(weights.astype(np.float32))[None, None],
+            [record.file_name],
+        )
+
+
+def collate(samples: Sequence[Batch]) -> Batch:
+    """Return samples as one batch; smaller ones get black edges that do not count."""
+    height = max(sample.slices.shape[-2] for sample in samples)
+    width = max(sample.slices.shape[-1] for sample in samples)
+
+    def joined(parts: Sequence[Tensor]) -> Tensor:
+        padded = [
+            torch.nn.functional.pad(one, (0, width - one.shape[-1], 0, height - one.shape[-2]))
+            for one in parts
+        ]
+        return torch.cat(padded)
+
+    return Batch(
+        joined([sample.slices for sample in samples]),
+        joined([sample.targets for sample in samples]),
+        joined([sample.weights for sample in samples]),
+        [name for sample in samples for name in sample.names],
+    )
+
+
+def training_batches(
+    samples: SemanticSamples, batch_size: int, start: int, stop: int, workers: int
+) -> DataLoader[Batch]:
+    """Return the batches of iterations `start` to `stop`, in order."""
+    return DataLoader(
+        samples,
+        batch_size=batch_size,
+        sampler=range(start * batch_size, stop * batch_size),
+        num_workers=workers,
+        collate_fn=collate,
+        # Its own, so that starting the loader leaves the training's random numbers alone.
+        generator=torch.Generator(),
+    )
+
+
+def prediction_batches(
+    slices: SliceSet, batch_size: int, channels: int, view: ViewSettings
+) -> Iterator[tuple[list[SliceRecord], Tensor]]:
+    """Yield slices of equal size in batches: records, and float32 (n, channels, height, width).
+
+    Enlarged or reduced as the view says, and mirrored if it is.
+    """
+    for (height, width), run in groupby(slices.records, lambda one: (one.height, one.width)):
+        records = list(run)
+        size = round(width * view.scale), round(height * view.scale)
+        for start in range(0, len(records), batch_size):
+            chosen = records[start : start + batch_size]
+            images = [read_slice(slices, record, channels) for record in chosen]
+            if view.scale != 1:
+                images = [np.asarray(cv2.resize(image, size)) for image in images]
+            batch = torch.stack([to_tensor(image) for image in images])
+            yield chosen, batch.flip(-1) if view.flip else batch
+
+
+def read_slice(slices: SliceSet, record: SliceRecord, channels: int) -> NDArray[np.uint8]:
+    """Return a slice as uint8 (height, width), or (height, width, 3) where colours are kept."""
+    path = slices.path_of(record)
+    return read_image(path) if channels == 1 else read_colours(path)
+
+
+def to_tensor(image: NDArray[Any]) -> Tensor:
+    """Return an image (height, width[, 3]) as float32 (channels, height, width)."""
+    channels = image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0)
+    return torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))
+
+
+def _truth(
+    source: TrainingSource, record: SliceRecord
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return a slice's label map, and how much each pixel counts.
+
+    Where masks are weighed, the pixels of one count by its score. Masks that may or may not be
+    right are ignored, but for what a certain mask covers.
+    """
+    masks = source.slices.masks_of(record.image_id)
+    label_map = merge_masks(masks, MergeRule(score_threshold=0.0))
+    weights = np.ones(label_map.shape, dtype=np.float32)
+    if source.weighed:
+        for score, mask in sorted(zip(masks.scores, masks.decode(), strict=True), key=_score):
+            weights[mask] = score
+    if source.uncertain is not None:
+        unsure = source.uncertain.masks_of(record.image_id).decode().any(axis=0)
+        weights[unsure & (label_map == 0)] = 0
+    return label_map, weights
+
+
+def _score(pair: tuple[np.float32, NDArray[np.bool_]]) -> float:
+    return float(pair[0])

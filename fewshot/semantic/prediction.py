@@ -1,0 +1,105 @@
+"""Predicting regions: foreground and boundaries from the network, then regions from those."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from fewshot.config.semantic import RegionSettings
+from fewshot.config.tree import ViewSettings
+from fewshot.masks import rle as rle_codec
+from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.masks.predicted import SliceMasks
+from fewshot.progress import Advance, no_progress
+from fewshot.semantic.data import prediction_batches
+from fewshot.semantic.model import SemanticModel
+from fewshot.semantic.regions import find_regions
+from fewshot.torch_tools.device import resolve_device
+from fewshot.torch_tools.precision import Precision
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of a slice: probabilities, float32 (outputs, height, width).
+
+    Output 0 is foreground, output 1, where there is one, boundaries.
+    """
+
+    record: SliceRecord
+    probabilities: NDArray[np.float32]
+
+    def regions(self, settings: RegionSettings) -> NDArray[np.int32]:
+        """Return the label map of the slice's regions; see `regions.find_regions`."""
+        boundary = self.probabilities[1] if len(self.probabilities) > 1 else None
+        return find_regions(self.probabilities[0], boundary, settings)
+
+    def masks(self, settings: RegionSettings, source: str) -> SliceMasks:
+        """Return the regions as masks, best first; a mask's score is its mean probability."""
+        return masks_of_regions(
+            self.record.image_id, self.regions(settings), self.probabilities[0], source
+        )
+
+
+def predict_slices(
+    model: SemanticModel,
+    slices: SliceSet,
+    advance: Advance = no_progress,
+    view: ViewSettings | None = None,
+) -> Iterator[SliceMasks]:
+    """Yield the predicted masks of each slice, in the slices' order, best score first.
+
+    Boxes and masks are in the slice's own pixels, whatever the view the network is given of it.
+    """
+    for answer in answers(model, slices, advance, view):
+        yield answer.masks(model.settings.regions, model.name)
+
+
+def answers(
+    model: SemanticModel,
+    slices: SliceSet,
+    advance: Advance = no_progress,
+    view: ViewSettings | None = None,
+) -> Iterator[Answer]:
+    """Yield what the network says of each slice, in the slices' order and in their own pixels."""
+    settings, view = model.settings, view or ViewSettings()
+    device = resolve_device(settings.device)
+    precision = Precision(settings.mixed_precision, device)
+    done = 0
+    batches = prediction_batches(slices, settings.prediction_batch_size, settings.channels, view)
+    for records, batch in batches:
+        with torch.inference_mode(), precision.autocast():
+            logits = model.network(batch.to(device, memory_format=torch.channels_last)).float()
+        logits = logits.flip(-1) if view.flip else logits
+        size = (records[0].height, records[0].width)
+        if logits.shape[-2:] != size:
+            logits = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
+        found = logits.sigmoid().cpu().numpy()
+        for record, probabilities in zip(records, found, strict=True):
+            yield Answer(record, probabilities)
+        done += len(records)
+        advance(done, "")
+
+
+def masks_of_regions(
+    image_id: int,
+    regions: NDArray[np.int32],
+    foreground: NDArray[np.float32],
+    source: str,
+) -> SliceMasks:
+    """Return the regions of a (height, width) label map as masks, best first.
+
+    A mask's score is the mean of `foreground`, float32 (height, width) in 0–1, over its pixels.
+    """
+    count = int(regions.max(initial=0))
+    flat = regions.reshape(-1)
+    sums = np.bincount(flat, foreground.reshape(-1).astype(np.float64), count + 1)[1:]
+    areas = np.bincount(flat, minlength=count + 1)[1:]
+    scores = np.clip(sums / np.maximum(areas, 1), 0, 1).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")
+    masks = regions[None] == (order + 1)[:, None, None]
+    return SliceMasks.from_stack(
+        image_id, masks, scores[order], rle_codec.boxes(rle_codec.encode_stack(masks)), source
+    )

@@ -1,0 +1,280 @@
+"""Training one semantic network, resumable at any checkpoint."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from fewshot.config.semantic import SemanticSettings
+from fewshot.config.tree import TrainingSettings
+from fewshot.errors import FewshotError, InputError
+from fewshot.files import sha256_file
+from fewshot.masks.coco import SliceSet
+from fewshot.metrics.average_precision import AveragePrecision
+from fewshot.metrics.foreground import ForegroundCounts
+from fewshot.progress import Advance, no_progress
+from fewshot.semantic.data import Batch, SemanticSamples, training_batches
+from fewshot.semantic.evaluation import Evaluation, evaluate
+from fewshot.semantic.losses import LOSSES
+from fewshot.semantic.model import SemanticModel, save_model
+from fewshot.semantic.networks import SemanticNetwork
+from fewshot.semantic.sharpening import train_featup
+from fewshot.semantic.weights import encoder_file, start_network
+from fewshot.torch_tools.average import running_mean
+from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.torch_tools.curves import CurveFile
+from fewshot.torch_tools.device import flushed_denormals, resolve_device
+from fewshot.torch_tools.jobs import job_key
+from fewshot.torch_tools.precision import Precision
+from fewshot.torch_tools.samples import TrainingSource
+from fewshot.torch_tools.state import TrainingState, make_optimizer
+
+CHECKPOINT = "checkpoint.pth"
+CURVES = "training.jsonl"
+
+
+@dataclass(frozen=True)
+class SemanticJob:
+    """Everything that decides what a training yields.
+
+    Attributes:
+        name: the model's name; becomes the source of its predictions.
+        sources: the slices to train on; none `renewed`, which only detectors can be.
+        validation: labelled slices that are only looked at.
+        settings, schedule: what is trained, how fast and how long.
+        seed: of the weights' start, the order of samples and their augmentation.
+    """
+
+    name: str
+    sources: Sequence[TrainingSource]
+    validation: SliceSet
+    settings: SemanticSettings
+    schedule: TrainingSettings
+    seed: int
+
+    def key(self) -> str:
+        """Return a digest of all that decides the course of a training."""
+        aside = {"workers", "evaluation_period", "checkpoint_period", "regions", "device"}
+        weights = self.settings.weights
+        parts = [
+            self.name,
+            self.seed,
+            self.schedule.model_dump(include={"learning_rate", "iterations"}),
+            self.settings.model_dump(mode="json", exclude=aside),
+            None if weights == "none" else sha256_file(encoder_file(self.settings)),
+        ]
+        return job_key(parts, self.sources, self.validation)
+
+
+def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
+    """Train a semantic network and leave it in the folder `out`; return its validation AP.
+
+    Writes the model (see `semantic.model`), the learning curves (`training.jsonl`, one line an
+    iteration) and, while training, `checkpoint.pth`, from which the same job continues exactly: on
+    the CPU the loss curve is the one of an uninterrupted training to the last bit.
+
+    Args:
+        job: what to train.
+        out: folder to write to.
+        advance: called with the number of iterations done and a few words, for progress.
+
+    Raises:
+        InputError: the encoder or its weights cannot be used, or a source asks for a teacher.
+        FewshotError: a loss became infinite or NaN.
+    """
+    if any(source.renewed for source in job.sources):
+        raise InputError(f"{job.name}: a semantic network cannot renew soft labels; use mask_rcnn")
+    torch.manual_seed(job.seed)
+    training = _Training(job, start_network(job.settings), out)
+    training.start()
+    with flushed_denormals():
+        training.run(advance)
+        network = training.finish()
+    model = SemanticModel(network, job.settings, job.name)
+    last = evaluate(model, job.validation)
+    save_model(
+        model,
+        out,
+        iterations=job.schedule.iterations,
+        average_precision=last.precision,
+        facts={**last.facts(), "seconds": training.seconds, "cpu_seconds": training.cpu_seconds},
+    )
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    return last.precision
+
+
+class _Training:
+    """One training: its state, and where it stands."""
+
+    def __init__(self, job: SemanticJob, network: SemanticNetwork, out: Path) -> None:
+        self.job = job
+        self.key = job.key()
+        self.checkpoint, self.curves = out / CHECKPOINT, out / CURVES
+        settings, schedule = job.settings, job.schedule
+        self.device = resolve_device(settings.device)
+        network.to(self.device, memory_format=torch.channels_last).train()
+        optimizer = make_optimizer(
+            # The upsampler is trained afterwards, on the finished network.
+            [value for name, value in network.named_parameters() if "upsampler" not in name],
+            settings.optimizer,
+            schedule.learning_rate,
+            settings.weight_decay,
+        )
+        self.state = TrainingState(
+            network,
+            optimizer,
+            OneCycleLR(
+                optimizer,
+                max_lr=schedule.learning_rate,
+                total_steps=schedule.iterations + 1,
+                cycle_momentum=False,
+            ),
+            Precision(settings.mixed_precision, self.device),
+            running_mean(network, settings.ema) if settings.ema else None,
+        )
+        self.passed = _Passes(sum(len(one.slices) for one in job.sources), settings.batch_size)
+        self.done = 0
+        self.seconds = self.cpu_seconds = 0.0
+
+    def start(self) -> None:
+        """Continue from the checkpoint of the same job if there is one."""
+        if not self.checkpoint.is_file():
+            return
+        content = load_checkpoint(self.checkpoint)
+        if content.get("job") != self.key:
+            return
+        self.state.restore(content)
+        self.done = content["iteration"]
+        self.seconds, self.cpu_seconds = content["seconds"], content["cpu_seconds"]
+        self.passed.restore(content["passed"])
+
+    def run(self, advance: Advance) -> None:
+        """Train to the last iteration."""
+        settings, iterations = self.job.settings, self.job.schedule.iterations
+        samples = SemanticSamples(self.job.sources, settings, self.job.seed)
+        batches = training_batches(
+            samples, settings.batch_size, self.done, iterations, settings.workers
+        )
+        curves = CurveFile(self.curves, self.done)
+        for batch in self._timed(batches):
+            line = self._step(batch)
+            self.done += 1
+            if settings.evaluation_period and self.done % settings.evaluation_period == 0:
+                line |= self._evaluate().curve()
+            saved = self.done % settings.checkpoint_period == 0 or self.done == iterations
+            curves.append(line, sync=saved)
+            if saved:
+                self._save()
+            advance(self.done, f"loss {line['total_loss']:.2f}")
+
+    def finish(self) -> SemanticNetwork:
+        """Return the network that is kept, its features' upsampler trained where there is one."""
+        network = self.state.result
+        assert isinstance(network, SemanticNetwork)
+        started, cpu_started = time.monotonic(), time.process_time()
+        if network.upsampler is not None:
+            train_featup(network.eval(), self.job.sources, self.job.settings, self.job.seed)
+        self.seconds += time.monotonic() - started
+        self.cpu_seconds += time.process_time() - cpu_started
+        return network.eval()
+
+    def _timed(self, batches: Any) -> Iterator[Batch]:
+        """Pass batches on, and note how long they and what was done with them took."""
+        started, cpu_started = time.monotonic(), time.process_time()
+        for batch in batches:
+            yield batch
+            now, cpu_now = time.monotonic(), time.process_time()
+            self.seconds += now - started
+            self.cpu_seconds += cpu_now - cpu_started
+            started, cpu_started = now, cpu_now
+
+    def _step(self, batch: Batch) -> dict[str, Any]:
+        """Do one iteration; return its line of the learning curves."""
+        state, settings = self.state, self.job.settings
+        slices, targets, weights = (one.to(self.device) for one in batch[:3])
+        rate = state.optimizer.param_groups[0]["lr"]
+        with state.precision.autocast():
+            logits = state.network(slices.contiguous(memory_format=torch.channels_last))
+            parts = {
+                name: loss(logits, targets, weights) for name, loss in LOSSES[settings.loss].items()
+            }
+            total: Tensor = torch.stack(list(parts.values())).sum()
+        values = {name: float(value.detach()) for name, value in parts.items()}
+        self._check(values, batch)
+        scaler = state.precision.scaler
+        state.optimizer.zero_grad()
+        scaler.scale(total).backward()
+        scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_gradient_norm)
+        scaler.step(state.optimizer)
+        scaler.update()
+        state.schedule.step()
+        if state.average is not None:
+            state.average.update_parameters(state.network)
+        counts = _counts(logits.detach(), targets, weights)
+        line = {"iteration": self.done, "total_loss": float(total.detach()), **values, "lr": rate}
+        return {**line, "iou": counts.iou, **self.passed.add(counts)}
+
+    def _check(self, values: dict[str, float], batch: Batch) -> None:
+        if all(abs(value) < float("inf") for value in values.values()):
+            return
+        told = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+        raise FewshotError(
+            f"iteration {self.done}: a loss became infinite or NaN ({told}) on the slices "
+            f"{', '.join(batch.names)}; lower the learning rate, or look at these slices and "
+            "their labels"
+        )
+
+    def _evaluate(self) -> Evaluation:
+        network = self.state.result
+        assert isinstance(network, SemanticNetwork)
+        model = SemanticModel(network.eval(), self.job.settings, self.job.name)
+        found = evaluate(model, self.job.validation)
+        network.train()
+        return found
+
+    def _save(self) -> None:
+        content = {
+            "job": self.key,
+            "iteration": self.done,
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "passed": self.passed.content(),
+            **self.state.content(),
+        }
+        save_checkpoint(self.checkpoint, content)
+
+
+class _Passes:
+    """Foreground counts over one pass of the training slices after another."""
+
+    def __init__(self, slices: int, batch_size: int) -> None:
+        self._length = max(1, round(slices / batch_size))  # iterations
+        self._counts, self._taken = ForegroundCounts(), 0
+
+    def add(self, counts: ForegroundCounts) -> dict[str, float]:
+        """Add a batch; at the end of a pass return its IoU and Dice for the learning curves."""
+        self._counts, self._taken = self._counts + counts, self._taken + 1
+        if self._taken < self._length:
+            return {}
+        whole = self._counts
+        self._counts, self._taken = ForegroundCounts(), 0
+        return {"epoch/iou": whole.iou, "epoch/dice": whole.dice}
+
+    def content(self) -> list[int]:
+        return [self._taken, self._counts.common, self._counts.truth, self._counts.prediction]
+
+    def restore(self, content: Sequence[int]) -> None:
+        self._taken, self._counts = content[0], ForegroundCounts(*content[1:])
+
+
+def _counts(logits: Tensor, targets: Tensor, weights: Tensor) -> ForegroundCounts:
+    counted = weights[:, 0] > 0
+    truth = (targets[:, 0] > 0) & counted
+    found = (logits[:, 0] > 0) & counted
+    return ForegroundCounts(int((truth & found).sum()), int(truth.sum()), int(found.sum()))
