@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from fewshot.errors import InputError
+
+if TYPE_CHECKING:
+    from fewshot.config.tree import RunSettings
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
@@ -38,6 +41,16 @@ def overrides_of(set_: list[str] | None, device: str | None, seed: int | None) -
     """Return `--device`, `--seed` and `--set` as overrides of settings; the last of a key holds."""
     given = [("detector.device", device), ("seed", seed)]
     return [*(f"{key}={value}" for key, value in given if value is not None), *(set_ or [])]
+
+
+def settings_of(config: Path | None, overrides: list[str]) -> "RunSettings":
+    """Return the settings in a file, or the built-in ones, with overrides applied."""
+    from fewshot.config.load import load_settings, parse_settings
+
+    if config is not None:
+        return load_settings(config, overrides)
+    # A command on files needs no data settings; the phantom stands in for them.
+    return parse_settings({"data": {"phantom": {}}}, overrides)
 
 
 def refuse_filled(out: Path) -> None:

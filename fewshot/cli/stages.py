@@ -1,7 +1,7 @@
 """The stages of a run as commands on files: train, soft-label, predict, merge, submit."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,12 +15,10 @@ from fewshot.cli.options import (
     overrides_of,
     print_json,
     refuse_filled,
+    settings_of,
 )
 from fewshot.errors import InputError
 from fewshot.files import read_json
-
-if TYPE_CHECKING:
-    from fewshot.config.tree import RunSettings
 
 Data = Annotated[
     Path, typer.Option("--data", help="Folder with train.json and validation.json (see convert).")
@@ -45,7 +43,7 @@ def train_radiologists(
     """
     from fewshot.pipeline import stages
 
-    settings = _settings(config, overrides_of(set_, device, seed))
+    settings = settings_of(config, overrides_of(set_, device, seed))
     chosen = [one for one in settings.radiologists if only in (None, one.name)]
     if not chosen:
         names = ", ".join(one.name for one in settings.radiologists)
@@ -75,7 +73,7 @@ def soft_label(
     """Let each radiologist label its share of unlabelled.json; print and save an audit."""
     from fewshot.pipeline import datasets, stages
 
-    settings = _settings(config, overrides_of(set_, device, seed))
+    settings = settings_of(config, overrides_of(set_, device, seed))
     what = stages.SoftLabelling(
         unlabelled=data / datasets.UNLABELLED,
         labelled=data / datasets.TRAIN,
@@ -108,7 +106,7 @@ def train_final(
     """Train the final model on labelled and soft-labelled slices."""
     from fewshot.pipeline import stages
 
-    settings = _settings(config, overrides_of(set_, device, seed))
+    settings = settings_of(config, overrides_of(set_, device, seed))
     _need_new([out])
     model = stages.model_to_train(settings, "final", data, soft_labels)
     stages.train_model(model, out)
@@ -211,15 +209,6 @@ def submit(
     stages.submit(merged, out, form)
     if json_:
         print_json({"file": str(out), "bytes": out.stat().st_size})
-
-
-def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
-    from fewshot.config.load import load_settings, parse_settings
-
-    if config is not None:
-        return load_settings(config, overrides)
-    # A stage on files needs no data settings; the phantom stands in for them.
-    return parse_settings({"data": {"phantom": {}}}, overrides)
 
 
 def _need_new(folders: list[Path]) -> None:

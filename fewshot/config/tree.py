@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
+from fewshot.config.semantic import SemanticSettings
 
 
 class PhantomData(Settings):
@@ -125,6 +126,13 @@ class TrainingSettings(Settings):
     iterations: Count = 500
 
 
+class SemanticTrainingSettings(TrainingSettings):
+    """The semantic network of `fewshot semantic`."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.002
+    model: SemanticSettings = SemanticSettings()
+
+
 class RadiologistSettings(TrainingSettings):
     """One intermediate model, and the score above which its masks become soft labels."""
 
@@ -209,6 +217,7 @@ class RunSettings(Settings):
     prediction: PredictionSettings = PredictionSettings()
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
+    semantic: SemanticTrainingSettings = SemanticTrainingSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

@@ -4,14 +4,14 @@ A model folder holds `model.pth` (weights) and `model.json` (what it is): all th
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 
-from fewshot.config.semantic import SemanticSettings
+from fewshot.config.semantic import RegionMethod, SemanticSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
 from fewshot.metrics.average_precision import AveragePrecision
@@ -32,6 +32,17 @@ class SemanticModel:
     settings: SemanticSettings
     name: str
 
+    def with_regions(self, method: RegionMethod) -> "SemanticModel":
+        """Return the same network, its regions found by a method; `InputError` if it cannot."""
+        regions = self.settings.regions.model_copy(update={"method": method})
+        values = {**self.settings.model_dump(), "regions": regions.model_dump()}
+        try:
+            return replace(self, settings=SemanticSettings.model_validate(values))
+        except ValidationError as error:
+            raise InputError(
+                f"{self.name}: was trained without boundaries; use --regions components"
+            ) from error
+
 
 def save_model(
     model: SemanticModel,
@@ -39,11 +50,11 @@ def save_model(
     *,
     iterations: int,
     average_precision: AveragePrecision,
-    facts: Mapping[str, float],
+    facts: Mapping[str, Any],
 ) -> None:
     """Write a model to its folder; the description last, so that it marks a whole model.
 
-    `facts` are what validation and the clock said; they join the description.
+    `facts` are what validation, the clock and the job said; they join the description.
     """
     save_checkpoint(folder / WEIGHTS, {"model": model.network.state_dict()})
     # The run's device and workers are no part of what the model is.

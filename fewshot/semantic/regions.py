@@ -75,7 +75,8 @@ def _watershed(
     seeds = np.where(heartless > 0, heartless + seeds.max(), seeds)
     if not seeds.any():
         return np.zeros(inside.shape, dtype=np.int32)
-    grown: Any = segmentation.watershed(boundary, markers=seeds, mask=whole)
+    watershed: Any = segmentation.watershed
+    grown = watershed(boundary, markers=seeds, mask=whole)
     result: NDArray[np.int32] = grown.astype(np.int32)
     return result
 

@@ -1,12 +1,21 @@
 """FeatUp on a trained semantic network: its decoder's features, upsampled guided by the slice."""
 
+import hashlib
+import json
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from fewshot.config.semantic import SemanticSettings
+from fewshot.config.semantic import FeatUpSettings, SemanticSettings
+from fewshot.errors import InputError
+from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.semantic.data import SemanticSamples, training_batches
-from fewshot.semantic.networks import SemanticNetwork, pad_to_stride
+from fewshot.semantic.model import SemanticModel, describe_model, load_model, save_model
+from fewshot.semantic.networks import SemanticNetwork, build_network, pad_to_stride
 from fewshot.torch_tools.device import resolve_device
 from fewshot.torch_tools.featup import train_upsampler
 from fewshot.torch_tools.samples import TrainingSource
@@ -44,3 +53,44 @@ def train_featup(
         channels=featup.channels,
         seed=seed,
     )
+
+
+def sharpen_model(
+    source: Path, sources: Sequence[TrainingSource], featup: FeatUpSettings, seed: int, out: Path
+) -> None:
+    """Write a copy of a trained model with an upsampler of its features, trained on `sources`.
+
+    The copy's training time is both trainings'. Raises `InputError` when the network has nothing to
+    upsample.
+    """
+    description = describe_model(source)
+    plain = load_model(source)
+    values = {**plain.settings.model_dump(), "featup": featup.model_dump()}
+    try:
+        settings = SemanticSettings.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{source}: {plain.settings.network} takes no FeatUp") from error
+    torch.manual_seed(seed)
+    network = build_network(settings)
+    network.load_state_dict(plain.network.state_dict(), strict=False)
+    network.to(resolve_device(settings.device)).eval()
+    started, cpu_started = time.monotonic(), time.process_time()
+    train_featup(network, sources, settings, seed)
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu_started
+    save_model(
+        SemanticModel(network.eval(), settings, plain.name),
+        out,
+        iterations=description["iterations"],
+        average_precision=AveragePrecision(**description["average_precision"]),
+        facts={
+            "seconds": description["seconds"] + seconds,
+            "cpu_seconds": description["cpu_seconds"] + cpu_seconds,
+            "job": sharpening_key(source, featup),
+        },
+    )
+
+
+def sharpening_key(source: Path, featup: FeatUpSettings) -> str:
+    """Return what tells a sharpened copy of a model from any other."""
+    text = json.dumps([describe_model(source).get("job"), featup.model_dump()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

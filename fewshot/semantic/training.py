@@ -102,7 +102,12 @@ def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) 
         out,
         iterations=job.schedule.iterations,
         average_precision=last.precision,
-        facts={**last.facts(), "seconds": training.seconds, "cpu_seconds": training.cpu_seconds},
+        facts={
+            **last.facts(),
+            "seconds": training.seconds,
+            "cpu_seconds": training.cpu_seconds,
+            "job": training.key,
+        },
     )
     (out / CHECKPOINT).unlink(missing_ok=True)
     return last.precision

@@ -31,12 +31,9 @@ class JointBilateralStep(nn.Module):
     def __init__(self, guides: int, radius: int = 2) -> None:
         super().__init__()
         self.radius = radius
-        self.embed = nn.Sequential(
-            nn.Conv2d(guides, _HIDDEN, 1), nn.GELU(), nn.Conv2d(_HIDDEN, _HIDDEN, 1)
-        )
         # Nothing is learned yet: the guidance alone counts.
-        nn.init.zeros_(self.embed[2].weight)
-        nn.init.zeros_(self.embed[2].bias)
+        last = _zeros(nn.Conv2d(_HIDDEN, _HIDDEN, 1))
+        self.embed = nn.Sequential(nn.Conv2d(guides, _HIDDEN, 1), nn.GELU(), last)
         self.log_likeness = nn.Parameter(torch.tensor(-math.log(_GUIDANCE_SPREAD)))
         self.log_distance = nn.Parameter(torch.tensor(math.log(radius)))
 
@@ -87,7 +84,7 @@ class FeatureUpsampler(nn.Module):
         `guidance` is (n, guides, height, width) of any size, grey levels 0–1.
         """
         for step in self.steps:
-            size = [2 * side for side in features.shape[-2:]]
+            size = (2 * features.shape[-2], 2 * features.shape[-1])
             features = step(features, functional.adaptive_avg_pool2d(guidance, size))
         return features
 
@@ -143,9 +140,7 @@ def train_upsampler(
             features = encode(images).float()
         if directions is None or certainty is None or optimizer is None:
             directions = _directions(features, channels, chance)
-            certainty = nn.Conv2d(directions.shape[0], 1, 1).to(features.device)
-            nn.init.zeros_(certainty.weight)
-            nn.init.zeros_(certainty.bias)
+            certainty = _zeros(nn.Conv2d(directions.shape[0], 1, 1)).to(features.device)
             down = down.to(features.device)
             trained = [*upsampler.parameters(), *down.parameters(), *certainty.parameters()]
             optimizer = torch.optim.Adam(trained, learning_rate)
@@ -163,6 +158,13 @@ def train_upsampler(
         optimizer.step()
         losses.append(float(loss.detach()))
     return losses
+
+
+def _zeros(layer: nn.Conv2d) -> nn.Conv2d:
+    """Return a layer that answers 0 to everything, until it has learned."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 def _directions(features: Tensor, channels: int, chance: torch.Generator) -> Tensor:

@@ -37,7 +37,8 @@ class GlobalAdaptiveFilter(nn.Module):
             spectrum = torch.fft.rfft2(exact)
             weights = self.weights(images.shape[-2], images.shape[-1]).to(exact.dtype)
             filtered = torch.fft.irfft2(spectrum * weights, s=images.shape[-2:])
-        return filtered.to(images.dtype)
+        result: Tensor = filtered.to(images.dtype)
+        return result
 
     def weights(self, height: int, width: int) -> Tensor:
         """Return the weights of an image of this size, (channels, height, width // 2 + 1).

@@ -1,0 +1,160 @@
+"""`fewshot semantic`: networks that tell foreground from background, pixel by pixel."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+
+from fewshot.cli.options import (
+    Config,
+    Device,
+    Json,
+    Out,
+    Seed,
+    SeedSetting,
+    Sets,
+    overrides_of,
+    print_json,
+    refuse_filled,
+    settings_of,
+)
+from fewshot.errors import InputError
+from fewshot.files import read_json
+
+Data = Annotated[
+    Path, typer.Option("--data", help="Folder with train.json and validation.json (see convert).")
+]
+Switch = Literal["off", "on", "both"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "U-Net, U-Net++, DeepLabV3, DeepLabV3+ and PAN on the same slices as the detectors: "
+        "foreground and boundaries pixel by pixel, then regions."
+    ),
+)
+
+
+@app.command()
+def lgg(
+    images: Annotated[Path, typer.Option("--images", help="Folder of LGG cases.")],
+    out: Out,
+    seed: Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Describe brain MRI in the LGG form as train, validation and test COCO files, by patient.
+
+    80, 10 and 10 % of the slices, no patient on two sides. The images stay where they are; train on
+    their three channels with --set semantic.model.channels=3.
+    """
+    from fewshot.pipeline.datasets import TEST, TRAIN, VALIDATION, write_datasets
+    from fewshot.semantic.lgg import read_lgg, split_lgg
+
+    refuse_filled(out)
+    parts = dict(zip((TRAIN, VALIDATION, TEST), split_lgg(read_lgg(images), seed), strict=True))
+    write_datasets(parts, out)
+    if json_:
+        print_json({Path(name).stem: len(part) for name, part in parts.items()})
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Out,
+    config: Config = None,
+    set_: Sets = None,
+    seed: SeedSetting = None,
+    device: Device = None,
+    json_: Json = False,
+) -> None:
+    """Train the network of the settings' `semantic` group; go on where a training was cut off."""
+    from fewshot.pipeline import semantic_stages
+
+    settings = settings_of(config, _overrides(set_, device, seed))
+    if (out / "model.json").exists():
+        raise InputError(f"--out: {out} holds a trained model already; give another folder")
+    semantic_stages.train(data, settings.semantic, settings.seed, out)
+    if json_:
+        print_json(read_json(out / "model.json"))
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Option(help="Model folder.")],
+    out: Annotated[Path, typer.Option("--out", help="COCO file to write, with scores.")],
+    data: Annotated[Path | None, typer.Option("--data", help="COCO file of slices.")] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder of slices, instead of --data.")
+    ] = None,
+    regions: Annotated[
+        Literal["components", "watershed"] | None,
+        typer.Option("--regions", help="How regions are found; as in training when left out."),
+    ] = None,
+    device: Device = "auto",
+    json_: Json = False,
+) -> None:
+    """Predict regions with scores as COCO: for merge, submit, export and score as any model's."""
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline import datasets, semantic_stages
+
+    if (data is None) == (images is None):
+        raise InputError("semantic predict: give either --data or --images")
+    slices = read_coco(data) if data is not None else datasets.read_test(cast(Path, images), None)
+    masks = semantic_stages.predict(model, slices, out, regions, device or "auto")
+    if json_:
+        print_json({"images": len(slices), "masks": masks, "file": str(out)})
+
+
+@app.command()
+def compare(
+    data: Data,
+    out: Out,
+    test: Annotated[
+        Path | None, typer.Option(help="COCO file of labelled slices; test.json of --data without.")
+    ] = None,
+    networks: Annotated[
+        str, typer.Option(help="Which, by comma.")
+    ] = "unet,unetplusplus,deeplabv3,deeplabv3plus,pan",
+    gafl: Annotated[Switch, typer.Option(help="With a filter in front, without, or both.")] = "off",
+    featup: Annotated[
+        Switch, typer.Option(help="With sharper features, without, or both.")
+    ] = "off",
+    run: Annotated[
+        Path | None, typer.Option(help="Finished run whose final model joins the table.")
+    ] = None,
+    config: Config = None,
+    set_: Sets = None,
+    seed: SeedSetting = None,
+    device: Device = None,
+    json_: Json = False,
+) -> None:
+    """Train networks alike and score them on the same slices: table, figure, JSON.
+
+    Leaves comparison.md, .csv, .png and .json, and the models. Call it again to go on.
+    """
+    from fewshot.pipeline import semantic_stages
+
+    settings = settings_of(config, _overrides(set_, device, seed))
+    switches: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
+    rows: list[dict[str, Any]] = semantic_stages.compare(
+        semantic_stages.Request(
+            data=data,
+            test=test or data / "test.json",
+            networks=[name.strip() for name in networks.split(",")],
+            gafl=switches[gafl],
+            featup=switches[featup],
+            run=run,
+        ),
+        settings.semantic,
+        settings.seed,
+        out,
+    )
+    if json_:
+        print_json({"rows": rows, "table": str(out / "comparison.md")})
+    else:
+        print((out / "comparison.md").read_text(encoding="utf-8"), end="")
+
+
+def _overrides(set_: list[str] | None, device: str | None, seed: int | None) -> list[str]:
+    where = [] if device is None else [f"semantic.model.device={device}"]
+    return [*where, *overrides_of(set_, None, seed)]

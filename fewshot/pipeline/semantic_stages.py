@@ -1,0 +1,94 @@
+"""What `fewshot semantic` does, as functions from files to files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from fewshot.config.semantic import NetworkName, RegionMethod
+from fewshot.config.tree import SemanticTrainingSettings
+from fewshot.errors import InputError
+from fewshot.masks.coco import SliceSet, read_coco, write_coco
+from fewshot.pipeline import datasets
+from fewshot.pipeline.stages import check_images
+from fewshot.progress import progress, say
+
+
+def train(data: Path, settings: SemanticTrainingSettings, seed: int, out: Path) -> None:
+    """Train a semantic network on `train.json` of a folder, watched on its `validation.json`."""
+    from fewshot.semantic.training import SemanticJob, train_semantic
+    from fewshot.torch_tools.samples import TrainingSource
+
+    job = SemanticJob(
+        name=settings.model.network,
+        sources=[TrainingSource(_labelled(data / datasets.TRAIN))],
+        validation=_labelled(data / datasets.VALIDATION),
+        settings=settings.model,
+        schedule=settings,
+        seed=seed,
+    )
+    with progress(f"training {job.name}", settings.iterations) as advance:
+        precision = train_semantic(job, out, advance)
+    say(f"{job.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
+
+
+def predict(
+    model: Path, slices: SliceSet, target: Path, regions: RegionMethod | None, device: str
+) -> int:
+    """Write a network's regions of some slices as COCO with scores; return how many there are.
+
+    `regions` says how they are found; None as the network was trained for.
+    """
+    from fewshot.semantic.model import load_model
+    from fewshot.semantic.prediction import predict_slices
+
+    check_images(slices)
+    network = load_model(model, device)
+    if regions is not None:
+        network = network.with_regions(regions)
+    with progress(f"predicting {target.stem} with {network.name}", len(slices)) as advance:
+        masks = list(predict_slices(network, slices, advance))
+    write_coco(target, slices.with_masks(masks), f"predictions of {network.name}")
+    return sum(len(one) for one in masks)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `fewshot semantic compare` is asked for; `networks` are names that may be wrong."""
+
+    data: Path
+    test: Path
+    networks: Sequence[str]
+    gafl: Sequence[bool]
+    featup: Sequence[bool]
+    run: Path | None
+
+
+def compare(
+    request: Request, settings: SemanticTrainingSettings, seed: int, out: Path
+) -> list[dict[str, Any]]:
+    """Compare networks; return the rows of the table. See `semantic_comparison.compare`."""
+    from fewshot.pipeline import semantic_comparison
+
+    for name in request.networks:
+        if name not in get_args(NetworkName):
+            known = ", ".join(get_args(NetworkName))
+            raise InputError(f"--networks: unknown network {name!r}; there are {known}")
+    what = semantic_comparison.Comparison(
+        train=_labelled(request.data / datasets.TRAIN),
+        validation=_labelled(request.data / datasets.VALIDATION),
+        test=_labelled(request.test),
+        settings=settings,
+        seed=seed,
+        networks=cast(Sequence[NetworkName], request.networks),
+        gafl=request.gafl,
+        featup=request.featup,
+    )
+    return [vars(row) for row in semantic_comparison.compare(what, out, request.run)]
+
+
+def _labelled(path: Path) -> SliceSet:
+    slices = check_images(read_coco(path))
+    if not any(len(slices.masks_of(record.image_id)) for record in slices.records):
+        raise InputError(f"{path}: holds no labelled slices")
+    return slices

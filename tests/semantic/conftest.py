@@ -1,0 +1,40 @@
+"""A job that trains a real network of segmentation-models-pytorch in a second or two."""
+
+from typing import Any
+
+import pytest
+
+from fewshot.config.semantic import SemanticSettings
+from fewshot.config.tree import TrainingSettings
+from fewshot.masks.coco import SliceSet
+from fewshot.semantic.training import SemanticJob
+from fewshot.torch_tools.samples import TrainingSource
+
+SMALL = {
+    "encoder": "tu-mobilenetv3_small_050",
+    "batch_size": 2,
+    "evaluation_period": 0,
+    "device": "cpu",
+}
+
+
+@pytest.fixture
+def small_network() -> Any:
+    """`small_network(network="pan", …)` → settings of a network that trains in seconds."""
+
+    def make(**changes: Any) -> SemanticSettings:
+        return SemanticSettings.model_validate({**SMALL, **changes})
+
+    return make
+
+
+@pytest.fixture
+def job(miniature: SliceSet, small_network: Any) -> SemanticJob:
+    return SemanticJob(
+        name="steady",
+        sources=[TrainingSource(miniature)],
+        validation=miniature.subset([0, 1]),
+        settings=small_network(checkpoint_period=3),
+        schedule=TrainingSettings(learning_rate=0.002, iterations=6),
+        seed=5,
+    )
