@@ -122,6 +122,9 @@ def compare(
     run: Annotated[
         Path | None, typer.Option(help="Finished run whose final model joins the table.")
     ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Keep the rows of an earlier comparison in --out.")
+    ] = False,
     config: Config = None,
     set_: Sets = None,
     seed: SeedSetting = None,
@@ -144,6 +147,7 @@ def compare(
             gafl=switches[gafl],
             featup=switches[featup],
             run=run,
+            append=append,
         ),
         settings.semantic,
         settings.seed,

@@ -55,6 +55,7 @@ class DetectorSettings(Settings):
     weights: str = "auto"
     options: tuple[str | int | float | bool | list[int | float | str], ...] = ()
     input_size: Annotated[int, Field(ge=32, le=4096)] | None = None
+    gafl: bool = False  # a global adaptive filter in front
     batch_size: Count = 4
     optimizer: Literal["auto", "adamw", "sgd"] = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0001

@@ -14,8 +14,10 @@ from fewshot.config.tree import DetectorSettings
 from fewshot.detector.heads import use_lenient_heads
 from fewshot.errors import InputError
 from fewshot.torch_tools.device import resolve_device
+from fewshot.torch_tools.gafl import GlobalAdaptiveFilter, attach_input_filter
 
 TINY = "tiny"
+_CHANNELS = 3  # of a slice, as Detectron2's models take it
 
 
 def build_config(settings: DetectorSettings) -> CfgNode:
@@ -46,11 +48,16 @@ def build_config(settings: DetectorSettings) -> CfgNode:
     return config
 
 
-def build_network(config: CfgNode) -> nn.Module:
-    """Return the untrained network of a configuration, on the configuration's device."""
+def build_network(config: CfgNode, gafl: bool = False) -> nn.Module:
+    """Return the untrained network of a configuration, on the configuration's device.
+
+    With `gafl` slices pass a global adaptive filter between their normalisation and the backbone.
+    """
     with _shown_as_input_error("detector"):
         network: nn.Module = build_model(config)
-    return network
+    if gafl:
+        attach_input_filter(network.backbone, GlobalAdaptiveFilter(_CHANNELS))
+    return network.to(config.MODEL.DEVICE)
 
 
 def zoo_architectures() -> list[str]:

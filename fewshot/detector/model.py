@@ -52,7 +52,7 @@ def load_detector(folder: Path, device: str = "auto") -> Detector:
     """Return the detector in a model folder, ready to predict on `cpu`, `cuda` or `auto`."""
     description = describe_detector(folder)
     settings = _settings(folder, description["detector"], device)
-    network = build_network(build_config(settings))
+    network = build_network(build_config(settings), settings.gafl)
     try:
         network.load_state_dict(load_checkpoint(folder / WEIGHTS)["model"])
     except (KeyError, RuntimeError) as error:

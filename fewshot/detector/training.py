@@ -83,7 +83,7 @@ def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) 
     """
     torch.manual_seed(job.seed)
     config = build_config(job.detector)
-    network = build_network(config)
+    network = build_network(config, job.detector.gafl)
     training = _Training(job, network, out)
     training.start()
     with flushed_denormals():

@@ -73,20 +73,37 @@ class Comparison:
     featup: Sequence[bool]
 
 
-def compare(what: Comparison, out: Path, run: Path | None = None) -> list[Row]:
+def compare(
+    what: Comparison, out: Path, run: Path | None = None, append: bool = False
+) -> list[Row]:
     """Train what is compared, score it on the test slices, and write table, figure and JSON.
 
     Models that are in `out` already, trained by the same job, are not trained again. `run` is the
-    directory of a finished run on the same slices whose final model joins the table.
+    directory of a finished run on the same slices whose final model joins the table. With `append`
+    the rows of an earlier comparison in `out` stay in it, ahead of new ones.
     """
-    rows = [row for one in _variants(what) for row in _score_variant(what, *one, out)]
+    earlier = _earlier(out / DATA) if append else {}
+    found = [row for one in _variants(what) for row in _score_variant(what, *one, out)]
     if run is not None:
-        rows.append(_final_row(run, what))
+        found.append(_final_row(run, what))
+    rows = list({**earlier, **{_key(row): row for row in found}}.values())
     write_json(out / DATA, [vars(row) for row in rows])
     write_text(out / TABLE, as_markdown(rows))
     write_text(out / TABLE_CSV, as_csv(rows))
     write_comparison_figure(out / FIGURE, [vars(row) for row in rows])
     return rows
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return row.model, row.gafl, row.featup, row.regions
+
+
+def _earlier(path: Path) -> dict[tuple[Any, ...], Row]:
+    try:
+        rows = [Row(**values) for values in read_json(path)]
+    except TypeError as error:
+        raise InputError(f"{path}: not a comparison's rows; leave --append out") from error
+    return {_key(row): row for row in rows}
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

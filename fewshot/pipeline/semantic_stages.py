@@ -62,6 +62,7 @@ class Request:
     gafl: Sequence[bool]
     featup: Sequence[bool]
     run: Path | None
+    append: bool = False
 
 
 def compare(
@@ -84,7 +85,8 @@ def compare(
         gafl=request.gafl,
         featup=request.featup,
     )
-    return [vars(row) for row in semantic_comparison.compare(what, out, request.run)]
+    rows = semantic_comparison.compare(what, out, request.run, request.append)
+    return [vars(row) for row in rows]
 
 
 def _labelled(path: Path) -> SliceSet:

@@ -101,7 +101,7 @@ def test_a_broken_case_is_refused_by_name(
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
 def test_a_folder_without_cases_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty" / "case").mkdir(parents=True)
-    with pytest.raises(InputError, match="not a readable folder|holds no <case>"):
+    with pytest.raises(InputError, match=r"not a readable folder|holds no <case>"):
         read_lgg(tmp_path / name)
 
 

@@ -1,0 +1,49 @@
+"""A filter in front of a detector: the identity at first, trained, and kept with the model."""
+
+from pathlib import Path
+
+import torch
+
+from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
+from fewshot.detector.architecture import build_config, build_network
+from fewshot.detector.data import prediction_sample
+from fewshot.detector.model import load_detector
+from fewshot.detector.prediction import predict_slices
+from fewshot.detector.training import TrainingJob, train_detector
+from fewshot.masks.coco import SliceSet
+from fewshot.torch_tools.samples import TrainingSource
+
+
+def test_an_untrained_filter_changes_nothing(
+    miniature: SliceSet, small_detector: DetectorSettings
+) -> None:
+    features = []
+    for gafl in (False, True):
+        torch.manual_seed(0)
+        network = build_network(build_config(small_detector), gafl).eval()
+        sample = prediction_sample(miniature, miniature.records[0], None)
+        with torch.inference_mode():
+            output = network([sample])[0]["instances"]
+        features.append(output.scores)
+    assert torch.allclose(*features, atol=1e-3)
+
+
+def test_a_filter_is_trained_and_kept_with_its_detector(
+    miniature: SliceSet,
+    small_detector: DetectorSettings,
+    gentle: AugmentationSettings,
+    tmp_path: Path,
+) -> None:
+    job = TrainingJob(
+        name="filtered",
+        sources=[TrainingSource(miniature)],
+        validation=miniature.subset([0, 1]),
+        detector=small_detector.model_copy(update={"gafl": True}),
+        augmentation=gentle,
+        schedule=TrainingSettings(learning_rate=0.001, iterations=2),
+        seed=0,
+    )
+    train_detector(job, tmp_path)
+    detector = load_detector(tmp_path, "cpu")
+    assert detector.network.get_parameter("backbone.input_filter.log_weights").abs().max() > 0
+    assert len(list(predict_slices(detector, job.validation))) == 2
