@@ -8,7 +8,7 @@ run.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
 from fewshot.config.semantic import SemanticSettings
@@ -49,8 +49,9 @@ class DataSettings(Settings):
 
 
 class DetectorSettings(Settings):
-    """The Mask R-CNN that all radiologists and the final model are made from."""
+    """The Mask R-CNN that radiologists and the final model are made from, unless they say."""
 
+    kind: Literal["mask_rcnn"] = "mask_rcnn"
     architecture: str = "tiny"
     weights: str = "auto"
     options: tuple[str | int | float | bool | list[int | float | str], ...] = ()
@@ -127,6 +128,24 @@ class TrainingSettings(Settings):
     iterations: Count = 500
 
 
+def _kind_of(value: Any) -> str:
+    kind = value.get("kind", "mask_rcnn") if isinstance(value, dict) else getattr(value, "kind", "")
+    return f"kind:{kind}"
+
+
+# A model of any kind; `kind` says which, Mask R-CNN where it is left out. The tags are no names
+# that settings could have, so that messages leave them out.
+ModelSettings = Annotated[
+    Annotated[DetectorSettings, Tag("kind:mask_rcnn")]
+    | Annotated[SemanticSettings, Tag("kind:semantic")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="unknown_kind",
+        custom_error_message="the kinds of models are mask_rcnn and semantic",
+    ),
+]
+
+
 class SemanticTrainingSettings(TrainingSettings):
     """The semantic network of `fewshot semantic`."""
 
@@ -139,6 +158,7 @@ class RadiologistSettings(TrainingSettings):
 
     name: Name
     score_threshold: Score = 0.7
+    model: ModelSettings | None = None  # the run's detector when left out
 
 
 class FinalSettings(TrainingSettings):
@@ -147,6 +167,7 @@ class FinalSettings(TrainingSettings):
     score_threshold: Auto | Score = "auto"
     warm_start: bool = False  # from the weights of the best radiologist
     augmentation: AugmentationSettings | None = None  # the radiologists' when left out
+    model: ModelSettings | None = None  # the run's detector when left out
 
 
 class TeacherSettings(Settings):
@@ -222,10 +243,22 @@ class RunSettings(Settings):
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
+    def model_of(self, name: str) -> ModelSettings:
+        """Return the settings of a model: a radiologist by name; any other name is the final's."""
+        own = {radiologist.name: radiologist.model for radiologist in self.radiologists}
+        return own.get(name, self.final.model) or self.detector
+
     @model_validator(mode="after")
     def _a_teacher_is_a_mean(self) -> Self:
-        if self.soft_labels.teacher.renew and not self.detector.ema:
+        if self.soft_labels.teacher.renew and not self.model_of("final").ema:
             raise ValueError("soft_labels.teacher.renew: needs detector.ema, such as 0.999")
+        return self
+
+    @model_validator(mode="after")
+    def _a_warm_start_is_of_the_same_model(self) -> Self:
+        models = [self.model_of(radiologist.name) for radiologist in self.radiologists]
+        if self.final.warm_start and any(one != self.model_of("final") for one in models):
+            raise ValueError("final.warm_start: needs radiologists of the same model as the final")
         return self
 
     @model_validator(mode="after")

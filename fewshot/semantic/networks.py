@@ -144,5 +144,5 @@ def _normalisation(settings: SemanticSettings) -> tuple[Tensor, Tensor]:
     else:
         mean, spread = 255 * torch.tensor(_IMAGENET_MEAN), 255 * torch.tensor(_IMAGENET_SPREAD)
         if settings.channels == 1:
-            mean, spread = mean.mean(keepdim=True).flatten(), spread.mean().reshape(1)
+            mean, spread = mean.mean().reshape(1), spread.mean().reshape(1)
     return mean.reshape(-1, 1, 1), spread.reshape(-1, 1, 1)

@@ -48,6 +48,7 @@ class SemanticJob:
         validation: labelled slices that are only looked at.
         settings, schedule: what is trained, how fast and how long.
         seed: of the weights' start, the order of samples and their augmentation.
+        weights: `model.pth` of a model of the same settings to start from.
     """
 
     name: str
@@ -56,6 +57,7 @@ class SemanticJob:
     settings: SemanticSettings
     schedule: TrainingSettings
     seed: int
+    weights: Path | None = None
 
     def key(self) -> str:
         """Return a digest of all that decides the course of a training."""
@@ -67,6 +69,7 @@ class SemanticJob:
             self.schedule.model_dump(include={"learning_rate", "iterations"}),
             self.settings.model_dump(mode="json", exclude=aside),
             None if weights == "none" else sha256_file(encoder_file(self.settings)),
+            None if self.weights is None else sha256_file(self.weights),
         ]
         return job_key(parts, self.sources, self.validation)
 
@@ -90,7 +93,7 @@ def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) 
     if any(source.renewed for source in job.sources):
         raise InputError(f"{job.name}: a semantic network cannot renew soft labels; use mask_rcnn")
     torch.manual_seed(job.seed)
-    training = _Training(job, start_network(job.settings), out)
+    training = _Training(job, _start(job), out)
     training.start()
     with flushed_denormals():
         training.run(advance)
@@ -111,6 +114,18 @@ def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) 
     )
     (out / CHECKPOINT).unlink(missing_ok=True)
     return last.precision
+
+
+def _start(job: SemanticJob) -> SemanticNetwork:
+    network = start_network(job.settings)
+    if job.weights is not None:
+        try:
+            network.load_state_dict(load_checkpoint(job.weights)["model"])
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise InputError(
+                f"{job.weights}: does not fit {job.name}; start from a model of the same settings"
+            ) from error
+    return network
 
 
 class _Training:

@@ -30,7 +30,7 @@ def start_network(settings: SemanticSettings) -> SemanticNetwork:
     path = encoder_file(settings)
     weights = _read(path)
     if settings.encoder.startswith(TIMM):
-        return _fitting(path, settings, lambda: build_network(settings, weights))
+        return _fitting(path, settings, lambda: _from_timm(settings, weights))
     # The first layer is made for three channels before it is fitted to the slices'.
     network = build_network(settings.model_copy(update={"channels": 3}))
 
@@ -41,6 +41,17 @@ def start_network(settings: SemanticSettings) -> SemanticNetwork:
         return SemanticNetwork(network.core, settings)
 
     return _fitting(path, settings, load)
+
+
+def _from_timm(settings: SemanticSettings, weights: dict[str, Tensor]) -> SemanticNetwork:
+    network = build_network(settings, weights)
+    # timm passes over what does not fit; a file of another encoder would go unnoticed.
+    core: Any = network.core
+    known = {name.replace("_", ".") for name in weights}
+    wanted = {name.replace("_", ".") for name in core.encoder.model.state_dict()}
+    if 2 * len(wanted & known) < len(wanted):
+        raise KeyError("most layers are not in the file")
+    return network
 
 
 def encoder_file(settings: SemanticSettings) -> Path:

@@ -84,6 +84,8 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+# torch counts the processors that this process may use.
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_workers_change_nothing(job: SemanticJob, tmp_path: Path) -> None:
     for name, workers in (("alone", 0), ("helped", 2)):
         train_semantic(with_settings(job, workers=workers), tmp_path / name)

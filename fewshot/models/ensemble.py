@@ -3,45 +3,44 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from fewshot.config.tree import ViewSettings
-from fewshot.detector.model import Detector
-from fewshot.detector.prediction import predict_slices
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.vote import Ballot, vote
+from fewshot.models.interface import Model
 from fewshot.progress import Advance, no_progress
 
 PLAIN = (ViewSettings(),)
 
 
 def predict_together(
-    detectors: Sequence[Detector],
+    models: Sequence[Model],
     slices: SliceSet,
     source: str,
     weights: Mapping[str, float] | None = None,
     views: Sequence[ViewSettings] = PLAIN,
     advance: Advance = no_progress,
 ) -> Iterator[SliceMasks]:
-    """Yield the masks that detectors agree on of each slice, in the slices' order.
+    """Yield the masks that models agree on of each slice, in the slices' order.
 
-    Every detector looks at every view, and each look is a ballot (see `masks.vote`). One detector
-    with one view needs no vote: its masks and scores are its own.
+    Every model looks at every view, and each look is a ballot (see `masks.vote`). One model with
+    one view needs no vote: its masks and scores are its own.
 
     Args:
-        detectors: at least one, each of a name of its own.
+        models: at least one, each of a name of its own.
         slices: to predict.
         source: what voted masks say of where they come from.
-        weights: detector's name → weight of its votes; equal without. A detector of weight 0 has
-            no vote, unless all have 0.
+        weights: model's name → weight of its votes; equal without. A model of weight 0 has no
+            vote, unless all have 0.
         views: ways of looking at a slice.
         advance: called with the number of slices done.
     """
-    if len(detectors) == 1 and len(views) == 1:
-        yield from predict_slices(detectors[0], slices, advance, views[0])
+    if len(models) == 1 and len(views) == 1:
+        yield from models[0].predict(slices, advance, views[0])
         return
-    trusted = _votes(detectors, weights)
+    trusted = _votes(models, weights)
     looks = [
-        (weight, predict_slices(detector, slices, view=view))
-        for detector, weight in trusted
+        (weight, model.predict(slices, no_progress, view))
+        for model, weight in trusted
         for view in views
     ]
     for done in range(1, len(slices) + 1):
@@ -50,8 +49,8 @@ def predict_together(
 
 
 def _votes(
-    detectors: Sequence[Detector], weights: Mapping[str, float] | None
-) -> list[tuple[Detector, float]]:
-    weighed = [(one, 1.0 if weights is None else weights[one.name]) for one in detectors]
+    models: Sequence[Model], weights: Mapping[str, float] | None
+) -> list[tuple[Model, float]]:
+    weighed = [(one, 1.0 if weights is None else weights[one.name]) for one in models]
     trusted = [(one, weight) for one, weight in weighed if weight > 0]
-    return trusted or [(one, 1.0) for one in detectors]
+    return trusted or [(one, 1.0) for one in models]

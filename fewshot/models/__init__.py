@@ -1,0 +1,1 @@
+"""Models of any kind behind one interface: trained, kept in a folder, asked for masks."""

@@ -1,0 +1,95 @@
+"""What the pipeline asks of a model, whatever its kind."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fewshot.config.tree import AugmentationSettings, ModelSettings, TrainingSettings, ViewSettings
+from fewshot.masks.coco import SliceSet
+from fewshot.masks.predicted import SliceMasks
+from fewshot.metrics.average_precision import AveragePrecision
+from fewshot.progress import Advance
+
+if TYPE_CHECKING:
+    from fewshot.detector.teacher import Renewal
+    from fewshot.torch_tools.samples import TrainingSource
+
+
+@dataclass(frozen=True)
+class ModelJob:
+    """Everything that decides what a training yields.
+
+    Attributes:
+        name: the model's name; becomes the source of its predictions.
+        sources: the slices to train on.
+        validation: labelled slices that are only looked at; average precision is taken on them.
+        settings, augmentation, schedule: settings; a kind with an augmentation of its own in its
+            settings does without `augmentation`.
+        seed: of the weights' start, the order of samples and their augmentation.
+        weights: file to start from, of a model of the same settings, in place of what they say.
+        renewal: how the soft labels of sources marked `renewed` are renewed; only for kinds that
+            can.
+    """
+
+    name: str
+    sources: Sequence["TrainingSource"]
+    validation: SliceSet
+    settings: ModelSettings
+    augmentation: AugmentationSettings
+    schedule: TrainingSettings
+    seed: int
+    weights: Path | None = None
+    renewal: "Renewal | None" = None
+
+
+class Model(Protocol):
+    """A trained model, ready to be asked."""
+
+    @property
+    def name(self) -> str:
+        """What its predictions say of where they come from."""
+
+    def predict(
+        self, slices: SliceSet, advance: Advance, view: ViewSettings | None
+    ) -> Iterator[SliceMasks]:
+        """Yield the masks of each slice, in the slices' order, best score first.
+
+        In the slice's own pixels, whatever the view the model is given of it.
+        """
+
+
+class Kind(Protocol):
+    """A kind of model, by the settings whose `kind` it is.
+
+    A model's folder holds `model.json`, which says its kind, `model.pth`, and `training.jsonl`.
+    """
+
+    renews: bool  # whether it can renew soft labels while it trains
+
+    def resolve(self, settings: Any) -> Any:
+        """Return settings with device and starting weights as they are on this machine.
+
+        Raises `InputError` for what cannot be had or is not known.
+        """
+
+    def check(self, settings: Any) -> None:
+        """Raise `InputError` unless a network can be built and its starting weights fit it."""
+
+    def starting_weights(self, settings: Any) -> Path | None:
+        """Return the file of resolved settings that training starts from, if there is one."""
+
+    def identity(self, settings: Any) -> dict[str, Any]:
+        """Return what a trained model depends on, as plain values: not how often it is saved."""
+
+    def train(self, job: ModelJob, out: Path, advance: Advance) -> AveragePrecision:
+        """Train a model, leave it in the folder `out`, and return its validation AP.
+
+        A training of the same job that was cut off goes on as if nothing had happened.
+        """
+
+    def describe(self, folder: Path) -> dict[str, Any]:
+        """Return a folder's description: kind, name, iterations, average_precision, and more."""
+
+    def load(self, folder: Path, device: str) -> Model:
+        """Return the model in a folder, ready to predict on `cpu`, `cuda` or `auto`."""

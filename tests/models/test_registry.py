@@ -1,0 +1,164 @@
+"""Models of every kind behind one interface: trained, described, loaded, asked, voting together."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewshot.config.load import parse_settings
+from fewshot.config.semantic import SemanticSettings
+from fewshot.config.tree import (
+    AugmentationSettings,
+    DetectorSettings,
+    ModelSettings,
+    RunSettings,
+    TrainingSettings,
+    ViewSettings,
+)
+from fewshot.errors import InputError
+from fewshot.masks.coco import SliceSet
+from fewshot.models.ensemble import predict_together
+from fewshot.models.interface import ModelJob
+from fewshot.models.registry import describe_model, kind_of, load_model, train_model
+from fewshot.torch_tools.samples import TrainingSource
+
+SEMANTIC = SemanticSettings(encoder="tu-mobilenetv3_small_050", batch_size=2, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(
+    miniature: SliceSet,
+    small_detector: DetectorSettings,
+    gentle: AugmentationSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    """A folder of a model of each kind, trained for two iterations."""
+    kinds: dict[str, ModelSettings] = {"mask_rcnn": small_detector, "semantic": SEMANTIC}
+    folders = {}
+    for kind, settings in kinds.items():
+        folders[kind] = tmp_path_factory.mktemp(kind)
+        job = ModelJob(
+            name=f"a_{kind}",
+            sources=[TrainingSource(miniature)],
+            validation=miniature.subset([0, 1]),
+            settings=settings,
+            augmentation=gentle,
+            schedule=TrainingSettings(learning_rate=0.001, iterations=2),
+            seed=0,
+        )
+        train_model(job, folders[kind])
+    return folders
+
+
+@pytest.mark.parametrize("kind", ["mask_rcnn", "semantic"])
+def test_a_folder_says_its_kind_and_is_loaded_as_that(
+    trained: dict[str, Path], miniature: SliceSet, kind: str
+) -> None:
+    description = describe_model(trained[kind])
+    assert (description["kind"], description["iterations"]) == (kind, 2)
+    assert 0 <= description["average_precision"]["ap"] <= 1
+    assert {path.name for path in trained[kind].iterdir()} == {
+        *("model.json", "model.pth", "training.jsonl"),
+    }
+    model = load_model(trained[kind], "cpu")
+    masks = list(model.predict(miniature, lambda done, note: None, ViewSettings(flip=True)))
+    assert [one.image_id for one in masks] == [0, 1, 2, 3, 4, 5]
+    assert model.name == f"a_{kind}"
+
+
+def test_models_of_several_kinds_vote_together(
+    trained: dict[str, Path], miniature: SliceSet
+) -> None:
+    models = [load_model(folder, "cpu") for folder in trained.values()]
+    views = (ViewSettings(), ViewSettings(flip=True), ViewSettings(scale=1.5))
+    masks = list(predict_together(models, miniature, "vote", None, views))
+    assert len(masks) == len(miniature)
+    assert {source for one in masks for source in one.sources} <= {"vote"}
+
+
+@pytest.mark.parametrize(
+    ("description", "words"),
+    [
+        (None, "holds no trained model"),
+        ("[]", "not a model's description"),
+        ('{"kind": "sam"}', "unknown kind of model 'sam'; there are mask_rcnn, semantic"),
+        ('{"kind": "semantic"}', "not the description of a semantic network"),
+        ('{"kind": "mask_rcnn"}', "not a model's description"),
+    ],
+)
+def test_other_folders_are_refused(tmp_path: Path, description: str | None, words: str) -> None:
+    if description is not None:
+        (tmp_path / "model.json").write_text(description)
+    with pytest.raises(InputError, match=words):
+        load_model(tmp_path)
+
+
+def test_a_model_can_start_from_another_ones_weights(
+    trained: dict[str, Path], miniature: SliceSet, gentle: AugmentationSettings, tmp_path: Path
+) -> None:
+    job = ModelJob(
+        name="second",
+        sources=[TrainingSource(miniature)],
+        validation=miniature.subset([0]),
+        settings=SEMANTIC,
+        augmentation=gentle,
+        schedule=TrainingSettings(iterations=1),
+        seed=0,
+        weights=trained["semantic"] / "model.pth",
+    )
+    train_model(job, tmp_path)
+    with pytest.raises(InputError, match="does not fit second"):
+        train_model(replace(job, weights=trained["mask_rcnn"] / "model.pth"), tmp_path / "other")
+
+
+def test_only_kinds_that_can_renew_soft_labels_say_so(small_detector: DetectorSettings) -> None:
+    assert kind_of(small_detector).renews
+    assert not kind_of(SEMANTIC).renews
+
+
+def test_settings_say_which_model_is_of_which_kind() -> None:
+    tree: dict[str, Any] = {
+        "data": {"phantom": {}},
+        "radiologists": [
+            {"name": "rough"},
+            {"name": "net", "model": {"kind": "semantic", "network": "pan"}},
+        ],
+        "final": {"model": {"kind": "mask_rcnn", "gafl": True}},
+    }
+    settings = RunSettings.model_validate(tree)
+    assert [settings.model_of(name).kind for name in ("rough", "net", "final", "control")] == [
+        *("mask_rcnn", "semantic", "mask_rcnn", "mask_rcnn"),
+    ]
+    assert not settings.detector.gafl
+    again = RunSettings.model_validate(json.loads(settings.model_dump_json()))
+    assert again == settings
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("final.model={kind: sam}", "final.model: the kinds of models are mask_rcnn and semantic"),
+        ("final.model=4", "final.model: the kinds of models are mask_rcnn and semantic"),
+        ("final.model={kind: semantic, network: segnet}", "final.model.network: .*'deeplabv3'"),
+        (
+            "final.model={kind: semantic, architecture: tiny}",
+            "final.model.architecture: unknown key",
+        ),
+        ("final.model.kind=semantic", None),
+        ("radiologists.rough.model.kind=semantic", None),
+        (
+            "final={warm_start: true, model: {kind: semantic}}",
+            "final.warm_start: needs radiologists of the same model",
+        ),
+    ],
+)
+def test_a_models_settings_are_checked(override: str, words: str | None) -> None:
+    tree: dict[str, Any] = {"data": {"phantom": {}}}
+    if words is None:
+        parse_settings(tree, [override])
+        return
+    with pytest.raises(InputError, match=words) as told:
+        parse_settings(tree, [override])
+    assert "kind:" not in str(told.value)
