@@ -13,9 +13,10 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.models.interface import Kind, Model, ModelJob
 from fewshot.progress import Advance, no_progress
+from fewshot.semantic.job import SemanticJob
 from fewshot.semantic.model import SemanticModel, describe_model, load_model
 from fewshot.semantic.prediction import predict_slices
-from fewshot.semantic.training import SemanticJob, train_semantic
+from fewshot.semantic.training import train_semantic
 from fewshot.semantic.weights import encoder_file, start_network
 from fewshot.torch_tools.device import resolve_device
 

@@ -1,9 +1,7 @@
 """Semantic networks side by side: trained alike, calibrated alike, scored on the same slices."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +22,12 @@ from fewshot.pipeline.stages import METRICS, true_label_maps
 from fewshot.progress import progress, say
 from fewshot.radiologists.calibration import choose_rule
 from fewshot.report.semantic_figure import write_comparison_figure
+from fewshot.report.semantic_table import Row, as_csv, as_markdown
 
 TABLE, TABLE_CSV = "comparison.md", "comparison.csv"
 FIGURE, DATA = "comparison.png", "comparison.json"
 _FEATUP = FeatUpSettings(iterations=150)
 _METHODS: tuple[RegionMethod, ...] = ("components", "watershed")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the comparison: a model, how its regions were found, and its scores.
-
-    Both adjusted Rand indices are those under the rule chosen for each on the validation slices,
-    with the 95 % interval of the one over all pixels; `iou` and `dice` are of the foreground over
-    all test pixels together, under the rule for all pixels.
-    """
-
-    model: str
-    gafl: bool
-    featup: bool
-    regions: str
-    ari_all: float
-    ari_all_low: float
-    ari_all_high: float
-    ari_foreground: float
-    iou: float
-    dice: float
-    ap: float
-    iterations: int
-    seconds: float
-    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -86,7 +60,7 @@ def compare(
     found = [row for one in _variants(what) for row in _score_variant(what, *one, out)]
     if run is not None:
         found.append(_final_row(run, what))
-    rows = list({**earlier, **{_key(row): row for row in found}}.values())
+    rows = list({**earlier, **{row.key: row for row in found}}.values())
     write_json(out / DATA, [vars(row) for row in rows])
     write_text(out / TABLE, as_markdown(rows))
     write_text(out / TABLE_CSV, as_csv(rows))
@@ -94,44 +68,12 @@ def compare(
     return rows
 
 
-def _key(row: Row) -> tuple[Any, ...]:
-    return row.model, row.gafl, row.featup, row.regions
-
-
 def _earlier(path: Path) -> dict[tuple[Any, ...], Row]:
     try:
         rows = [Row(**values) for values in read_json(path)]
     except TypeError as error:
         raise InputError(f"{path}: not a comparison's rows; leave --append out") from error
-    return {_key(row): row for row in rows}
-
-
-def as_markdown(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table, the best of each score in bold."""
-    scores = ("ari_all", "ari_foreground", "iou", "dice", "ap")
-    best = {name: max(round(getattr(row, name), 3) for row in rows) for name in scores}
-    head = ["network", "GAFL", "FeatUp", "regions", "ARI, all", "ARI, foreground"]
-    head += ["IoU", "Dice", "AP", "iterations", "CPU-seconds"]
-    lines = [head, ["---"] * len(head)]
-    for row in rows:
-        shown = [f"{getattr(row, name):.3f}" for name in scores]
-        shown = [
-            f"**{text}**" if float(text) == best[name] else text
-            for name, text in zip(scores, shown, strict=True)
-        ]
-        switches = ["on" if row.gafl else "–", "on" if row.featup else "–"]
-        cost = [str(row.iterations), f"{row.cpu_seconds:.0f}"]
-        lines.append([row.model, *switches, row.regions, *shown, *cost])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """Return the rows as CSV, one a line, named by a header."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [one.name for one in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(vars(row) for row in rows)
-    return buffer.getvalue()
+    return {row.key: row for row in rows}
 
 
 def _variants(what: Comparison) -> Iterator[tuple[NetworkName, bool, bool]]:
@@ -178,7 +120,8 @@ def _score_variant(
 
 def _trained(what: Comparison, network: NetworkName, gafl: bool, out: Path) -> Path:
     """Return the folder of a plain network, trained now unless it was by the same job."""
-    from fewshot.semantic.training import SemanticJob, train_semantic
+    from fewshot.semantic.job import SemanticJob
+    from fewshot.semantic.training import train_semantic
     from fewshot.torch_tools.samples import TrainingSource
 
     name = f"{network}-gafl" if gafl else network

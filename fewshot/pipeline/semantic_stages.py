@@ -16,7 +16,8 @@ from fewshot.progress import progress, say
 
 def train(data: Path, settings: SemanticTrainingSettings, seed: int, out: Path) -> None:
     """Train a semantic network on `train.json` of a folder, watched on its `validation.json`."""
-    from fewshot.semantic.training import SemanticJob, train_semantic
+    from fewshot.semantic.job import SemanticJob
+    from fewshot.semantic.training import train_semantic
     from fewshot.torch_tools.samples import TrainingSource
 
     job = SemanticJob(

@@ -1,8 +1,7 @@
 """Training one semantic network, resumable at any checkpoint."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,68 +9,26 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from fewshot.config.semantic import SemanticSettings
-from fewshot.config.tree import TrainingSettings
 from fewshot.errors import FewshotError, InputError
-from fewshot.files import sha256_file
-from fewshot.masks.coco import SliceSet
 from fewshot.metrics.average_precision import AveragePrecision
-from fewshot.metrics.foreground import ForegroundCounts
 from fewshot.progress import Advance, no_progress
 from fewshot.semantic.data import Batch, SemanticSamples, training_batches
 from fewshot.semantic.evaluation import Evaluation, evaluate
+from fewshot.semantic.job import SemanticJob, starting_network
 from fewshot.semantic.losses import LOSSES
 from fewshot.semantic.model import SemanticModel, save_model
 from fewshot.semantic.networks import SemanticNetwork
+from fewshot.semantic.passes import Passes, count_foreground
 from fewshot.semantic.sharpening import train_featup
-from fewshot.semantic.weights import encoder_file, start_network
 from fewshot.torch_tools.average import running_mean
 from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.torch_tools.curves import CurveFile
 from fewshot.torch_tools.device import flushed_denormals, resolve_device
-from fewshot.torch_tools.jobs import job_key
 from fewshot.torch_tools.precision import Precision
-from fewshot.torch_tools.samples import TrainingSource
 from fewshot.torch_tools.state import TrainingState, make_optimizer
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
-
-
-@dataclass(frozen=True)
-class SemanticJob:
-    """Everything that decides what a training yields.
-
-    Attributes:
-        name: the model's name; becomes the source of its predictions.
-        sources: the slices to train on; none `renewed`, which only detectors can be.
-        validation: labelled slices that are only looked at.
-        settings, schedule: what is trained, how fast and how long.
-        seed: of the weights' start, the order of samples and their augmentation.
-        weights: `model.pth` of a model of the same settings to start from.
-    """
-
-    name: str
-    sources: Sequence[TrainingSource]
-    validation: SliceSet
-    settings: SemanticSettings
-    schedule: TrainingSettings
-    seed: int
-    weights: Path | None = None
-
-    def key(self) -> str:
-        """Return a digest of all that decides the course of a training."""
-        aside = {"workers", "evaluation_period", "checkpoint_period", "regions", "device"}
-        weights = self.settings.weights
-        parts = [
-            self.name,
-            self.seed,
-            self.schedule.model_dump(include={"learning_rate", "iterations"}),
-            self.settings.model_dump(mode="json", exclude=aside),
-            None if weights == "none" else sha256_file(encoder_file(self.settings)),
-            None if self.weights is None else sha256_file(self.weights),
-        ]
-        return job_key(parts, self.sources, self.validation)
 
 
 def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
@@ -93,7 +50,7 @@ def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) 
     if any(source.renewed for source in job.sources):
         raise InputError(f"{job.name}: a semantic network cannot renew soft labels; use mask_rcnn")
     torch.manual_seed(job.seed)
-    training = _Training(job, _start(job), out)
+    training = _Training(job, starting_network(job), out)
     training.start()
     with flushed_denormals():
         training.run(advance)
@@ -114,18 +71,6 @@ def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) 
     )
     (out / CHECKPOINT).unlink(missing_ok=True)
     return last.precision
-
-
-def _start(job: SemanticJob) -> SemanticNetwork:
-    network = start_network(job.settings)
-    if job.weights is not None:
-        try:
-            network.load_state_dict(load_checkpoint(job.weights)["model"])
-        except (KeyError, RuntimeError, TypeError) as error:
-            raise InputError(
-                f"{job.weights}: does not fit {job.name}; start from a model of the same settings"
-            ) from error
-    return network
 
 
 class _Training:
@@ -157,7 +102,7 @@ class _Training:
             Precision(settings.mixed_precision, self.device),
             running_mean(network, settings.ema) if settings.ema else None,
         )
-        self.passed = _Passes(sum(len(one.slices) for one in job.sources), settings.batch_size)
+        self.passed = Passes(sum(len(one.slices) for one in job.sources), settings.batch_size)
         self.done = 0
         self.seconds = self.cpu_seconds = 0.0
 
@@ -236,7 +181,7 @@ class _Training:
         state.schedule.step()
         if state.average is not None:
             state.average.update_parameters(state.network)
-        counts = _counts(logits.detach(), targets, weights)
+        counts = count_foreground(logits.detach(), targets, weights)
         line = {"iteration": self.done, "total_loss": float(total.detach()), **values, "lr": rate}
         return {**line, "iou": counts.iou, **self.passed.add(counts)}
 
@@ -268,33 +213,3 @@ class _Training:
             **self.state.content(),
         }
         save_checkpoint(self.checkpoint, content)
-
-
-class _Passes:
-    """Foreground counts over one pass of the training slices after another."""
-
-    def __init__(self, slices: int, batch_size: int) -> None:
-        self._length = max(1, round(slices / batch_size))  # iterations
-        self._counts, self._taken = ForegroundCounts(), 0
-
-    def add(self, counts: ForegroundCounts) -> dict[str, float]:
-        """Add a batch; at the end of a pass return its IoU and Dice for the learning curves."""
-        self._counts, self._taken = self._counts + counts, self._taken + 1
-        if self._taken < self._length:
-            return {}
-        whole = self._counts
-        self._counts, self._taken = ForegroundCounts(), 0
-        return {"epoch/iou": whole.iou, "epoch/dice": whole.dice}
-
-    def content(self) -> list[int]:
-        return [self._taken, self._counts.common, self._counts.truth, self._counts.prediction]
-
-    def restore(self, content: Sequence[int]) -> None:
-        self._taken, self._counts = content[0], ForegroundCounts(*content[1:])
-
-
-def _counts(logits: Tensor, targets: Tensor, weights: Tensor) -> ForegroundCounts:
-    counted = weights[:, 0] > 0
-    truth = (targets[:, 0] > 0) & counted
-    found = (logits[:, 0] > 0) & counted
-    return ForegroundCounts(int((truth & found).sum()), int(truth.sum()), int(found.sum()))

@@ -7,7 +7,7 @@ import pytest
 from fewshot.config.semantic import SemanticSettings
 from fewshot.config.tree import TrainingSettings
 from fewshot.masks.coco import SliceSet
-from fewshot.semantic.training import SemanticJob
+from fewshot.semantic.job import SemanticJob
 from fewshot.torch_tools.samples import TrainingSource
 
 SMALL = {

@@ -14,9 +14,10 @@ from fewshot.errors import FewshotError, InputError
 from fewshot.files import read_json, read_json_lines, write_json
 from fewshot.masks.coco import SliceSet
 from fewshot.semantic.evaluation import evaluate
+from fewshot.semantic.job import SemanticJob
 from fewshot.semantic.model import describe_model, load_model
 from fewshot.semantic.prediction import answers, predict_slices
-from fewshot.semantic.training import CHECKPOINT, CURVES, SemanticJob, train_semantic
+from fewshot.semantic.training import CHECKPOINT, CURVES, train_semantic
 from fewshot.torch_tools.samples import TrainingSource
 
 
