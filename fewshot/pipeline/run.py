@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fewshot.config.load import dump_settings
-from fewshot.config.tree import DetectorSettings, RunSettings
+from fewshot.config.tree import ModelSettings, RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_text
+from fewshot.models.registry import kind_of
 from fewshot.pipeline.plan import RunPlan
 from fewshot.pipeline.run_directory import run_stage, why_run
 from fewshot.progress import say
-from fewshot.report.table import score_table
+from fewshot.report.table import FINAL, score_table
 
 RESOLVED = "config.resolved.yaml"
 Mode = Literal["new", "resume", "overwrite"]
@@ -40,7 +41,7 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
         _check_outside(settings, out)
     if settings.data.phantom is None and (mode == "overwrite" or why_run(plan.convert())):
         plan.read_datasets()
-    _check_model(settings.detector)
+    _check_models(settings)
     if mode == "overwrite" and out.exists():
         shutil.rmtree(out)
     write_text(out / RESOLVED, dump_settings(settings))
@@ -69,28 +70,46 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
 
 
 def _resolve(settings: RunSettings) -> RunSettings:
-    """Return the settings with device and starting weights as they are on this machine."""
-    from fewshot.detector.architecture import build_config
-    from fewshot.detector.weights import initial_weights
-    from fewshot.torch_tools.device import resolve_device
+    """Return the settings with devices and starting weights as they are on this machine."""
+    detector = kind_of(settings.detector).resolve(settings.detector)
 
-    build_config(settings.detector)
-    weights = initial_weights(settings.detector)
-    found = {
-        "device": resolve_device(settings.detector.device),
-        "weights": "none" if weights is None else str(weights),
+    def found(model: ModelSettings | None) -> ModelSettings | None:
+        if model is None:
+            return None
+        device = detector.device if model.device == "auto" else model.device
+        resolved: ModelSettings = kind_of(model).resolve(
+            model.model_copy(update={"device": device})
+        )
+        return resolved
+
+    changes = {
+        "detector": detector,
+        "radiologists": tuple(
+            one.model_copy(update={"model": found(one.model)}) for one in settings.radiologists
+        ),
+        "final": settings.final.model_copy(update={"model": found(settings.final.model)}),
     }
-    return settings.model_copy(update={"detector": settings.detector.model_copy(update=found)})
+    return settings.model_copy(update=changes)
 
 
-def _check_model(settings: DetectorSettings) -> None:
+def _models(settings: RunSettings) -> dict[str, ModelSettings]:
+    """Return the models of a run that differ, by the settings that say so."""
+    named = {f"radiologists.{one.name}.model": one.model for one in settings.radiologists}
+    named["final.model"] = settings.final.model
+    own = {key: model for key, model in named.items() if model is not None}
+    return own if len(own) == len(named) else {"detector": settings.detector, **own}
+
+
+def _check_models(settings: RunSettings) -> None:
     """Refuse options that no network can be built with, and weights that fit none of it."""
-    from fewshot.detector.architecture import build_config, build_network
-    from fewshot.detector.weights import load_initial_weights
-
-    network = build_network(build_config(settings.model_copy(update={"device": "cpu"})))
-    if settings.weights != "none":
-        load_initial_weights(network, Path(settings.weights))
+    for model in _models(settings).values():
+        kind_of(model).check(model)
+    final = settings.model_of(FINAL)
+    if settings.soft_labels.teacher.renew and not kind_of(final).renews:
+        raise InputError(
+            f"soft_labels.teacher.renew: a final model of kind {final.kind} cannot renew soft "
+            "labels while it trains"
+        )
 
 
 def _check_inputs(plan: RunPlan) -> None:
@@ -105,7 +124,8 @@ def _check_outside(settings: RunSettings, out: Path) -> None:
     """Refuse to empty a directory that holds what the run is to read."""
     data = settings.data
     files = {f"data.{key}": getattr(data, key) for key in _DATA_KEYS}
-    files["detector.weights"] = Path(settings.detector.weights)
+    for key, model in _models(settings).items():
+        files[f"{key}.weights"] = kind_of(model).starting_weights(model)
     for key, path in files.items():
         if path is not None and path.exists() and path.resolve().is_relative_to(out.resolve()):
             raise InputError(
