@@ -52,7 +52,7 @@ def _kind_in(folder: Path) -> Kind:
     if not isinstance(description, dict):
         raise InputError(f"{path}: not a model's description; train it again")
     name = description.get("kind")
-    if name not in _MODULES:
+    if not isinstance(name, str) or name not in _MODULES:
         raise InputError(f"{path}: unknown kind of model {name!r}; there are {', '.join(_MODULES)}")
     return _kind(name)
 

@@ -36,6 +36,8 @@ def evaluate(model: SemanticModel, slices: SliceSet) -> Evaluation:
     for answer in answers(model, slices):
         image_id = answer.record.image_id
         predictions[image_id] = answer.masks(model.settings.regions, model.name)
-        inside = truth[image_id].decode().any(axis=0)
-        counts += ForegroundCounts.of(inside, predictions[image_id].decode().any(axis=0))
+        inside, found = (
+            one[image_id].decode().max(axis=0, initial=False) for one in (truth, predictions)
+        )
+        counts += ForegroundCounts.of(inside, found)
     return Evaluation(average_precision(list(truth.values()), predictions), counts)

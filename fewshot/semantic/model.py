@@ -82,7 +82,7 @@ def load_model(folder: Path, device: str = "auto") -> SemanticModel:
             f"{folder / WEIGHTS}: does not fit {folder / DESCRIPTION}; train the model again"
         ) from error
     target = resolve_device(settings.device)
-    network.to(target, memory_format=torch.channels_last).eval()
+    network.to(target).to(memory_format=torch.channels_last).eval()
     return SemanticModel(network, settings, description["name"])
 
 

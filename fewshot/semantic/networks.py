@@ -69,7 +69,8 @@ class SemanticNetwork(nn.Module):
             # A window's weights serve all channels alike and the head is linear, so it may come
             # first: few logits are upsampled in place of many features.
             logits = self.upsampler(head[0](decoded), padded / 255)
-        return logits[..., :height, :width]
+        answer: Tensor = logits[..., :height, :width]
+        return answer
 
     def features(self, levels: Tensor) -> Tensor:
         """Return the last features before the mask head, of padded slices with levels 0–1."""

@@ -82,7 +82,7 @@ class _Training:
         self.checkpoint, self.curves = out / CHECKPOINT, out / CURVES
         settings, schedule = job.settings, job.schedule
         self.device = resolve_device(settings.device)
-        network.to(self.device, memory_format=torch.channels_last).train()
+        network.to(self.device).to(memory_format=torch.channels_last).train()
         optimizer = make_optimizer(
             # The upsampler is trained afterwards, on the finished network.
             [value for name, value in network.named_parameters() if "upsampler" not in name],

@@ -43,7 +43,8 @@ def test_compare_leaves_table_figure_and_models(fewshot: Call, work: Path) -> No
     arguments = (
         *("semantic", "compare", "--data", "data", "--out", "cmp", "--networks", "unet,pan"),
         *("--gafl", "both", "--featup", "both", *SMALL),
-        *("--set", "semantic.model.featup.iterations=0", "--json"),
+        *("--set", "semantic.model.network=pan", "--set", "semantic.model.featup.iterations=1"),
+        "--json",
     )
     code, out, err = fewshot(*arguments)
     assert code == 0, err

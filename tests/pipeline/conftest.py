@@ -20,7 +20,7 @@ def job(miniature: SliceSet, small_detector: DetectorSettings, tmp_path: Path) -
         name="model",
         train=tmp_path / "train.json",
         validation=tmp_path / "validation.json",
-        detector=small_detector,
+        settings=small_detector,
         augmentation=AugmentationSettings(),
         schedule=TrainingSettings(iterations=2),
         seed=3,

@@ -134,7 +134,7 @@ def test_uncertain_masks_are_no_labels(
 def test_a_teacher_takes_over_after_the_burn_in(
     job: ModelToTrain, soft: SoftTraining, tmp_path: Path
 ) -> None:
-    averaged = replace(job, detector=job.detector.model_copy(update={"ema": 0.5}))
+    averaged = replace(job, settings=job.settings.model_copy(update={"ema": 0.5}))
     teacher = TeacherSettings(renew=True, burn_in=1, score_threshold=0.99)
     taught = replace(soft, settings=HALF.model_copy(update={"teacher": teacher}))
     train_model(replace(averaged, soft=soft), tmp_path / "as they came")

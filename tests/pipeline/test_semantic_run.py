@@ -1,0 +1,76 @@
+"""A run with a semantic radiologist and a semantic final model beside a Mask R-CNN."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewshot.config.load import load_settings, parse_settings
+from fewshot.errors import InputError
+from fewshot.masks.coco import read_coco
+from fewshot.pipeline.run import run, status
+
+NETWORK = {
+    "kind": "semantic",
+    "encoder": "tu-mobilenetv3_small_050",
+    "batch_size": 2,
+    "evaluation_period": 0,
+}
+TREE: dict[str, Any] = {
+    "data": {"phantom": {"size": 64, "labelled": 6, "unlabelled": 4, "test": 2}},
+    "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
+    "radiologists": [
+        {"name": "rough", "learning_rate": 0.002, "iterations": 2, "score_threshold": 0.06},
+        {"name": "net", "iterations": 4, "score_threshold": 0.06, "model": NETWORK},
+    ],
+    "soft_labels": {"assignment": "vote", "vote_threshold": 0.05},
+    "final": {"iterations": 3, "model": {**NETWORK, "network": "pan", "gafl": True}},
+}
+
+
+@pytest.mark.slow
+def test_models_of_several_kinds_serve_in_one_run(tmp_path: Path) -> None:
+    settings, out = parse_settings(TREE), tmp_path / "run"
+    run(settings, out)
+    kinds = {
+        name: json.loads((out / name / "model.json").read_text())["kind"]
+        for name in ("radiologists/rough", "radiologists/net", "final")
+    }
+    assert kinds == {
+        "radiologists/rough": "mask_rcnn",
+        "radiologists/net": "semantic",
+        "final": "semantic",
+    }
+    weights = json.loads((out / "weights" / "weights.json").read_text())["weights"]
+    assert set(weights) == {"rough", "net"}
+    assert len(read_coco(out / "soft_labels" / "annotations.json")) == 4
+    assert (out / "submission.csv").is_file()
+    assert (out / "report.html").stat().st_size > 1000
+    resolved = load_settings(out / "config.resolved.yaml")
+    assert resolved.model_of("net").device == "cpu"
+    assert {why for _, why in status(settings, out)} == {"done and unchanged"}
+    changed = parse_settings(TREE, ["radiologists.net.model.gafl=true"])
+    again = {name for name, why in status(changed, out) if why != "done and unchanged"}
+    assert "train net" in again
+    assert not {"train rough", "data"} & again
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("radiologists.net.model.encoder=resnet81", "resnet81: unknown encoder"),
+        ("radiologists.net.model.weights=no.pth", "no.pth: no such file"),
+        ("final.model.network=deeplabv3 ", "deeplabv3 cannot be built on vgg11"),
+        ("soft_labels.teacher.renew=true", "kind semantic cannot renew soft labels"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(
+    tmp_path: Path, override: str, words: str
+) -> None:
+    overrides = ["final.model.ema=0.9", override]
+    if "deeplabv3" in override:
+        overrides.append("final.model.encoder=vgg11")
+    with pytest.raises(InputError, match=words):
+        run(parse_settings(TREE, overrides), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
