@@ -1,10 +1,11 @@
 """Settings of semantic networks: architecture, encoder, losses, augmentation, regions."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from fewshot.config.base import Count, Fraction, Score, Settings
+from fewshot.config.network import NetworkSettings
 
 NetworkName = Literal["unet", "unetplusplus", "deeplabv3", "deeplabv3plus", "pan"]
 RegionMethod = Literal["components", "watershed"]
@@ -24,7 +25,7 @@ class SemanticAugmentation(Settings):
     quarter_turn: Fraction = 0.0
     affine: Fraction = 1.0
     rotation: Annotated[float, Field(ge=0, le=180)] = 12.0  # degrees, either way
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.15  # fraction, either way
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.15  # fraction, each axis by itself
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.06  # fraction of the side, either way
     clahe: Fraction = 0.0
     clahe_clip: Annotated[float, Field(ge=1, le=40)] = 4.0  # largest limit of contrast
@@ -59,7 +60,7 @@ class FeatUpSettings(Settings):
     views: Annotated[int, Field(ge=1, le=16)] = 2  # jittered views of each slice an iteration
 
 
-class SemanticSettings(Settings):
+class SemanticSettings(NetworkSettings):
     """One semantic network: what it is, how it is trained, and how its answer is read."""
 
     kind: Literal["semantic"] = "semantic"
@@ -73,22 +74,7 @@ class SemanticSettings(Settings):
     loss: Literal["dice_bce", "focal", "dice_focal"] = "dice_bce"
     regions: RegionSettings = RegionSettings()
     augmentation: SemanticAugmentation = SemanticAugmentation()
-    batch_size: Count = 4
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0001
-    clip_gradient_norm: Annotated[float, Field(gt=0)] = 5.0
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of the running mean of weights; 0 is off
-    mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: Annotated[int, Field(ge=0)] = 0
-    evaluation_period: Annotated[int, Field(ge=0)] = 250
-    checkpoint_period: Count = 100
-    prediction_batch_size: Count = 8
-
-    @field_validator("mixed_precision", mode="before")
-    @classmethod
-    def _off_is_a_word(cls, value: Any) -> Any:
-        return "off" if value is False else value  # YAML reads a bare off as false
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

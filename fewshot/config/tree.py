@@ -8,9 +8,10 @@ run.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
+from fewshot.config.network import NetworkSettings
 from fewshot.config.semantic import SemanticSettings
 
 
@@ -48,7 +49,7 @@ class DataSettings(Settings):
         return self
 
 
-class DetectorSettings(Settings):
+class DetectorSettings(NetworkSettings):
     """The Mask R-CNN that radiologists and the final model are made from, unless they say."""
 
     kind: Literal["mask_rcnn"] = "mask_rcnn"
@@ -57,24 +58,8 @@ class DetectorSettings(Settings):
     options: tuple[str | int | float | bool | list[int | float | str], ...] = ()
     input_size: Annotated[int, Field(ge=32, le=4096)] | None = None
     gafl: bool = False  # a global adaptive filter in front
-    batch_size: Count = 4
     optimizer: Literal["auto", "adamw", "sgd"] = "auto"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0001
-    clip_gradient_norm: Annotated[float, Field(gt=0)] = 5.0
-    # Decay of the running mean of the weights, which is kept in place of the last ones; 0 is off.
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: Annotated[int, Field(ge=0)] = 0
-    evaluation_period: Annotated[int, Field(ge=0)] = 250
-    checkpoint_period: Count = 250
-    prediction_batch_size: Count = 8
     max_masks: Annotated[int, Field(ge=1, le=1000)] = 100
-
-    @field_validator("mixed_precision", mode="before")
-    @classmethod
-    def _off_is_a_word(cls, value: Any) -> Any:
-        return "off" if value is False else value  # YAML reads a bare off as false
 
     @model_validator(mode="after")
     def _options_are_pairs(self) -> Self:

@@ -82,7 +82,9 @@ def _repository(encoder: str) -> str:
     """Return where huggingface.co keeps an encoder's ImageNet weights."""
     name: Any = None
     if encoder.startswith(TIMM):
-        found: Any = timm.models.get_pretrained_cfg(encoder.removeprefix(TIMM), allow_unregistered=True)
+        found: Any = timm.models.get_pretrained_cfg(
+            encoder.removeprefix(TIMM), allow_unregistered=True
+        )
         name = found and found.hf_hub_id
         if name and name.endswith("/"):
             name += f"{found.architecture}.{found.tag}"

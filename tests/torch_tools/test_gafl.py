@@ -90,3 +90,20 @@ def test_it_computes_exactly_under_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         filtered = GlobalAdaptiveFilter(1, 32)(images)
     assert torch.allclose(filtered, images, atol=1e-3)
+
+
+def test_it_fits_in_front_of_sams_image_encoder() -> None:
+    """The real encoder of the package, small: the same embedding at first, then one that learns."""
+    modeling = pytest.importorskip("segment_anything.modeling.image_encoder")
+    torch.manual_seed(0)
+    encoder = modeling.ImageEncoderViT(
+        img_size=64, patch_size=16, embed_dim=16, depth=1, num_heads=2, out_chans=8
+    )
+    images = noise(1, 3, 64, 64)
+    plain = encoder(images)
+    attach_input_filter(encoder, GlobalAdaptiveFilter(3, 64))
+    assert torch.allclose(encoder(images), plain, atol=1e-4)
+    encoder(images).square().sum().backward()
+    gradient = encoder.get_parameter("input_filter.log_weights").grad
+    assert gradient is not None
+    assert gradient.abs().max() > 0

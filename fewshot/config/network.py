@@ -1,0 +1,28 @@
+"""Settings that networks of every kind share: how they are trained and asked."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from fewshot.config.base import Count, Settings
+
+
+class NetworkSettings(Settings):
+    """How a network is trained and asked, whatever it is."""
+
+    batch_size: Count = 4
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0001
+    clip_gradient_norm: Annotated[float, Field(gt=0)] = 5.0
+    # Decay of the running mean of the weights, which is kept in place of the last ones; 0 is off.
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: Annotated[int, Field(ge=0)] = 0
+    evaluation_period: Annotated[int, Field(ge=0)] = 250
+    checkpoint_period: Count = 250
+    prediction_batch_size: Count = 8
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare off as false
