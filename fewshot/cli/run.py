@@ -87,11 +87,15 @@ def _run(config: Path, out: Path, overrides: list[str], json_: bool, mode: "Mode
 
 def _dry_run(config: Path, out: Path, overrides: list[str], json_: bool, mode: "Mode") -> None:
     from fewshot.config.load import load_settings
-    from fewshot.pipeline.run import status
+    from fewshot.pipeline.run import UNCHANGED, status
 
     stages = status(load_settings(config, overrides), out.resolve(), mode)
     if json_:
-        print_json({"stages": [{"stage": name, "status": reason} for name, reason in stages]})
+        rows = [
+            {"stage": name, "status": reason, "runs": reason != UNCHANGED}
+            for name, reason in stages
+        ]
+        print_json({"stages": rows})
         return
     for name, reason in stages:
-        say(f"{name}: {reason}" if reason.startswith("done") else f"{name}: would run, {reason}")
+        say(f"{name}: {'skip' if reason == UNCHANGED else 'run'}, {reason}")

@@ -17,7 +17,8 @@ from fewshot.cli.options import (
     refuse_filled,
 )
 from fewshot.errors import InputError
-from fewshot.files import read_json
+from fewshot.files import read_json, remove_remains
+from fewshot.lock import locked
 
 if TYPE_CHECKING:
     from fewshot.config.tree import RunSettings
@@ -41,7 +42,8 @@ def train_radiologists(
 ) -> None:
     """Train the radiologists on the labelled slices and weigh them by validation AP.
 
-    Leaves one model folder a radiologist, and weights.json.
+    Leaves one model folder a radiologist, and weights.json. Given again with the same settings and
+    slices, an interrupted command goes on where it stopped.
     """
     from fewshot.pipeline import stages
 
@@ -50,14 +52,14 @@ def train_radiologists(
     if not chosen:
         names = ", ".join(one.name for one in settings.radiologists)
         raise InputError(f"--only {only}: no such radiologist; there are {names}")
-    _need_new([out / one.name for one in chosen])
-    for radiologist in settings.radiologists:
-        if radiologist in chosen:
+    with locked(out):
+        remove_remains(out)
+        for radiologist in chosen:
             model = stages.model_to_train(settings, radiologist.name, data)
-            stages.train_model(model, out / radiologist.name)
-    if only is None:
-        folders = {one.name: out / one.name for one in chosen}
-        stages.weigh(folders, out / "weights.json")
+            stages.train_model(model, out / radiologist.name, replace=False)
+        if only is None:
+            folders = {one.name: out / one.name for one in chosen}
+            stages.weigh(folders, out / "weights.json")
     if json_:
         print_json(read_json(out / "weights.json" if only is None else out / only / "model.json"))
 
@@ -109,9 +111,10 @@ def train_final(
     from fewshot.pipeline import stages
 
     settings = _settings(config, overrides_of(set_, device, seed))
-    _need_new([out])
     model = stages.model_to_train(settings, "final", data, soft_labels)
-    stages.train_model(model, out)
+    with locked(out):
+        remove_remains(out)
+        stages.train_model(model, out, replace=False)
     if json_:
         print_json(read_json(out / "model.json"))
 
@@ -127,7 +130,7 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Predict instance masks with scores, all above 0.05: merge chooses from them."""
-    from fewshot.masks.coco import read_coco
+    from fewshot.masks.coco import open_coco, read_coco
     from fewshot.pipeline import datasets, stages
 
     if data is not None and images is None:
@@ -138,9 +141,9 @@ def predict(
         raise InputError("predict: give either --data or --images")
     stages.predict(model, slices, out, device or "auto")
     if json_:
-        predicted = read_coco(out)
-        masks = sum(len(predicted.masks_of(record.image_id)) for record in predicted.records)
-        print_json({"images": len(predicted), "masks": masks, "file": str(out)})
+        predicted = open_coco(out)
+        masks = sum(len(one) for one in predicted.masks())
+        print_json({"images": len(predicted.slices), "masks": masks, "file": str(out)})
 
 
 def merge(
@@ -220,9 +223,3 @@ def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
         return load_settings(config, overrides)
     # A stage on files needs no data settings; the phantom stands in for them.
     return parse_settings({"data": {"phantom": {}}}, overrides)
-
-
-def _need_new(folders: list[Path]) -> None:
-    for folder in folders:
-        if (folder / "model.json").exists():
-            raise InputError(f"--out: {folder} holds a trained model already; give another folder")

@@ -22,7 +22,7 @@ from fewshot.config.tree import (
 )
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
-from fewshot.masks.coco import SliceRecord, SliceSet, read_coco, write_coco
+from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, write_coco, write_masks
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.rand import RandScore, RandSummary, score_slice, summarise
@@ -97,8 +97,8 @@ def model_to_train(
     )
 
 
-def train_model(model: ModelToTrain, folder: Path) -> None:
-    """Train one model into its folder."""
+def train_model(model: ModelToTrain, folder: Path, replace: bool = True) -> None:
+    """Train one model into its folder; without `replace` another model there is refused."""
     from fewshot.detector.data import TrainingSource
     from fewshot.detector.training import TrainingJob, train_detector
     from fewshot.radiologists.soft_labels import with_soft_labels
@@ -125,7 +125,7 @@ def train_model(model: ModelToTrain, folder: Path) -> None:
         seed=model.seed,
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
-        precision = train_detector(job, folder, advance)
+        precision = train_detector(job, folder, advance, replace)
     say(f"{model.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
 
 
@@ -198,9 +198,10 @@ def predict(model: Path, data: SliceSet, target: Path, device: str = "auto") -> 
 
     check_images(data)
     detector = load_detector(model, device)
+    ordered = data.in_order()
     with progress(f"predicting {target.stem} with {detector.name}", len(data)) as advance:
-        masks = list(predict_slices(detector, data, advance))
-    write_coco(target, data.with_masks(masks), f"predictions of {detector.name}")
+        masks = predict_slices(detector, ordered, advance)
+        write_masks(target, ordered, masks, f"predictions of {detector.name}")
 
 
 def calibrate(
@@ -250,22 +251,19 @@ def read_rule(path: Path, metric: Metric) -> MergeRule:
 
 def merge(predictions: Path, rule: MergeRule, target: Path) -> None:
     """Write predictions without overlaps, as COCO: one mask a region of the merged label map."""
-    slices = read_coco(predictions)
+    stream = open_coco(predictions)
     merged = (
-        SliceMasks.from_label_map(
-            record.image_id, merge_masks(slices.masks_of(record.image_id), rule), "merged"
-        )
-        for record in slices.records
+        SliceMasks.from_label_map(masks.image_id, merge_masks(masks, rule), "merged")
+        for masks in stream.masks()
     )
-    write_coco(target, slices.with_masks(merged), f"merged masks ({asdict(rule)})")
+    write_masks(target, stream.slices, merged, f"merged masks ({asdict(rule)})")
 
 
 def submit(merged: Path, target: Path, form: str = "named") -> None:
     """Write merged masks as the challenge's submission CSV."""
-    slices = read_coco(merged)
-    label_maps = [_label_map(slices, record) for record in slices.records]
-    names = [record.file_name for record in slices.records]
-    write_submission(target, names, label_maps, cast(Any, form))
+    stream = open_coco(merged)
+    names = [record.file_name for record in stream.slices.records]
+    write_submission(target, names, map(_merged_map, stream.masks()), cast(Any, form))
 
 
 def true_label_maps(truth: SliceSet) -> dict[int, LabelMap]:
@@ -302,5 +300,8 @@ def _score(slices: SliceSet, prediction: Any) -> RandSummary:
 
 
 def _label_map(slices: SliceSet, record: SliceRecord) -> LabelMap:
-    masks = slices.masks_of(record.image_id)
+    return _merged_map(slices.masks_of(record.image_id))
+
+
+def _merged_map(masks: SliceMasks) -> LabelMap:
     return merge_masks(masks, MergeRule(score_threshold=0.0))

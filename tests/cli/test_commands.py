@@ -183,7 +183,7 @@ def test_demo_runs_everything_and_its_settings_run_again(
 def test_dry_run_says_what_would_run_and_writes_nothing(fewshot: Call, work: Path) -> None:
     code, out, err = fewshot("run", "--config", "run.yaml", "--out", "new", "--dry-run")
     assert (code, out) == (0, "")
-    assert err.splitlines()[0] == "data: would run, not done yet"
+    assert err.splitlines()[0] == "data: run, not done yet"
     assert not Path("new").exists()
 
 
