@@ -140,7 +140,7 @@ def _is_still(file: BinaryIO, path: Path) -> bool:
 def _is_alive(holder: Holder, path: Path) -> bool:
     ours = _ourselves()
     if holder.host == ours.host and holder.boot == ours.boot:
-        return _start_ticks(holder.pid) == holder.ticks
+        return holder.ticks != -1 and _start_ticks(holder.pid) == holder.ticks
     if holder.host == ours.host:
         return False  # this machine has been switched off since
     return _seconds_since_touched(path) < _PATIENCE
