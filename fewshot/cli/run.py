@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot.cli.options import Device, Json, Out, SeedSetting, Sets, overrides_of, print_json
+from fewshot.cli.options import (
+    Device,
+    Json,
+    Out,
+    SeedSetting,
+    Sets,
+    Workers,
+    overrides_of,
+    print_json,
+)
 from fewshot.errors import InputError
 from fewshot.progress import say
 
@@ -49,6 +58,7 @@ def run(
     dry_run: DryRun = False,
     device: Device = None,
     seed: SeedSetting = None,
+    workers: Workers = None,
     control: Annotated[
         bool,
         typer.Option(
@@ -63,7 +73,8 @@ def run(
     soft_labels/annotations.json in the run directory.
     """
     mode = _mode(resume, overwrite)
-    overrides = overrides_of(set_, device, seed) + (["control=true"] if control else [])
+    overrides = overrides_of(set_, device, seed, workers)
+    overrides += ["control=true"] if control else []
     if dry_run:
         _dry_run(config, out, overrides, json_, mode)
     else:

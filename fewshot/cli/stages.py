@@ -12,6 +12,7 @@ from fewshot.cli.options import (
     Out,
     SeedSetting,
     Sets,
+    Workers,
     overrides_of,
     print_json,
     refuse_filled,
@@ -38,6 +39,7 @@ def train_radiologists(
     ] = None,
     seed: SeedSetting = None,
     device: Device = None,
+    workers: Workers = None,
     json_: Json = False,
 ) -> None:
     """Train the radiologists on the labelled slices and weigh them by validation AP.
@@ -47,7 +49,7 @@ def train_radiologists(
     """
     from fewshot.pipeline import stages
 
-    settings = _settings(config, overrides_of(set_, device, seed))
+    settings = _settings(config, overrides_of(set_, device, seed, workers))
     chosen = [one for one in settings.radiologists if only in (None, one.name)]
     if not chosen:
         names = ", ".join(one.name for one in settings.radiologists)
@@ -105,12 +107,13 @@ def train_final(
     set_: Sets = None,
     seed: SeedSetting = None,
     device: Device = None,
+    workers: Workers = None,
     json_: Json = False,
 ) -> None:
     """Train the final model on labelled and soft-labelled slices."""
     from fewshot.pipeline import stages
 
-    settings = _settings(config, overrides_of(set_, device, seed))
+    settings = _settings(config, overrides_of(set_, device, seed, workers))
     model = stages.model_to_train(settings, "final", data, soft_labels)
     with locked(out):
         remove_remains(out)

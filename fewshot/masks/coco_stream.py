@@ -105,8 +105,14 @@ def _head(path: Path) -> dict[str, Any]:
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    for line in _lines(path):
-        yield json.loads(line)
+    for number, line in enumerate(_lines(path)):
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path}: broken JSON in annotations[{number}]: {' '.join(str(error).split())}"
+            ) from error
+        yield entry
 
 
 def _lines(path: Path) -> Iterator[str]:

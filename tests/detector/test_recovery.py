@@ -24,7 +24,7 @@ from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
 from fewshot.slices.images import read_image, write_image
 
-ITERATIONS = 6
+ITERATIONS = 4
 Step = Callable[[Any, list[dict[str, Any]]], dict[str, torch.Tensor]]
 
 
@@ -36,7 +36,9 @@ def job(
         name="steady",
         sources=[TrainingSource(miniature)],
         validation=miniature.subset([0]),
-        detector=small_detector.model_copy(update={"checkpoint_period": 2, "max_masks": 5}),
+        detector=small_detector.model_copy(
+            update={"batch_size": 1, "checkpoint_period": 2, "max_masks": 5}
+        ),
         augmentation=gentle,
         schedule=TrainingSettings(learning_rate=0.001, iterations=ITERATIONS),
         seed=5,
@@ -87,9 +89,7 @@ def test_bad_numbers_stop_the_training_before_they_reach_a_weight(
     what: str,
 ) -> None:
     forward(poison(lambda call: call >= 3, gradient_only))
-    words = (
-        rf"iteration 3: {what} became infinite or NaN \(loss_cls .*loss_rpn_loc .*\d\.png, \d\.png"
-    )
+    words = rf"iteration 3: {what} became infinite or NaN \(loss_cls .*loss_rpn_loc .*\d\.png"
     with pytest.raises(NotFiniteError, match=words):
         train_detector(job, tmp_path)
     assert not (tmp_path / "model.json").exists()
@@ -170,7 +170,8 @@ def test_a_batch_that_does_not_fit_is_halved_and_says_so(
         return true(batch)
 
     forward(small)
-    train_detector(job, tmp_path)
+    settings = job.detector.model_copy(update={"batch_size": 2})
+    train_detector(replace(job, detector=settings), tmp_path)
     assert sizes == [2, *[1] * 2 * ITERATIONS]
     training = describe_detector(tmp_path)["training"]
     assert training["part_size"] == 1
@@ -269,18 +270,8 @@ def test_a_kill_right_after_a_checkpoint_loses_no_line_of_the_curves(
             len(read_json_lines(path.parent / CURVES)) - content["iteration"]
         ),
     )
-    train_detector(replace(job, schedule=TrainingSettings(iterations=5)), tmp_path / "a")
-    assert lines == [0, 0]
-
-
-def test_curves_that_lost_lines_are_told(
-    job: TrainingJob, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train_detector(job, tmp_path, interrupt_at(3))
-    (tmp_path / CURVES).write_text("")
-    train_detector(job, tmp_path)
-    assert "lines of iterations before 2 are missing" in capfd.readouterr().err
+    train_detector(replace(job, schedule=TrainingSettings(iterations=3)), tmp_path / "a")
+    assert lines == [0]
 
 
 def test_a_whole_model_of_the_same_job_is_kept(job: TrainingJob, tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert read_json_lines(tmp_path / "parts" / CURVES) == read_json_lines(
         tmp_path / "whole" / CURVES
     )
-    weights = [torch.load(tmp_path / one / "model.pth")["model"] for one in ("parts", "whole")]
+    weights = [
+        torch.load(tmp_path / one / "model.pth", weights_only=True)["model"]
+        for one in ("parts", "whole")
+    ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
