@@ -222,6 +222,17 @@ def test_wrong_usage(fewshot: Call, work: Path, command: str, words: tuple[str, 
     assert sorted(work.parent.rglob("*")) == before
 
 
+def test_yaml_that_is_more_than_it_seems_is_refused(refused: Refused, work: Path) -> None:
+    (work / "twice.yaml").write_text("seed: 1\ndata: {phantom: {}}\nseed: 2\n")
+    refused("run --config twice.yaml --out new", ("twice.yaml: not valid YAML", "line 3", "'seed'"))
+    lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    (work / "bomb.yaml").write_text("a0: &a0 [x]\n" + "\n".join(lines))
+    refused("run --config bomb.yaml --out new", ("stands for more than 10000 values",))
+    refused(f"run --config run.yaml --out new --set data={'[' * 5000}", ("not valid YAML",))
+    (work / "zero.yaml").symlink_to("/dev/zero")
+    refused("run --config zero.yaml --out new", ("zero.yaml: not valid YAML",))
+
+
 @pytest.mark.parametrize(
     "command",
     [
