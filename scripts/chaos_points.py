@@ -9,8 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import wraps
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import fewshot.detector.curves as curves
 import fewshot.detector.step as step
 import fewshot.detector.training as training
 import fewshot.files as files
-import fewshot.pipeline.run as pipeline_run
 import fewshot.pipeline.run_directory as run_directory
 
 POINTS = {
@@ -65,20 +63,10 @@ def _watch_stages(target: Target) -> None:
 
     def watched(stage: run_directory.Stage) -> None:
         target.active = stage.name == target.stage
-        if target.active and target.point == "start":
-            work = stage.work
-            stage = run_directory.Stage(
-                stage.name,
-                stage.folder,
-                stage.settings,
-                stage.inputs,
-                stage.outputs,
-                lambda: (die(), work())[1],
-            )
-        run_stage(stage)
+        run_stage(replace(stage, work=die) if target.active and target.point == "start" else stage)
         target.active = False
 
-    pipeline_run.run_stage = watched
+    _replace_everywhere("run_stage", run_stage, watched)
 
 
 def _watch_writes(target: Target) -> None:
@@ -118,7 +106,6 @@ def _watch_training(target: Target) -> None:
         record = step.SliceTrainer._record
         count = iter(range(1000))
 
-        @wraps(record)
         def watched(self: Any, *arguments: Any) -> None:
             record(self, *arguments)
             if target.active and next(count) == 2:
@@ -129,7 +116,6 @@ def _watch_training(target: Target) -> None:
         flush = curves.CurveWriter._flush
         calls = iter(range(1000))
 
-        @wraps(flush)
         def torn(self: Any) -> None:
             if self._pending and target.active and next(calls) == 2:
                 with self._path.open("a") as file:

@@ -137,13 +137,13 @@ def _nifti(path: Path) -> None:
 def _dicom(path: Path) -> None:
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+    from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
     one = Dataset()
     one.file_meta = FileMetaDataset()
     one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     one.file_meta.MediaStorageSOPClassUID = one.SOPClassUID = CTImageStorage
-    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID = "1.2.3"
+    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID = UID("1.2.3")
     one.Modality, one.PatientID, one.SeriesInstanceUID = "CT", "pt", "1.2.4"
     one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     one.ImagePositionPatient, one.PixelSpacing = [0, 0, 5], [0.8, 0.7]

@@ -44,7 +44,12 @@ def test_a_second_process_is_told_who_the_first_one_is(
 ) -> None:
     started = json.loads((tmp_path / LOCK).read_text())["started"]
     who = rf"process {other.pid} on {socket.gethostname()}, since {started}"
-    for attempt in (lambda: locked(tmp_path).__enter__(), lambda: refuse_if_locked(tmp_path)):
+
+    def lock_it() -> None:
+        with locked(tmp_path):
+            pass
+
+    for attempt in (lock_it, lambda: refuse_if_locked(tmp_path)):
         with pytest.raises(FewshotError, match=who) as caught:
             attempt()
         assert caught.value.exit_code == 1

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 
-BAND = 1 << 14
-"""Pixels that are compressed at once; label maps shrink about fiftyfold in so much."""
+_MOST_UNPACKED = 1 << 24  # bytes of all maps' pixels that are unpacked at a time
+_BAND = range(256, 1 << 14)  # pixels of a map that are packed at once
 
 
 class MapChecker:
@@ -45,14 +45,15 @@ class MapChecker:
 class PackedMaps:
     """Flat label maps in memory of a few kilobytes each, from which blocks of pixels are read."""
 
-    def __init__(self, maps: Iterable[NDArray[np.uint8]]) -> None:
-        """`maps` are flat and of one size; each is taken once."""
+    def __init__(self, maps: Iterable[NDArray[np.uint8]], count: int) -> None:
+        """`maps`, about `count` of them, are flat and of one size; each is taken once."""
+        self._size = max(_BAND.start, min(_BAND.stop, _MOST_UNPACKED // max(count, 1)))
         self._packed: list[list[bytes]] = []
         self._held: tuple[int, NDArray[np.uint8]] | None = None
         self.pixels = 0
         for one in maps:
             self.pixels = one.size
-            bands = (one[at : at + BAND] for at in range(0, one.size, BAND))
+            bands = (one[at : at + self._size] for at in range(0, one.size, self._size))
             self._packed.append([zlib.compress(band.tobytes(), 1) for band in bands])
 
     def __len__(self) -> int:
@@ -61,19 +62,22 @@ class PackedMaps:
     def reorder(self, places: Sequence[int]) -> None:
         """Put the maps at these places, in their order, in the place of all."""
         self._packed = [self._packed[place] for place in places]
+        self._held = None
 
     def block(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return pixels `start` to `stop` of all maps, shape (maps, pixels); best in order."""
-        parts = []
-        for number in range(start // BAND, -(-stop // BAND)):
-            band = self._band(number)
-            first = number * BAND
-            parts.append(band[:, max(start - first, 0) : stop - first])
+        size, parts = self._size, []
+        for number in range(start // size, -(-stop // size)):
+            first = number * size
+            parts.append(self._band(number)[:, max(start - first, 0) : stop - first])
         return np.concatenate(parts, axis=1)
 
     def _band(self, number: int) -> NDArray[np.uint8]:
         if self._held is None or self._held[0] != number:
             self._held = None  # before the next one is made
-            rows = [np.frombuffer(zlib.decompress(one[number]), np.uint8) for one in self._packed]
-            self._held = number, np.stack(rows)
+            pixels = min(self._size, self.pixels - number * self._size)
+            band = np.empty((len(self), pixels), dtype=np.uint8)
+            for row, packed in enumerate(self._packed):
+                band[row] = np.frombuffer(zlib.decompress(packed[number]), np.uint8)
+            self._held = number, band
         return self._held[1]

@@ -29,10 +29,13 @@ def write_submission(
     if len(set(names)) != len(names):
         raise InputError(f"{path}: an image is given twice; keep one label map per image")
     check = MapChecker(str(path))
-    maps = PackedMaps(check.flat(name, one) for name, one in zip(names, label_maps, strict=False))
-    if len(names) != len(maps):
+    left = iter(label_maps)
+    flat = (check.flat(name, one) for name, one in zip(names, left, strict=False))
+    maps = PackedMaps(flat, len(names))
+    found = len(maps) + sum(1 for _ in left)
+    if len(names) != found:
         raise InputError(
-            f"{path}: {len(names)} names for {len(maps)} label maps; give one map per name"
+            f"{path}: {len(names)} names for {found} label maps; give one map per name"
         )
     place = {name: number for number, name in enumerate(names)}
     ordered = in_slice_order(names)
