@@ -193,7 +193,8 @@ def _read_model(path: Path) -> None:
 
 
 def _read_results(path: Path) -> None:
-    from fewshot.pipeline.stages import read_rule, read_weights
+    from fewshot.pipeline.stages import read_rule
+    from fewshot.pipeline.training import read_weights
 
     content = read_json(path)
     if isinstance(content, dict) and "weights" in content:

@@ -14,7 +14,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from fewshot.masks.coco import read_coco
-from fewshot.pipeline import stages
+from fewshot.pipeline import training
 from fewshot.slices.label_csv import read_label_csv
 
 Call = Callable[..., tuple[int, str, str]]
@@ -150,17 +150,17 @@ def test_interrupted_trainings_go_on_in_the_same_folder(
     fewshot: Call, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ["train-radiologists", "--config", "run.yaml", "--data", "data", "--out", "models"]
-    train = stages.train_model
+    train = training.train_model
     trained: list[str] = []
 
-    def stop_at_the_last(model: stages.ModelToTrain, folder: Path, replace: bool = True) -> None:
+    def stop_at_the_last(model: training.ModelToTrain, folder: Path, replace: bool = True) -> None:
         if model.name == "fine":
             os.kill(os.getpid(), signal.SIGINT)
         train(model, folder, replace)
         trained.append(model.name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stages, "train_model", stop_at_the_last)
+        patch.setattr(training, "train_model", stop_at_the_last)
         code, _, err = fewshot(*command)
     assert (code, trained) == (130, ["rough", "steady"])
     assert "give the same command again" in err

@@ -15,9 +15,10 @@ from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
 from fewshot.masks.merge import MergeRule
 from fewshot.masks.vote import Ballot, vote
-from fewshot.pipeline import datasets, stages
+from fewshot.pipeline import datasets, stages, training
 from fewshot.pipeline.run import run
 from fewshot.radiologists.audit import audit_soft_labels
+from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.radiologists.weighing import assign_slices, weights_from_precision
 from fewshot.slices.images import write_image
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
@@ -99,7 +100,8 @@ def test_slices_without_any_structure_are_scored(miniature: SliceSet, tmp_path: 
 def test_no_unlabelled_slices_and_no_soft_labels_are_audited(miniature: SliceSet) -> None:
     for soft in (miniature.subset([]), replace(miniature, masks={})):
         ids = [record.image_id for record in soft.records]
-        audit = audit_soft_labels(soft, miniature, {"a": ids, "b": []}, 2.0)
+        labels = SoftLabels(soft, replace(soft, masks={}), {"a": ids, "b": []}, {}, {"a": 0.5})
+        audit = audit_soft_labels(labels, miniature, 2.0)
         assert (audit.masks, audit.masks_per_slice, audit.runaway) == (0, 0.0, False)
         assert audit.empty == len(soft)
 
@@ -140,8 +142,8 @@ def test_weights_of_a_worthless_radiologist_come_from_its_model(tmp_path: Path) 
         described = {"kind": "mask_rcnn", "name": name, "iterations": 1, "detector": {}}
         described["average_precision"] = {"ap": precision}
         write_json(models[name] / "model.json", described)
-    stages.weigh(models, tmp_path / "weights.json")
-    assert stages.read_weights(tmp_path / "weights.json") == {"good": 1.0, "worthless": 0.0}
+    training.weigh(models, tmp_path / "weights.json")
+    assert training.read_weights(tmp_path / "weights.json") == {"good": 1.0, "worthless": 0.0}
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from fewshot.config.tree import AugmentationSettings, DetectorSettings, Training
 from fewshot.detector import prediction
 from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
-from fewshot.pipeline import stages
+from fewshot.pipeline import stages, training
 
 SIZE, FEW, MANY = 96, 500, 5000
 # The label maps of the slices between FEW and MANY would be 42 MB, their masks ten times that.
@@ -88,7 +88,7 @@ def test_predictions_are_written_as_they_come(
     """With real Detectron2: no more slices' masks are alive than one batch has."""
     write_coco(tmp_path / "train.json", miniature, "train")
     detector = small_detector.model_copy(update={"prediction_batch_size": 2, "max_masks": 3})
-    job = stages.ModelToTrain(
+    job = training.ModelToTrain(
         name="model",
         train=tmp_path / "train.json",
         validation=tmp_path / "train.json",
@@ -97,7 +97,7 @@ def test_predictions_are_written_as_they_come(
         schedule=TrainingSettings(iterations=1),
         seed=0,
     )
-    stages.train_model(job, tmp_path / "model")
+    training.train_model(job, tmp_path / "model")
     # The same six files, looked at again and again under other names.
     records = tuple(
         SliceRecord(
@@ -121,7 +121,7 @@ def test_predictions_are_written_as_they_come(
         return masks
 
     monkeypatch.setattr(prediction, "_to_masks", counted)
-    stages.predict(tmp_path / "model", slices, tmp_path / "predictions.json", "cpu")
+    stages.predict([tmp_path / "model"], slices, tmp_path / "predictions.json", device="cpu")
     assert len(alive) == 24
     assert max(alive) <= 3
     assert len(read_coco(tmp_path / "predictions.json")) == 24
