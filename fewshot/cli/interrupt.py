@@ -70,6 +70,17 @@ def _raise(number: int, _frame: FrameType | None) -> None:
     raise Stopped(number)
 
 
+def _forget() -> None:
+    """Give a forked process, such as a reader of slices, the usual signals of its own."""
+    if signal.getsignal(signal.SIGTERM) is _raise:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 def _watch(reader: int, finished: threading.Event, arguments: Sequence[str]) -> None:
     """Wait for a signal, then for the work to end; end the process when it does not."""
     with os.fdopen(reader, "rb", buffering=0) as signals:

@@ -70,15 +70,8 @@ def train_detector(
             f"{out}: holds a trained model already, of other settings or slices; give another "
             "folder"
         )
-    training = _Training(job, key, out)
-    training.start()
     with _flushed_denormals():
-        while True:
-            try:
-                training.run(advance)
-                break
-            except NotFiniteError as error:
-                training = _recovered(training, error)
+        training = _trained(job, key, out, advance)
     detector = Detector(training.result.eval(), job.detector, job.name)
     precision = training.last_evaluation
     save_detector(
@@ -109,23 +102,22 @@ def _finished(out: Path, key: str) -> AveragePrecision | None:
         return None
 
 
-def _recovered(failed: "_Training", error: NotFiniteError) -> "_Training":
-    """Return the training at its last good checkpoint, or its start, with a lower rate."""
-    job, course = failed.job, failed.course
-    recovery = job.detector.recovery
-    if course.lowered >= recovery.retries:
-        raise error
-    training = _Training(job, failed.key, failed.checkpoint.parent)
-    training.start()
-    training.follow(course)
-    course.note(
-        training.start_iteration,
-        f"gone back to here, with the learning rate times {recovery.rate_factor:g}, after this: "
-        f"{error}",
-    )
-    course.lowered += 1
-    training.lower_rate(recovery.rate_factor)
-    return training
+def _trained(job: TrainingJob, key: str, out: Path, advance: Advance) -> "_Training":
+    """Return a training that came to its end, perhaps after some that did not."""
+    course, failure = Course(), ""
+    while True:
+        training = _Training(job, key, out)
+        training.start()
+        if failure:
+            training.retry(course, failure)
+        try:
+            training.run(advance)
+            return training
+        except NotFiniteError as error:
+            if training.course.lowered >= job.detector.recovery.retries:
+                raise
+            course, failure = training.course, str(error)
+        del training  # before the next network is made
 
 
 @contextmanager
@@ -185,17 +177,20 @@ class _Training:
         if weights is not None:
             load_initial_weights(self.network, weights)
 
-    def follow(self, course: Course) -> None:
-        """Take over what an attempt that failed had learnt about itself."""
-        for _ in range(course.lowered - self.course.lowered):
-            self.lower_rate(self.job.detector.recovery.rate_factor)
-        self.course = course
-
-    def lower_rate(self, factor: float) -> None:
-        """Multiply the learning rate of all iterations to come."""
+    def retry(self, course: Course, failure: str) -> None:
+        """Take over what an attempt that failed knew about itself, and go slower than it."""
+        factor = self.job.detector.recovery.rate_factor
+        # The checkpoint may be older than rates that were lowered after it.
+        slower = factor ** (course.lowered + 1 - self.course.lowered)
         for group in self.optimizer.param_groups:
             for rate in ("lr", "initial_lr", "max_lr", "min_lr"):
-                group[rate] *= factor
+                group[rate] *= slower
+        course.lowered += 1
+        course.note(
+            self.start_iteration,
+            f"gone back to here, with the learning rate times {factor:g}, after this: {failure}",
+        )
+        self.course = course
 
     def run(self, advance: Advance) -> None:
         """Train to the last iteration."""

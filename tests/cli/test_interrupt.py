@@ -77,6 +77,18 @@ def test_the_work_takes_its_lock_and_temporary_files_along(tmp_path: Path) -> No
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_forked_process_may_be_ended_without_its_parent(tmp_path: Path) -> None:
+    """As data workers are; what asks them to end must not reach the process that made them."""
+    with stoppable(["run"]):
+        child = os.fork()
+        if child == 0:
+            time.sleep(600)
+            os._exit(1)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        time.sleep(1.8)  # longer than the patience with a process that was asked to end
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
