@@ -30,6 +30,8 @@ from fewshot.slices.packed_maps import MapChecker, PackedMaps
 # much fewer rows, for each column costs a call a block.
 _BLOCK_CELLS = 1 << 16
 _BLOCK_ROWS = 256
+# Nor of so many that the blocks of thousands of columns fill the memory.
+_MOST_CELLS = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,7 @@ def write_label_csv(
         )
     columns = _columns(path, names, label_maps)
     pixels = columns.pixels
-    rows = max(_BLOCK_ROWS, _BLOCK_CELLS // len(names))
+    rows = max(min(_BLOCK_ROWS, _MOST_CELLS // len(names)), _BLOCK_CELLS // len(names), 1)
     prefix = index_prefix(form)
     with (
         atomic_path(path, _least_bytes(path, header, len(names), pixels)) as temporary,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 
-_MOST_UNPACKED = 1 << 24  # bytes of all maps' pixels that are unpacked at a time
+_MOST_UNPACKED = 1 << 22  # bytes of all maps' pixels that are unpacked at a time
 _BAND = range(256, 1 << 14)  # pixels of a map that are packed at once
 
 
