@@ -43,4 +43,5 @@ def _read(file: Path, max_voxels: int) -> LabelStack:
         step=float(sizes[0]),
         affine=affine,
         linked=True,
+        volume=volume.volume,
     )

@@ -216,9 +216,9 @@ class _Seen:
         self.pauses = np.array([index - one.index - 1 for one in self._last], dtype=np.int64)
         self.common: Counts = np.zeros((len(active), len(ids)), dtype=np.int64)
         self.last_sizes: Counts = np.zeros(len(active), dtype=np.int64)
-        self.sizes: Counts = np.bincount(
-            labels[index].ravel(), minlength=max(ids, default=0) + 1
-        )[ids]
+        self.sizes: Counts = np.bincount(labels[index].ravel(), minlength=max(ids, default=0) + 1)[
+            ids
+        ]
         tables = {one: _table(labels[one], labels[index]) for one in {s.index for s in self._last}}
         for row, section in enumerate(self._last):
             counts = tables[section.index][list(section.ids)].sum(axis=0)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from fewshot.errors import InputError
 from fewshot.export.label_maps import has_structures
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks, merge_structures
 from fewshot.slices.sequence import Spacing, gap_note, sequence_volume, slice_numbers
-from fewshot.slices.volume import picture_affine
+from fewshot.slices.volume import Volume, picture_affine
 
 Labels = NDArray[np.uint16]
 MAX_VOXELS = 1 << 30
@@ -34,6 +35,7 @@ class LabelStack:
         affine: 4 x 4 from (steps above the first slice, row, column) to mm: right, anterior,
             superior.
         linked: whether an id is one structure on all slices.
+        volume: the volume that they were cut from, if any; the first is its slice `first`.
         records: the slices as their file describes them; empty for a label volume.
     """
 
@@ -44,12 +46,19 @@ class LabelStack:
     step: float
     affine: NDArray[np.float64]
     linked: bool
+    volume: Volume | None = None
+    first: int = 0
     records: tuple[SliceRecord, ...] = ()
 
     @property
     def voxel_mm3(self) -> float:
         """Return the volume of a voxel, mm3."""
         return self.pixel[0] * self.pixel[1] * self.step
+
+    @property
+    def even(self) -> bool:
+        """Return whether all slices lie one step apart."""
+        return bool((np.abs(np.diff(self.positions) / self.step - 1) <= _UNEVEN).all())
 
     def thickness(self) -> NDArray[np.float64]:
         """Return what each slice stands for, mm: half of the way to both its neighbours.
@@ -62,13 +71,12 @@ class LabelStack:
     def warnings(self) -> list[str]:
         """Return a line for slices that are missing, and one for steps that differ."""
         steps = np.diff(self.positions) / self.step
-        if not steps.size or np.abs(steps - 1).max() <= _UNEVEN:
+        if self.even:
             return []
         where = f"volume {self.name!r}"
         if np.abs(steps - np.round(steps)).max() <= _UNEVEN * 2 and steps.min() > 0.5:
             numbers = np.concatenate([[0], np.cumsum(np.round(steps).astype(int))]).tolist()
-            first = self.records[0].index or 0 if self.records else 0
-            note = gap_note([first + one for one in numbers], where)
+            note = gap_note([self.first + one for one in numbers], where)
             return [f"{note}; their neighbours stand for them"] if note else []
         low, high = self.step * steps.min(), self.step * steps.max()
         return [
@@ -79,6 +87,12 @@ class LabelStack:
     def with_labels(self, labels: Labels, *, linked: bool) -> "LabelStack":
         """Return the same slices with other label maps."""
         return replace(self, labels=labels, linked=linked)
+
+
+def crop(labels: Labels) -> list[tuple[int, tuple[slice, slice, slice]]]:
+    """Return each id that occurs with the box it lies in."""
+    boxes = ndimage.find_objects(labels)
+    return [(one, box) for one, box in enumerate(boxes, start=1) if box is not None]
 
 
 def read_stacks(
@@ -120,9 +134,7 @@ def read_stacks(
         raise InputError(f"{path}: {error}") from error
 
 
-def _members(
-    slices: SliceSet, spacing: Spacing | None
-) -> list[tuple[str, list[SliceRecord]]]:
+def _members(slices: SliceSet, spacing: Spacing | None) -> list[tuple[str, list[SliceRecord]]]:
     if spacing is not None:
         if slices.volumes or any(one.position is not None for one in slices.records):
             raise InputError("the slices have a spacing of their own; leave --spacing out")
@@ -149,45 +161,42 @@ def _place(
     if spacing is not None:
         numbers = slice_numbers([record.file_name for record in records])
         records = [replace(one, index=at) for one, at in zip(records, numbers, strict=True)]
-        volume = sequence_volume(sizes[0], 1, spacing, name)
-        return _stack(name, records, picture_affine(volume), numbers, spacing[2])
+        volume = sequence_volume(sizes[0], max(numbers) + 1, spacing, name)
+        return _stack(volume, name, records, numbers)
     if name in slices.volumes and records[0].volume == name:
-        affine = picture_affine(slices.volumes[name])
-        numbers = [record.index or 0 for record in records]
-        return _stack(name, records, affine, numbers, float(np.linalg.norm(affine[:3, 0])))
+        return _stack(slices.volumes[name], name, records, [one.index or 0 for one in records])
     positions = np.array([record.position for record in records], dtype=np.float64)
     gaps = np.diff(np.sort(positions))
     if (gaps <= 0).any():
         raise InputError(f"volume {name!r}: two slices lie at the same position")
     step = _common_step(gaps) if gaps.size else 1.0
     row, column = records[0].spacing or (1.0, 1.0)
-    affine = picture_affine(sequence_volume(sizes[0], 1, (column, row, step), name))
-    affine[2, 3] = positions.min()
-    return _stack(name, records, affine, ((positions - positions.min()) / step).tolist(), step)
+    numbers = (positions - positions.min()) / step
+    count = round(float(numbers.max())) + 1
+    volume = sequence_volume(sizes[0], count, (column, row, step), name)
+    return _stack(volume, name, records, numbers.tolist())
 
 
 def _stack(
-    name: str,
-    records: Sequence[SliceRecord],
-    affine: NDArray[np.float64],
-    numbers: Sequence[float],
-    step: float,
+    volume: Volume, name: str, records: Sequence[SliceRecord], numbers: Sequence[float]
 ) -> LabelStack:
-    """Return a stack without labels of slices at these numbers of steps."""
+    """Return a stack without labels of slices that lie at these numbers of steps."""
     order = np.argsort(np.array(numbers), kind="stable")
     places = np.array(numbers, dtype=np.float64)[order]
-    moved = affine.copy()
-    moved[:3, 3] += places[0] * affine[:3, 0]
-    pixel = np.linalg.norm(affine[:3, 1:3], axis=0)
+    affine = picture_affine(volume)
+    step, row, column = (float(one) for one in np.linalg.norm(affine[:3, :3], axis=0))
+    affine[:3, 3] += places[0] * affine[:3, 0]
     record = records[0]
     return LabelStack(
         name=name,
         labels=np.zeros((0, record.height, record.width), dtype=np.uint16),
         positions=(places - places[0]) * step,
-        pixel=(float(pixel[0]), float(pixel[1])),
+        pixel=(row, column),
         step=step,
-        affine=moved,
+        affine=affine,
         linked=False,
+        volume=volume,
+        first=round(places[0]),
         records=tuple(records[one] for one in order),
     )
 
