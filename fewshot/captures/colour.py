@@ -46,7 +46,7 @@ COLOURS = {
 
 
 def parse_colour(text: str) -> ColourRange:
-    """Return a named colour, or three ranges `HUE,SATURATION,VALUE` such as `20-120,100-255,60-255`.
+    """Return a named colour, or ranges of hue, saturation, value: `20-120,100-255,60-255`.
 
     Raises `InputError` for anything else.
     """
@@ -75,13 +75,13 @@ def find_line(picture: Rgb, colour: ColourRange) -> Mask:
     Pixels in the range are the line; pixels that touch it, have about its hue and a good part of
     its chroma belong to it too: anti-aliasing and compression thin a line's colour out.
     """
-    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+    hsv: NDArray[np.uint8] = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV), np.uint8)
     chroma = picture.max(axis=2).astype(np.int16) - picture.min(axis=2)
     strong = _hue_within(hsv[..., 0], colour.hue, 0) & (chroma >= _LEAST_CHROMA)
     for channel, (low, high) in ((1, colour.saturation), (2, colour.value)):
         strong &= (hsv[..., channel] >= low) & (hsv[..., channel] <= high)
     if not strong.any():
-        return strong
+        return np.zeros(strong.shape, dtype=np.bool_)
     least = max(_LEAST_CHROMA, _WEAK * float(np.median(chroma[strong])))
     weak = strong | (_hue_within(hsv[..., 0], colour.hue, _STRAY) & (chroma >= least))
     parts, count = ndimage.label(weak, _NEIGHBOURS)

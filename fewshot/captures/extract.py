@@ -111,7 +111,7 @@ def extract_one(
         grey = original
     else:
         plain = capture if request.keep_line else _painted_over(capture, line)
-        grey = cv2.cvtColor(plain, cv2.COLOR_RGB2GRAY)
+        grey = np.asarray(cv2.cvtColor(plain, cv2.COLOR_RGB2GRAY), np.uint8)
     height, width = line.shape
     scale = 1.0 if request.size is None else request.size / max(height, width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
@@ -195,16 +195,14 @@ def _painted_over(capture: Rgb, line: Mask) -> Rgb:
     if not line.any():
         return capture
     grown = cv2.dilate(line.astype(np.uint8), np.ones((3, 3), np.uint8))
-    filled: Rgb = cv2.inpaint(capture, grown, 3, cv2.INPAINT_TELEA)
-    return filled
+    return np.asarray(cv2.inpaint(capture, grown, 3, cv2.INPAINT_TELEA), np.uint8)
 
 
 def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     if image.shape == size:
         return image
     way = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
-    resized: NDArray[np.uint8] = cv2.resize(image, size[::-1], interpolation=way)
-    return resized
+    return np.asarray(cv2.resize(image, size[::-1], interpolation=way), np.uint8)
 
 
 def _resized_regions(labels: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.uint16]:

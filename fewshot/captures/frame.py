@@ -62,11 +62,12 @@ def _textured(grey: NDArray[np.float32]) -> Mask:
     mean = ndimage.uniform_filter(grey, _WINDOW)
     spread = ndimage.uniform_filter(grey * grey, _WINDOW) - mean * mean
     textured: Mask = spread > _SPREAD**2
-    return ndimage.binary_opening(textured, iterations=3)
+    opened: Mask = ndimage.binary_opening(textured, iterations=3)
+    return opened
 
 
 def _largest(active: Mask) -> Frame | None:
-    """Return the box of the largest connected part, without rows and columns that hardly have any."""
+    """Return the box of the largest part, without rows and columns that hardly have any of it."""
     parts, count = ndimage.label(active)
     if not count:
         return None

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 Mask = NDArray[np.bool_]
 LabelMap = NDArray[np.uint16]
+_Point = NDArray[np.int64] | tuple[int, int]  # row, column
 
 _NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 _AT_EDGE = 4  # pixels from the edge of the picture at which a line counts as reaching it
@@ -103,10 +104,9 @@ def _closed(line: Mask, max_gap: float) -> tuple[Mask, list[float], bool, int]:
     return canvas.astype(np.bool_), gaps, at_edge, len(free)
 
 
-def _draw(canvas: NDArray[np.uint8], a: NDArray[np.int64] | tuple[int, int], b: object) -> None:
-    (y0, x0), (y1, x1) = a, b  # type: ignore[misc]
+def _draw(canvas: NDArray[np.uint8], a: _Point, b: _Point) -> None:
     # Three pixels wide, so that it holds where connectivity goes by corners.
-    cv2.line(canvas, (int(x0), int(y0)), (int(x1), int(y1)), 1, 3)
+    cv2.line(canvas, (int(a[1]), int(a[0])), (int(b[1]), int(b[0])), 1, 3)
 
 
 def _edge_point(row: int, column: int, height: int, width: int) -> tuple[int, int]:
@@ -119,7 +119,7 @@ def _loose_ends(line: Mask) -> NDArray[np.int64]:
     from skimage.morphology import skeletonize
 
     thick = float(ndimage.distance_transform_edt(np.pad(line, 1)).max(initial=0))
-    skeleton = skeletonize(line)
+    skeleton: Mask = skeletonize(line)  # type: ignore[no-untyped-call]
     pruned = _pruned(skeleton, int(2 * thick) + 1)
     ends = np.argwhere(_ends_of(pruned))
     found: NDArray[np.int64] = ends if len(ends) <= _MOST_ENDS else ends[:0]

@@ -80,7 +80,7 @@ def convert(
         str | None,
         typer.Option(
             "--spacing",
-            help='Numbered slices are one volume: mm of a column, a row, a slice ("0.05 0.05 0.08").',
+            help='Numbered slices are a volume: mm of column, row, slice ("0.05 0.05 0.08").',
             show_default=False,
         ),
     ] = None,

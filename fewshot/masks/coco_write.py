@@ -21,7 +21,8 @@ def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     `volumes` the slices were cut from; an image its `group`, `volume`, `index`, `spacing` and
     `position` where it has them. Images are in order of id, and annotations, numbered from 1, in
     order of image. An annotation that is not a label also holds `score` (6 decimals) and `source`,
-    as COCO results do, and one whose `structure` is known holds its number, beyond COCO. Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
+    as COCO results do, and one whose structure is known its number, `structure`, beyond COCO.
+    Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
     """
     write_document(path, slices, description, _annotations(slices))
 

@@ -53,7 +53,7 @@ def by_size(numbers: Numbers) -> NDArray[np.uint16]:
 
     Raises `InputError` when there are more than NIfTI tools read.
     """
-    sizes = np.bincount(numbers.ravel())
+    sizes = np.bincount(numbers.ravel(), minlength=1)
     sizes[0] = 0
     order = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]
     if order.size > MAX_STRUCTURE:

@@ -25,8 +25,8 @@ Floats = NDArray[np.float64]
 class Sections:
     """The sections of one structure and where they lie.
 
-    `masks` is (slices, height, width); `positions` (slices,) mm, ascending; `step` and `pixel` (row,
-    column) in mm.
+    `masks` is (slices, height, width); `positions` (slices,) mm, ascending; `step` and `pixel`
+    (row, column) in mm.
     """
 
     masks: Mask
@@ -36,7 +36,8 @@ class Sections:
 
     def areas(self) -> Floats:
         """Return the area of each section in pixels, (slices,)."""
-        return np.count_nonzero(self.masks, axis=(1, 2)).astype(np.float64)
+        found: Floats = np.count_nonzero(self.masks, axis=(1, 2)).astype(np.float64)
+        return found
 
 
 def planes_per_step(step: float, pixel: tuple[float, float]) -> int:
@@ -135,10 +136,9 @@ def signed_distance(mask: Mask, pixel: tuple[float, float]) -> Field:
 def _distance(mask: Mask, pixel: tuple[float, float]) -> Field:
     """Return the distance of each pixel of a mask to the nearest one outside it."""
     if abs(pixel[0] - pixel[1]) <= 1e-4 * pixel[0]:
-        found: Field = cv2.distanceTransform(
-            mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-        )
-        return found * np.float32(pixel[0])
+        square = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        found: Field = np.asarray(square, np.float32) * np.float32(pixel[0])
+        return found
     exact: Field = ndimage.distance_transform_edt(mask, sampling=pixel).astype(np.float32)
     return exact
 

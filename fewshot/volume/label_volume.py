@@ -38,7 +38,7 @@ def _read(file: Path, max_voxels: int) -> LabelStack:
     return LabelStack(
         name=volume_name(file),
         labels=labels,
-        positions=np.arange(len(labels)) * float(sizes[0]),
+        positions=np.arange(len(labels), dtype=np.float64) * float(sizes[0]),
         pixel=(float(sizes[1]), float(sizes[2])),
         step=float(sizes[0]),
         affine=affine,

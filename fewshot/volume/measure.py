@@ -1,7 +1,8 @@
-"""The volume of each structure of a stack, by voxels, interpolated, by its surface, by diameters."""
+"""Volumes of the structures of a stack: by voxels, interpolated, by surface, by diameters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -51,8 +52,8 @@ class Volumetry:
 class Structure:
     """A structure as it was measured: its sections in `box` of the stack, and its surface.
 
-    `framed` has the empty slices beside them too, which say that the body ends. The mesh's vertices are (slice, row, column) in mm from the first slice and the corner pixel of
-    the stack.
+    `framed` has the empty slices beside them too, which say that the body ends. The mesh's vertices
+    are (slice, row, column) in mm from the first slice and the corner pixel of the stack.
     """
 
     figures: Volumetry
@@ -119,7 +120,7 @@ def _figures(
     per_step: int,
     mesh: Mesh | None,
     counted: float,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     positions = plane_positions(sections, per_step)
     inside = sum(np.count_nonzero(plane > 0) for plane in planes(sections, positions))
     length, width = caliper(mesh) if mesh is not None else (None, None)
@@ -132,7 +133,7 @@ def _figures(
         "voxels_mm3": counted,
         "interpolated_mm3": voxels_mm3(int(inside), stack.pixel, stack.step / per_step),
         "mesh_mm3": None if mesh is None else mesh.volume(),
-        "caliper_mm3": None if length is None else caliper_volume(length, width),
+        "caliper_mm3": caliper_volume(length, width) if length and width else None,
         "length_mm": length,
         "width_mm": width,
     }

@@ -119,8 +119,7 @@ def write_mesh(target: Path, mesh: Mesh, stack: LabelStack, structure: int) -> N
     import trimesh
 
     vertices = world_vertices(mesh, stack)
-    faces = mesh.faces
-    made = trimesh.Trimesh(vertices, faces, process=False)
+    made: Any = trimesh.Trimesh(vertices, mesh.faces, process=False)
     if made.volume < 0:  # the volume's axes are left-handed
         made.invert()
     form = target.suffix[1:]

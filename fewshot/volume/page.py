@@ -191,7 +191,7 @@ def _row(one: Structure) -> dict[str, Any]:
     figures = one.figures
 
     def number(value: float | None) -> str:
-        return "–" if value is None else f"{value:.2f}" if value < 1e5 else f"{value:.0f}"
+        return "–" if value is None else f"{value:.2f}" if value < 1000 else f"{value:,.0f}"
 
     return {
         "structure": figures.structure,

@@ -1,5 +1,6 @@
 """The surface of a structure as triangles, in millimetres."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,8 @@ def field_mesh(sections: Sections, per_step: int, most: int = MAX_FIELD) -> Mesh
         return None
     height = sections.step / per_step
     spacing = (height, sections.pixel[0] * stride, sections.pixel[1] * stride)
-    vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=spacing)
+    found = marching_cubes(field, 0.0, spacing=spacing)  # type: ignore[no-untyped-call]
+    vertices, faces = found[:2]
     shift = [positions[0] - height, -spacing[1], -spacing[2]]
     return Mesh(vertices.astype(np.float64) + shift, faces.astype(np.int64))
 
@@ -59,10 +61,8 @@ def caliper(mesh: Mesh) -> tuple[float, float]:
     The length is the largest distance of two points, the width the largest across it.
     """
     points = mesh.vertices
-    try:
+    with suppress(QhullError):  # flat, or too few points
         points = points[ConvexHull(points).vertices]
-    except QhullError:  # flat, or too few points
-        pass
     # A hull has thousands of points only where it is round, and every n-th serves as well.
     points = points[:: -(-len(points) // _MOST_HULL_POINTS)]
     a, b, length = _farthest(points)
