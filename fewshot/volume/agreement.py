@@ -21,7 +21,7 @@ from fewshot.progress import say, warn
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.bland_altman import bland_altman, write_figure
 from fewshot.volume.link import LinkRule
-from fewshot.volume.reconstruct import Link, link_stacks, on_slices, pairs
+from fewshot.volume.readers import Link, link_stacks, on_slices, pairs
 from fewshot.volume.stack import MAX_VOXELS, Labels, LabelStack, crop, read_stacks
 from fewshot.volume.surface import surface_distance
 

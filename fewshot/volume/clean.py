@@ -58,7 +58,7 @@ def smoothed(mask: Mask, spacing: tuple[float, float, float], sigma_mm: float) -
     The share of the structure around each voxel, by a Gaussian; those that have most are kept.
     """
     sigma = [sigma_mm / side for side in spacing]
-    share = ndimage.gaussian_filter(mask.astype(np.float32), sigma, mode="nearest", truncate=3)
+    share = ndimage.gaussian_filter(mask.astype(np.float32), sigma, mode="constant", truncate=3)
     wanted = int(np.count_nonzero(mask))
     if wanted >= share.size:
         return mask

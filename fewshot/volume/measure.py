@@ -1,5 +1,6 @@
 """Volumes of the structures of a stack: by voxels, interpolated, by surface, by diameters."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from fewshot.volume.clean import CleanRule, clean
 from fewshot.volume.interpolate import Sections, plane_positions, planes, planes_per_step
 from fewshot.volume.stack import LabelStack, crop
 from fewshot.volume.surface_mesh import Mesh, caliper, caliper_volume, field_mesh
+
+_ROOM = 3  # pixels by which a body may be wider between two slices than on them
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def measure(
     """
     rule = rule or CleanRule()
     planes_a_step = per_step or planes_per_step(stack.step, stack.pixel)
-    for structure, box in crop(stack.labels):
+    for structure, tight in crop(stack.labels):
+        box = _with_room(tight, stack, rule)
         cleaned = clean(stack.labels[box] == structure, (stack.step, *stack.pixel), rule)
         if cleaned.mask.any():
             positions = stack.positions[box[0]]
@@ -102,6 +106,19 @@ def measure(
                 box,
                 None if mesh is None else Mesh(mesh.vertices + corner, mesh.faces),
             )
+
+
+def _with_room(
+    box: tuple[slice, slice, slice], stack: LabelStack, rule: CleanRule
+) -> tuple[slice, slice, slice]:
+    """Return a box in which a structure may grow: between its slices, or when it is smoothed."""
+    rooms = [math.ceil(2 * rule.smooth_mm / side) for side in (stack.step, *stack.pixel)]
+    rooms = [rooms[0], rooms[1] + _ROOM, rooms[2] + _ROOM]
+    a, b, c = (
+        slice(max(0, side.start - room), min(most, side.stop + room))
+        for side, room, most in zip(box, rooms, stack.labels.shape, strict=True)
+    )
+    return a, b, c
 
 
 def _framed(stack: LabelStack, sections: Sections, box: tuple[slice, slice, slice]) -> Sections:

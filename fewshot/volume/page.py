@@ -82,8 +82,10 @@ def write_page(
         rows=[_row(one) for one in structures],
         css=Markup((here / "page.css").read_text(encoding="utf-8")),
         script=Markup((here / "page.js").read_text(encoding="utf-8")),
-        # Within a script element only "</" would end it.
-        data=Markup(json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")),
+        # A "<" could end the script element, or begin a comment in it.
+        data=Markup(
+            json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+        ),
     )
     write_text(target, page)
 

@@ -15,7 +15,7 @@ from fewshot.progress import progress, say, warn
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.clean import CleanRule
 from fewshot.volume.interpolate import planes_per_step
-from fewshot.volume.link import LinkRule, link_labels
+from fewshot.volume.link import LinkRule
 from fewshot.volume.measure import Structure, measure
 from fewshot.volume.outputs import (
     MeshForm,
@@ -26,9 +26,9 @@ from fewshot.volume.outputs import (
     write_mesh,
     write_tables,
 )
-from fewshot.volume.stack import MAX_VOXELS, Labels, LabelStack, read_stacks
+from fewshot.volume.readers import Link, link_stacks, read_annotators
+from fewshot.volume.stack import MAX_VOXELS, LabelStack, read_stacks
 
-Link = Literal["auto", "always", "never"]
 Grid = Literal["slices", "interpolated", "none"]
 
 _UNUSUAL = re.compile(r"[^\w.+-]")
@@ -72,7 +72,11 @@ def reconstruct(request: Request, out: Path) -> dict[str, Any]:
         warn(line)
     linked, stacks = link_stacks(stacks, request.link, request.link_rule)
     plain = _plain_names(stacks)
-    annotators = read_annotators(request, stacks) if request.page else {}
+    annotators = (
+        read_annotators(request.annotators, stacks, request.spacing, request.max_voxels)
+        if request.page
+        else {}
+    )
     with filled_folder(out) as folder:
         found: list[Structure] = []
         for stack in stacks:
@@ -97,70 +101,6 @@ def reconstruct(request: Request, out: Path) -> dict[str, Any]:
     table = rows(figures)
     _report(table, out)
     return {"folder": str(out), "structures": table, "notes": notes, "files": files}
-
-
-def link_stacks(
-    stacks: Sequence[LabelStack], link: Link, rule: LinkRule
-) -> tuple[bool, list[LabelStack]]:
-    """Return whether structures were linked, and the stacks with one id a structure."""
-    if link == "never" or (link == "auto" and all(stack.linked for stack in stacks)):
-        return False, list(stacks)
-    return True, [
-        stack.with_labels(link_labels(stack.labels, rule), linked=True)
-        if link == "always" or not stack.linked
-        else stack
-        for stack in stacks
-    ]
-
-
-def read_annotators(
-    request: Request, stacks: Sequence[LabelStack]
-) -> dict[str, dict[str, LabelStack]]:
-    """Return annotator → volume → stack on the slices of the model's stacks.
-
-    The name of an annotator is that of the file. Raises `InputError` when a file has none of the
-    volumes, or slices of another size.
-    """
-    found: dict[str, dict[str, LabelStack]] = {}
-    for path in request.annotators:
-        own = read_stacks(path, request.spacing, 0.0, request.max_voxels)
-        who = path.name.split(".")[0]
-        while who in found:
-            who += "'"
-        found[who] = {stack.name: on_slices(one, stack, path) for stack, one in pairs(stacks, own)}
-        if not found[who]:
-            names = ", ".join(sorted({stack.name for stack in stacks}))
-            raise InputError(f"{path}: has none of the volumes {names} of {request.masks}")
-    return found
-
-
-def pairs(
-    stacks: Sequence[LabelStack], others: Sequence[LabelStack]
-) -> list[tuple[LabelStack, LabelStack]]:
-    """Return the stacks of two readers that show one volume: by name, or if each has only one."""
-    if len(stacks) == len(others) == 1:
-        return [(stacks[0], others[0])]
-    named = {other.name: other for other in others}
-    return [(stack, named[stack.name]) for stack in stacks if stack.name in named]
-
-
-def on_slices(other: LabelStack, stack: LabelStack, path: Path) -> LabelStack:
-    """Return another reader's labels on the slices of a stack; 0 where that reader has none.
-
-    Slices are matched by their index in the volume. Raises `InputError` when sizes differ.
-    """
-    if other.labels.shape[1:] != stack.labels.shape[1:]:
-        mine, theirs = (" x ".join(map(str, one.labels.shape[1:])) for one in (stack, other))
-        raise InputError(f"{path}: volume {other.name!r}: slices are {theirs}, not {mine}")
-    if not np.allclose((*other.pixel, other.step), (*stack.pixel, stack.step), rtol=1e-3):
-        raise InputError(f"{path}: volume {other.name!r}: has another spacing; give the same")
-    start = (other.first - stack.first) * stack.step
-    labels: Labels = np.zeros_like(stack.labels)
-    for index, position in enumerate(stack.positions):
-        near = np.flatnonzero(np.abs(other.positions + start - position) < stack.step / 100)
-        if near.size:
-            labels[index] = other.labels[near[0]]
-    return stack.with_labels(labels, linked=other.linked)
 
 
 def _measured(stack: LabelStack, request: Request) -> list[Structure]:
