@@ -17,6 +17,7 @@ _CHANGE = 12  # grey levels between captures
 _LEAST_PART = 0.05  # of the capture: less is no image
 _FEW = 0.2  # of a row or column of the frame is image
 _DARK = 24
+_PANELS = 0.15  # of what is around the image is brighter than that; else it is the image's own rim
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def find_frame(captures: Sequence[Rgb]) -> Frame:
     around = np.ones((height, width), dtype=np.bool_)
     around[found.top : found.bottom, found.left : found.right] = False
     shown = greys[0][around] > _DARK
-    return found if shown.size and shown.mean() > 0.02 else whole
+    return found if shown.size and shown.mean() > _PANELS else whole
 
 
 def _textured(grey: NDArray[np.float32]) -> Mask:

@@ -63,7 +63,7 @@ def volume(
     ] = 0,
     mesh: Annotated[
         list[str] | None,
-        typer.Option(help="Form of surfaces: ply, stl, glb or none; may be repeated. [ply]"),
+        typer.Option(help="Form of surfaces: ply, stl, glb, none."),
     ] = None,
     grid: Annotated[
         Literal["slices", "interpolated", "none"], typer.Option(help="NIfTI grid to write.")
