@@ -1,7 +1,7 @@
 """`fewshot annotations extract`: a folder of captures to images, masks and COCO."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,10 @@ def extract(request: ExtractRequest, out: Path) -> dict[str, Any]:
         slices = _set(folder / "images", records, masks, request, numbers)
         from fewshot.report.contact_sheet import write_contact_sheet
 
-        write_contact_sheet(folder / "check.png", {"captures": slices})
+        # Without the volume: its letters would name a patient's sides, which no capture tells.
+        plain = tuple(replace(one, volume=None, index=None) for one in slices.records)
+        sheet = SliceSet(slices.images, plain, slices.masks)
+        write_contact_sheet(folder / "check.png", {"captures": sheet})
         # Where the images will be once the folder is complete.
         moved = SliceSet(out / "images", slices.records, slices.masks, slices.volumes)
         write_coco(folder / "annotations.json", moved, "outlines of screen captures")

@@ -65,7 +65,7 @@ def write_figure(target: Path, rows: Sequence["PairRow"], shown: BlandAltman) ->
         (shown.lower, "−1.96 SD", "--"),
         (shown.upper, "+1.96 SD", "--"),
     ):
-        if value is not None:
+        if value is not None and (name == "bias" or shown.upper != shown.lower):
             axes.axhline(value, color="#57606a", linestyle=style, linewidth=1)
             axes.annotate(
                 f"{name} {value:+.4g}",
