@@ -71,8 +71,6 @@ def train(
     from fewshot.pipeline import semantic_stages
 
     settings = settings_of(config, _overrides(set_, device, seed))
-    if (out / "model.json").exists():
-        raise InputError(f"--out: {out} holds a trained model already; give another folder")
     semantic_stages.train(data, settings.semantic, settings.seed, out)
     if json_:
         print_json(read_json(out / "model.json"))

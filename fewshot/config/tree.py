@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
 from fewshot.config.network import NetworkSettings
+from fewshot.config.recovery import RecoverySettings
 from fewshot.config.semantic import SemanticSettings
 
 
@@ -60,6 +61,7 @@ class DetectorSettings(NetworkSettings):
     gafl: bool = False  # a global adaptive filter in front
     optimizer: Literal["auto", "adamw", "sgd"] = "auto"
     max_masks: Annotated[int, Field(ge=1, le=1000)] = 100
+    recovery: RecoverySettings = RecoverySettings()
 
     @model_validator(mode="after")
     def _options_are_pairs(self) -> Self:

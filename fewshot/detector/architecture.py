@@ -56,7 +56,7 @@ def build_network(config: CfgNode, gafl: bool = False) -> nn.Module:
     with _shown_as_input_error("detector"):
         network: nn.Module = build_model(config)
     if gafl:
-        attach_input_filter(network.backbone, GlobalAdaptiveFilter(_CHANNELS))
+        attach_input_filter(network.get_submodule("backbone"), GlobalAdaptiveFilter(_CHANNELS))
     return network.to(config.MODEL.DEVICE)
 
 

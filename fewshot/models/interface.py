@@ -82,10 +82,11 @@ class Kind(Protocol):
     def identity(self, settings: Any) -> dict[str, Any]:
         """Return what a trained model depends on, as plain values: not how often it is saved."""
 
-    def train(self, job: ModelJob, out: Path, advance: Advance) -> AveragePrecision:
+    def train(self, job: ModelJob, out: Path, advance: Advance, replace: bool) -> AveragePrecision:
         """Train a model, leave it in the folder `out`, and return its validation AP.
 
-        A training of the same job that was cut off goes on as if nothing had happened.
+        A training of the same job that was cut off goes on as if nothing had happened, and a model
+        of it is kept. Without `replace` another job's model in the folder is an `InputError`.
         """
 
     def describe(self, folder: Path) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class MaskRcnnKind:
         aside = {"workers", "evaluation_period", "checkpoint_period", "prediction_batch_size"}
         return settings.model_dump(mode="json", exclude=aside)
 
-    def train(self, job: ModelJob, out: Path, advance: Advance) -> AveragePrecision:
+    def train(self, job: ModelJob, out: Path, advance: Advance, replace: bool) -> AveragePrecision:
         """Train a detector; see `detector.training.train_detector`."""
         settings = job.settings
         assert isinstance(settings, DetectorSettings)
@@ -83,7 +83,7 @@ class MaskRcnnKind:
             weights=job.weights,
             renewal=job.renewal,
         )
-        return train_detector(own, out, advance)
+        return train_detector(own, out, advance, replace)
 
     def describe(self, folder: Path) -> dict[str, Any]:
         """Return a detector's description."""

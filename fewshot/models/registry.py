@@ -26,9 +26,11 @@ def kind_of(settings: ModelSettings) -> Kind:
     return _kind(settings.kind)
 
 
-def train_model(job: ModelJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
-    """Train a model of any kind into a folder; return its validation AP."""
-    return kind_of(job.settings).train(job, out, advance)
+def train_model(
+    job: ModelJob, out: Path, advance: Advance = no_progress, replace: bool = True
+) -> AveragePrecision:
+    """Train a model of any kind into a folder; return its validation AP (see `Kind.train`)."""
+    return kind_of(job.settings).train(job, out, advance, replace)
 
 
 def describe_model(folder: Path) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class SemanticKind:
         aside = {"workers", "evaluation_period", "checkpoint_period", "prediction_batch_size"}
         return settings.model_dump(mode="json", exclude=aside)
 
-    def train(self, job: ModelJob, out: Path, advance: Advance) -> AveragePrecision:
+    def train(self, job: ModelJob, out: Path, advance: Advance, replace: bool) -> AveragePrecision:
         """Train a network; see `semantic.training.train_semantic`."""
         settings = job.settings
         assert isinstance(settings, SemanticSettings)
@@ -78,7 +78,7 @@ class SemanticKind:
             seed=job.seed,
             weights=job.weights,
         )
-        return train_semantic(own, out, advance)
+        return train_semantic(own, out, advance, replace)
 
     def describe(self, folder: Path) -> dict[str, Any]:
         """Return a network's description."""

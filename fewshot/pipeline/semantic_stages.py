@@ -29,7 +29,7 @@ def train(data: Path, settings: SemanticTrainingSettings, seed: int, out: Path) 
         seed=seed,
     )
     with progress(f"training {job.name}", settings.iterations) as advance:
-        precision = train_semantic(job, out, advance)
+        precision = train_semantic(job, out, advance, replace=False)
     say(f"{job.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
 
 

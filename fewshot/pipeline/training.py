@@ -105,8 +105,8 @@ def model_to_train(
     )
 
 
-def train_model(model: ModelToTrain, folder: Path) -> None:
-    """Train one model into its folder."""
+def train_model(model: ModelToTrain, folder: Path, replace: bool = True) -> None:
+    """Train one model into its folder; without `replace` another model there is refused."""
     from fewshot.models import registry
     from fewshot.models.interface import ModelJob
 
@@ -127,7 +127,7 @@ def train_model(model: ModelToTrain, folder: Path) -> None:
         renewal=_renewal(model, labelled) if len(sources) > 1 else None,
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
-        precision = registry.train_model(job, folder, advance)
+        precision = registry.train_model(job, folder, advance, replace)
     say(f"{model.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
 
 

@@ -17,7 +17,7 @@ from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.semantic.augmentation import Augmentation
 from fewshot.semantic.regions import boundaries
-from fewshot.slices.images import read_colours, read_image
+from fewshot.slices.images import read_colour, read_image
 from fewshot.torch_tools.samples import SampleOrder, TrainingSource
 
 
@@ -130,7 +130,7 @@ def prediction_batches(
 def read_slice(slices: SliceSet, record: SliceRecord, channels: int) -> NDArray[np.uint8]:
     """Return a slice as uint8 (height, width), or (height, width, 3) where colours are kept."""
     path = slices.path_of(record)
-    return read_image(path) if channels == 1 else read_colours(path)
+    return read_image(path) if channels == 1 else read_colour(path)
 
 
 def to_tensor(image: NDArray[Any]) -> Tensor:

@@ -7,12 +7,11 @@ from pathlib import Path
 from fewshot.config.semantic import SemanticSettings
 from fewshot.config.tree import TrainingSettings
 from fewshot.errors import InputError
-from fewshot.files import sha256_file
 from fewshot.masks.coco import SliceSet
 from fewshot.semantic.networks import SemanticNetwork
 from fewshot.semantic.weights import encoder_file, start_network
 from fewshot.torch_tools.checkpoints import load_checkpoint
-from fewshot.torch_tools.jobs import job_key
+from fewshot.torch_tools.jobs import digest_of, job_digest
 from fewshot.torch_tools.samples import TrainingSource
 
 
@@ -46,10 +45,10 @@ class SemanticJob:
             self.seed,
             self.schedule.model_dump(include={"learning_rate", "iterations"}),
             self.settings.model_dump(mode="json", exclude=aside),
-            None if weights == "none" else sha256_file(encoder_file(self.settings)),
-            None if self.weights is None else sha256_file(self.weights),
+            None if weights == "none" else digest_of(encoder_file(self.settings)),
+            None if self.weights is None else digest_of(self.weights),
         ]
-        return job_key(parts, self.sources, self.validation)
+        return job_digest(parts, self.sources, self.validation)
 
 
 def starting_network(job: SemanticJob) -> SemanticNetwork:

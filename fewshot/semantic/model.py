@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from fewshot.config.semantic import RegionMethod, SemanticSettings
 from fewshot.errors import InputError
-from fewshot.files import read_json, write_json
+from fewshot.files import read_json, sha256_file, write_json
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.semantic.networks import SemanticNetwork, build_network
 from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
@@ -65,6 +65,7 @@ def save_model(
         "iterations": iterations,
         "average_precision": asdict(average_precision),
         **facts,
+        "weights": sha256_file(folder / WEIGHTS),
         "semantic": settings,
     }
     write_json(folder / DESCRIPTION, description)

@@ -10,13 +10,20 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from fewshot.errors import FewshotError, InputError
+from fewshot.files import sha256_file
 from fewshot.metrics.average_precision import AveragePrecision
-from fewshot.progress import Advance, no_progress
+from fewshot.progress import Advance, no_progress, say
 from fewshot.semantic.data import Batch, SemanticSamples, training_batches
 from fewshot.semantic.evaluation import Evaluation, evaluate
 from fewshot.semantic.job import SemanticJob, starting_network
 from fewshot.semantic.losses import LOSSES
-from fewshot.semantic.model import SemanticModel, save_model
+from fewshot.semantic.model import (
+    DESCRIPTION,
+    WEIGHTS,
+    SemanticModel,
+    describe_model,
+    save_model,
+)
 from fewshot.semantic.networks import SemanticNetwork
 from fewshot.semantic.passes import Passes, count_foreground
 from fewshot.semantic.sharpening import train_featup
@@ -31,24 +38,39 @@ CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
 
 
-def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
+def train_semantic(
+    job: SemanticJob, out: Path, advance: Advance = no_progress, replace: bool = True
+) -> AveragePrecision:
     """Train a semantic network and leave it in the folder `out`; return its validation AP.
 
     Writes the model (see `semantic.model`), the learning curves (`training.jsonl`, one line an
     iteration) and, while training, `checkpoint.pth`, from which the same job continues exactly: on
-    the CPU the loss curve is the one of an uninterrupted training to the last bit.
+    the CPU the loss curve is the one of an uninterrupted training to the last bit. A model of the
+    same job that is there already is kept.
 
     Args:
         job: what to train.
         out: folder to write to.
         advance: called with the number of iterations done and a few words, for progress.
+        replace: whether another job's model in the folder gives way.
 
     Raises:
-        InputError: the encoder or its weights cannot be used, or a source asks for a teacher.
+        InputError: the encoder or its weights cannot be used, a source asks for a teacher, or the
+            folder holds another job's model that is to stay.
         FewshotError: a loss became infinite or NaN.
     """
     if any(source.renewed for source in job.sources):
         raise InputError(f"{job.name}: a semantic network cannot renew soft labels; use mask_rcnn")
+    finished = _finished(job, out)
+    if finished is not None:
+        say(f"{job.name}: is trained already, from the same settings and slices; kept")
+        (out / CHECKPOINT).unlink(missing_ok=True)
+        return finished
+    if not replace and (out / DESCRIPTION).exists():
+        raise InputError(
+            f"{out}: holds a trained model already, of other settings or slices; give another "
+            "folder"
+        )
     torch.manual_seed(job.seed)
     training = _Training(job, starting_network(job), out)
     training.start()
@@ -71,6 +93,20 @@ def train_semantic(job: SemanticJob, out: Path, advance: Advance = no_progress) 
     )
     (out / CHECKPOINT).unlink(missing_ok=True)
     return last.precision
+
+
+def _finished(job: SemanticJob, out: Path) -> AveragePrecision | None:
+    """Return the average precision of the model in a folder if it is this job's, and whole."""
+    if not (out / DESCRIPTION).is_file():
+        return None
+    try:
+        description = describe_model(out)
+        whole = description["job"] == job.key() and description["weights"] == sha256_file(
+            out / WEIGHTS
+        )
+        return AveragePrecision(**description["average_precision"]) if whole else None
+    except (InputError, OSError, KeyError, TypeError):
+        return None
 
 
 class _Training:

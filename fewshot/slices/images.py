@@ -84,8 +84,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         return _grey(path, image)
 
 
-def read_colours(path: Path) -> NDArray[np.uint8]:
-    """Return a slice's colours, shape (height, width, 3), dtype uint8; grey has three equal ones.
+def read_colour(path: Path) -> NDArray[np.uint8]:
+    """Return an 8-bit image as red, green, blue, uint8 (height, width, 3); transparency is dropped.
 
     Raises `InputError` as `read_image` does.
     """
@@ -93,7 +93,8 @@ def read_colours(path: Path) -> NDArray[np.uint8]:
         if _depth(path, image) != 8:
             raise InputError(f"{path}: not an 8-bit image (Pillow mode {image.mode})")
         try:
-            return np.array(image.convert("RGBA").convert("RGB"), dtype=np.uint8)
+            plain = image.convert("RGBA") if image.mode == "P" else image
+            return np.array(plain.convert("RGB"), dtype=np.uint8)
         except Exception as error:
             raise _unreadable(path, error) from error
 

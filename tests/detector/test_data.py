@@ -10,12 +10,11 @@ import torch
 from fewshot.config.tree import AugmentationSettings
 from fewshot.detector.data import (
     TrainingSamples,
-    TrainingSource,
     prediction_sample,
     training_batches,
-    whose_turn,
 )
 from fewshot.masks.coco import SliceSet
+from fewshot.torch_tools.samples import TrainingSource, whose_turn
 
 STILL = AugmentationSettings(
     flip=False, rotation=0, scale=0, shift=0, contrast=0, brightness=0, noise=0

@@ -17,15 +17,15 @@ from fewshot.torch_tools.samples import TrainingSource
 def test_an_untrained_filter_changes_nothing(
     miniature: SliceSet, small_detector: DetectorSettings
 ) -> None:
-    features = []
+    scores = []
     for gafl in (False, True):
         torch.manual_seed(0)
         network = build_network(build_config(small_detector), gafl).eval()
         sample = prediction_sample(miniature, miniature.records[0], None)
         with torch.inference_mode():
             output = network([sample])[0]["instances"]
-        features.append(output.scores)
-    assert torch.allclose(*features, atol=1e-3)
+        scores.append(output.scores)
+    assert torch.allclose(scores[0], scores[1], atol=1e-3)
 
 
 def test_a_filter_is_trained_and_kept_with_its_detector(
