@@ -54,7 +54,7 @@ def train_radiologists(
     for radiologist in settings.radiologists:
         if radiologist in chosen:
             model = stages.model_to_train(settings, radiologist.name, data)
-            stages.train_model(model, out / radiologist.name)
+            stages.train_model(model, out / radiologist.name, out / "tensorboard")
     if only is None:
         folders = {one.name: out / one.name for one in chosen}
         stages.weigh(folders, out / "weights.json")
@@ -99,6 +99,10 @@ def train_final(
         Path | None,
         typer.Option(help="annotations.json of soft-label; the labelled slices alone without."),
     ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option("--review", help="review.json of fewshot review: what a person decided."),
+    ] = None,
     config: Config = None,
     set_: Sets = None,
     seed: SeedSetting = None,
@@ -110,7 +114,9 @@ def train_final(
 
     settings = _settings(config, overrides_of(set_, device, seed))
     _need_new([out])
-    model = stages.model_to_train(settings, "final", data, soft_labels)
+    if review is not None:
+        _check_review(review, soft_labels)
+    model = stages.model_to_train(settings, "final", data, soft_labels, review)
     stages.train_model(model, out)
     if json_:
         print_json(read_json(out / "model.json"))
@@ -220,6 +226,14 @@ def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
         return load_settings(config, overrides)
     # A stage on files needs no data settings; the phantom stands in for them.
     return parse_settings({"data": {"phantom": {}}}, overrides)
+
+
+def _check_review(review: Path, soft_labels: Path | None) -> None:
+    from fewshot.radiologists.review import read_review
+
+    if soft_labels is None:
+        raise InputError("--review: is about soft labels; give --soft-labels too")
+    read_review(review)
 
 
 def _need_new(folders: list[Path]) -> None:

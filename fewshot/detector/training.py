@@ -24,6 +24,7 @@ from fewshot.detector.model import Detector, save_detector
 from fewshot.detector.precision import Precision
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.teacher import Renewal, Teacher
+from fewshot.detector.watch import NO_WATCHERS, Watch, Watchers, open_watchers
 from fewshot.detector.weights import (
     initial_weights,
     load_checkpoint,
@@ -55,6 +56,7 @@ class TrainingJob:
         seed: of the weights' start, the order of samples and their augmentation.
         weights: file to start from, in place of what the detector settings say.
         renewal: how the soft labels of sources marked `renewed` are renewed; needs a running mean.
+        watch: where the training can be watched; the one field that decides nothing.
     """
 
     name: str
@@ -66,6 +68,7 @@ class TrainingJob:
     seed: int
     weights: Path | None = None
     renewal: Renewal | None = None
+    watch: Watch | None = None
 
 
 def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
@@ -128,6 +131,7 @@ class _Training:
         )
         self.average = running_mean(network, job.detector.ema) if job.detector.ema else None
         self.teacher = None if job.renewal is None else Teacher(job.renewal, lambda: self.result)
+        self.watchers: Watchers = NO_WATCHERS
         self.start_iteration = 0
         self.last_evaluation = AveragePrecision(0.0, 0.0, 0.0)
 
@@ -158,12 +162,13 @@ class _Training:
         )
         trainer = _SliceTrainer(self, batches)
         curves = CurveWriter(self.curves, self.start_iteration)
+        self.watchers = open_watchers(self.job.watch, self.start_iteration)
         trainer.register_hooks(
             [
                 hooks.LRScheduler(self.optimizer, self.schedule),
                 _AfterStep(self._update_average),
                 hooks.EvalHook(settings.evaluation_period, self._evaluate),
-                hooks.PeriodicWriter([curves], period=1),
+                hooks.PeriodicWriter([curves, self.watchers], period=1),
                 _AfterStep(lambda done: advance(done, trainer.summary)),
                 _AfterStep(self._save, settings.checkpoint_period),
             ]
@@ -181,6 +186,7 @@ class _Training:
         predictions = {masks.image_id: masks for masks in predict_slices(detector, validation)}
         self.last_evaluation = average_precision(truth, predictions)
         self.network.train()
+        self.watchers.look(validation, predictions, get_event_storage().iter)
         scores = {f"validation/{key}": value for key, value in vars(self.last_evaluation).items()}
         if self.teacher is not None:
             scores["validation/ari"] = _rand_index(truth, predictions)

@@ -8,9 +8,10 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.pipeline import datasets, stages
 from fewshot.pipeline.layout import RunLayout
+from fewshot.pipeline.reporting import inputs_of, report_files
 from fewshot.pipeline.run_directory import Stage
 from fewshot.pipeline.scores import Contender, write_scores
-from fewshot.report.page import ReportFiles, write_report
+from fewshot.report.page import write_report
 from fewshot.report.table import CONTROL, FINAL
 
 
@@ -90,10 +91,11 @@ class RunPlan(RunLayout):
 
     def _training(self, name: str, soft_labels: Path | None = None) -> Stage:
         settings = self.settings
-        model = stages.model_to_train(settings, name, self.data, soft_labels)
+        review = self.review if soft_labels is not None else None
+        model = stages.model_to_train(settings, name, self.data, soft_labels, review)
         inputs = [self.train, self.validation, *self.images]
         if soft_labels is not None:
-            inputs.append(soft_labels)
+            inputs += [soft_labels, self.review]  # a person's review may come, and may change
         if settings.detector.weights not in ("auto", "none"):
             inputs.append(Path(settings.detector.weights))
         return Stage(
@@ -108,7 +110,7 @@ class RunPlan(RunLayout):
             },
             inputs=inputs,
             outputs=self.model_files(name),
-            work=lambda: stages.train_model(model, self.model(name)),
+            work=lambda: stages.train_model(model, self.model(name), self.logs),
         )
 
     def _weigh(self) -> Stage:
@@ -236,33 +238,12 @@ class RunPlan(RunLayout):
         )
 
     def _report(self) -> Stage:
-        files = ReportFiles(
-            root=self.root,
-            settings=self.settings,
-            metrics=self.metrics,
-            weights=self.weights,
-            audit=self.audit,
-            curves={name: self.curves(name) for name in self.models},
-            calibration=self.rule(FINAL),
-            truth=self.labelled_parts[-1],
-            predictions=self.predictions(FINAL),
-            soft_labels=self.soft_labels,
-        )
+        files = report_files(self)
         return Stage(
             name="report",
             folder=self.root / "report",
             settings=self.settings.model_dump(mode="json"),
-            inputs=[
-                self.metrics,
-                self.weights,
-                files.audit,
-                files.calibration,
-                files.truth,
-                files.predictions / files.truth.name,
-                self.soft_labels,
-                self.per_image,
-                *files.curves.values(),
-            ],
+            inputs=inputs_of(files),
             outputs=[self.report],
             work=lambda: write_report(files, self.report),
         )

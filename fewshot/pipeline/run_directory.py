@@ -23,7 +23,7 @@ from fewshot.files import read_json, sha256_file, write_json
 from fewshot.progress import say
 
 RECORD = "stage.json"
-_SOURCES = (".py", ".jinja", ".css")
+_SOURCES = (".py", ".jinja", ".css", ".js")
 _PACKAGES = ("detectron2", "torch", "torchvision", "numpy", "scipy", "scikit-image", "pycocotools")
 
 

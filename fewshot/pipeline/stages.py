@@ -4,7 +4,7 @@ Every function reads its inputs from the paths it is given, and leaves whole fil
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fewshot.classical.watershed import WatershedSettings, watershed_label_map
 from fewshot.config.base import Metric
+from fewshot.config.live import LiveSettings
 from fewshot.config.tree import (
     AugmentationSettings,
     DetectorSettings,
@@ -30,6 +31,7 @@ from fewshot.pipeline import datasets
 from fewshot.progress import progress, say, warn
 from fewshot.radiologists.audit import audit_soft_labels, print_audit
 from fewshot.radiologists.calibration import choose_rule
+from fewshot.radiologists.review import reviewed_soft_labels
 from fewshot.radiologists.weighing import assign_slices, weights_from_precision
 from fewshot.slices.images import image_size, read_image
 from fewshot.submission.submission import write_submission
@@ -43,7 +45,7 @@ class ModelToTrain:
     """A model's name, data and settings.
 
     `soft_labels`, where given, joins the labelled slices, which are then a `labelled_share` of
-    every batch.
+    every batch. `review` holds a person's decisions about them, where the file is there.
     """
 
     name: str
@@ -55,6 +57,8 @@ class ModelToTrain:
     seed: int
     soft_labels: Path | None = None
     labelled_share: float = 1.0
+    review: Path | None = None
+    live: LiveSettings = field(default_factory=LiveSettings)
 
 
 def check_images(slices: SliceSet) -> SliceSet:
@@ -71,7 +75,11 @@ def check_images(slices: SliceSet) -> SliceSet:
 
 
 def model_to_train(
-    settings: RunSettings, name: str, data: Path, soft_labels: Path | None = None
+    settings: RunSettings,
+    name: str,
+    data: Path,
+    soft_labels: Path | None = None,
+    review: Path | None = None,
 ) -> ModelToTrain:
     """Return what a run's settings say of a model: a radiologist by name, or the final model.
 
@@ -94,11 +102,13 @@ def model_to_train(
         seed=settings.seed * 1000 + order,
         soft_labels=soft_labels,
         labelled_share=settings.soft_labels.labelled_share if soft_labels else 1.0,
+        review=review,
+        live=settings.live,
     )
 
 
-def train_model(model: ModelToTrain, folder: Path) -> None:
-    """Train one model into its folder."""
+def train_model(model: ModelToTrain, folder: Path, logs: Path | None = None) -> None:
+    """Train one model into its folder; `logs` is where TensorBoard finds all models of a run."""
     from fewshot.detector.data import TrainingSource
     from fewshot.detector.training import TrainingJob, train_detector
     from fewshot.radiologists.soft_labels import with_soft_labels
@@ -109,10 +119,17 @@ def train_model(model: ModelToTrain, folder: Path) -> None:
         raise InputError(f"{model.train}: holds no slices; there is nothing to train on")
     sources = [TrainingSource(labelled)]
     if model.soft_labels is not None:
-        soft = check_images(with_soft_labels(read_coco(model.soft_labels)))
+        soft, ignored = read_coco(model.soft_labels), None
+        if model.review is not None and model.review.is_file():
+            reviewed = reviewed_soft_labels(soft, model.review)
+            soft, ignored = reviewed.soft, reviewed.ignored if reviewed.ignored.masks else None
+        soft = check_images(with_soft_labels(soft))
         if len(soft):
             share = model.labelled_share
-            sources = [TrainingSource(labelled, share), TrainingSource(soft, 1 - share)]
+            sources = [
+                TrainingSource(labelled, share),
+                TrainingSource(soft, 1 - share, uncertain=ignored),
+            ]
         else:
             warn(f"{model.soft_labels}: holds no soft labels; {model.name} trains on labels alone")
     job = TrainingJob(
@@ -123,10 +140,24 @@ def train_model(model: ModelToTrain, folder: Path) -> None:
         augmentation=model.augmentation,
         schedule=model.schedule,
         seed=model.seed,
+        watch=_watch(model, logs or folder / "tensorboard"),
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
         precision = train_detector(job, folder, advance)
     say(f"{model.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
+
+
+def _watch(model: ModelToTrain, logs: Path) -> Any:
+    from fewshot.detector.watch import Watch
+
+    parameters = {
+        "architecture": model.detector.architecture,
+        "batch_size": model.detector.batch_size,
+        **model.schedule.model_dump(include={"learning_rate", "iterations"}),
+        "labelled_share": model.labelled_share,
+        "seed": model.seed,
+    }
+    return Watch(model.live, logs / model.name, model.schedule.iterations, parameters)
 
 
 def weigh(models: Mapping[str, Path], target: Path) -> None:
