@@ -84,6 +84,7 @@
         "fieldset",
         {},
         element("legend", {}, "Draw"),
+        box("large", false, (on) => cards.classList.toggle("large", on)),
         box("outlines", true, (on) => cards.classList.toggle("bare", !on)),
         ...(hasTruth ? [box("truth over all, dashed", false, (on) => cards.classList.toggle("with-truth", on))] : []),
       ),

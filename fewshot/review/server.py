@@ -36,6 +36,7 @@ class ReviewServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((_LOOPBACK, port))
+            self._socket.listen()  # so that a browser that is quicker than the server waits
         except OSError as error:
             self._socket.close()
             raise InputError(
