@@ -74,10 +74,11 @@ class Watcher(Protocol):
 class Watchers(EventWriter):  # type: ignore[misc]
     """Passes what Detectron2's event storage holds on to all watchers, once an iteration."""
 
-    def __init__(self, watchers: Sequence[Watcher], images: int) -> None:
-        """`images` is how many validation slices are drawn at an evaluation."""
+    def __init__(self, watchers: Sequence[Watcher], images: int, last: int) -> None:
+        """`images` validation slices are drawn at an evaluation; `last` is the last iteration."""
         self._watchers = watchers
         self._images = images
+        self._last = last
         self._seen: dict[str, int] = {}
 
     def write(self) -> None:
@@ -88,7 +89,7 @@ class Watchers(EventWriter):  # type: ignore[misc]
         for name, (value, when) in get_event_storage().latest().items():
             if name in NAMES and self._seen.get(name) != when:
                 self._seen[name] = when
-                fresh.setdefault(when + 1, {})[NAMES[name]] = float(value)
+                fresh.setdefault(self._step(when), {})[NAMES[name]] = float(value)
         for iteration, values in fresh.items():
             for watcher in self._watchers:
                 watcher.scalars(iteration, values)
@@ -105,15 +106,19 @@ class Watchers(EventWriter):  # type: ignore[misc]
             for record in chosen
         }
         for watcher in self._watchers:
-            watcher.pictures(iteration + 1, pictures)
+            watcher.pictures(self._step(iteration), pictures)
 
     def close(self) -> None:
         """Close all watchers."""
         for watcher in self._watchers:
             watcher.close()
 
+    def _step(self, iteration: int) -> int:
+        """Return iterations done; after the last one Detectron2's counter stands one further."""
+        return min(iteration + 1, self._last)
 
-NO_WATCHERS = Watchers((), 0)
+
+NO_WATCHERS = Watchers((), 0, 0)
 
 
 def open_watchers(watch: Watch | None, start: int) -> Watchers:
@@ -129,7 +134,7 @@ def open_watchers(watch: Watch | None, start: int) -> Watchers:
         from fewshot.detector.watch_mlflow import MlflowWatcher
 
         watchers.append(MlflowWatcher(watch.settings.mlflow, watch, start))
-    return Watchers(watchers, watch.settings.images)
+    return Watchers(watchers, watch.settings.images, watch.iterations)
 
 
 def _chosen(validation: SliceSet, most: int) -> list[SliceRecord]:

@@ -83,7 +83,10 @@
       item.append(button);
       return item;
     });
-    at("masks").replaceChildren(...items);
+    const list = at("masks");
+    list.replaceChildren(...items);
+    const item = items[current];
+    list.scrollTop = item.offsetTop - list.offsetTop - (list.clientHeight - item.offsetHeight) / 2;
   };
 
   const drawProgress = () => {
