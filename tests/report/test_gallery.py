@@ -28,7 +28,8 @@ def pixels(panel: Panel) -> NDArray[np.int64]:
 def at(panel: Panel, row: float, column: float) -> NDArray[np.int64]:
     """The pixel at a place of the slice, in shares of its sides."""
     shown = pixels(panel)
-    return shown[int(row * panel.height), int(column * panel.width)]
+    pixel: NDArray[np.int64] = shown[int(row * panel.height), int(column * panel.width)]
+    return pixel
 
 
 def test_shared_pixels_are_brighter_than_both_colours() -> None:

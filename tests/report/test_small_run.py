@@ -56,7 +56,10 @@ def test_every_training_has_logs_with_readable_names(small_run: Path) -> None:
         assert {"loss/total", "loss/mask", "learning_rate", "validation/AP"} <= set(tags["scalars"])
         assert set(tags["scalars"]) <= set(NAMES.values())
         assert [event.step for event in events.Scalars("loss/total")] == list(range(1, last + 1))
-        assert [event.step for event in events.Scalars("validation/AP")] == [*range(3, last, 3), last]
+        assert [event.step for event in events.Scalars("validation/AP")] == [
+            *range(3, last, 3),
+            last,
+        ]
         (image,) = tags["images"]
         assert image.startswith("validation/")
         shown = events.Images(image)
