@@ -5,6 +5,7 @@ from pathlib import Path
 from fewshot.config.load import load_settings
 from fewshot.errors import InputError
 from fewshot.pipeline.layout import RunLayout
+from fewshot.radiologists import review
 from fewshot.report.compare import write_comparison
 from fewshot.report.page import ReportFiles, write_report
 from fewshot.report.table import FINAL
@@ -47,6 +48,7 @@ def inputs_of(files: ReportFiles) -> list[Path]:
         files.predictions / files.truth.name,
         files.soft_labels,
         files.root / "score" / "per_image.csv",
+        files.root / review.NAME,
         *([] if files.train is None else [files.train]),
         *[path for data in parts.values() for path in files.predictions_of_readers(data).values()],
         *[rule for _, rule in files.readers.values()],

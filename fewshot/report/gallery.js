@@ -70,7 +70,6 @@
     const shown = (key, title) =>
       box(title, true, (on) => {
         state.hidden[on ? "delete" : "add"](key);
-        place.classList.toggle(`hide-${key}`, !on);
         apply();
       });
     const layers = [["slice", "slice"], ...data.layers];

@@ -10,6 +10,7 @@ from fewshot.config.load import dump_settings
 from fewshot.config.tree import RunSettings
 from fewshot.files import write_text
 from fewshot.masks.coco import read_coco
+from fewshot.radiologists import review
 from fewshot.report import sections
 from fewshot.report.drawing import Picture
 from fewshot.report.exhibits import Reader, Shown, read_shown, read_soft_gallery
@@ -133,6 +134,7 @@ def _content(files: ReportFiles) -> dict[str, Any]:
         "shares": sections.read_shares(files.weights, audit),
         "audit": audit,
         "soft_pictures": _soft_pictures(files, audit),
+        "reviewed": sections.read_reviewed(files.root / review.NAME),
         "soft_gallery": read_soft_gallery(files.soft_labels),
         "rules": rules,
         "threshold_picture": threshold_picture,

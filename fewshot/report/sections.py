@@ -12,6 +12,7 @@ from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks.merge import MergeRule
 from fewshot.radiologists.audit import Audit
+from fewshot.radiologists.review import VERDICTS, read_review
 from fewshot.report.drawing import Picture
 from fewshot.report.figures import threshold_figure
 from fewshot.report.table import CONTROL, FINAL, ScoreRow, interval_of, score_table
@@ -195,6 +196,14 @@ def read_threshold(path: Path, metric: Metric) -> float | None:
         return float(read_json(path)[metric]["rule"]["score_threshold"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: holds no merge rules; calibrate again") from error
+
+
+def read_reviewed(path: Path) -> dict[str, int]:
+    """Return verdict → decisions of a person about soft labels; empty without a review."""
+    if not path.is_file():
+        return {}
+    verdicts = [decision.verdict for decision in read_review(path).values()]
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
 
 
 def role(name: str) -> str:

@@ -17,6 +17,7 @@ from fewshot.config.tree import DataSettings, PhantomData, RunSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
+from fewshot.radiologists.review import Decision, write_review
 from fewshot.report.page import ReportFiles, write_report
 from fewshot.slices.images import write_image
 from fewshot.slices.phantom import phantom_slice
@@ -303,6 +304,11 @@ def edited(name: str, edit: Callable[[Any], None]) -> Callable[[ReportFiles], Re
     return change
 
 
+def reviewed(files: ReportFiles) -> ReportFiles:
+    write_review(files.root / "review.json", {"k": Decision("accept", "0.png", "fine")})
+    return files
+
+
 def validation_only(metrics: dict[str, Any]) -> None:
     del metrics["test"]
     metrics["answer"]["part"] = "validation"
@@ -340,6 +346,7 @@ def one_point(rules: dict[str, Any]) -> None:
         (without("predictions/final/test.json"), "There are no labelled slices with predictions"),
         (without(*[f"{name}/stage.json" for name in MODELS]), "holds no records of its stages"),
         (without("X/0.png"), "its image cannot be read"),
+        (reviewed, "1 were accepted and counted as sure, 0 rejected and their pixels ignored"),
     ],
 )
 def test_missing_pieces_are_left_out_or_named(
