@@ -28,6 +28,15 @@ def load_settings(path: Path, overrides: Sequence[str] = ()) -> RunSettings:
     return parse_settings(_read_yaml(path), overrides, source=str(path))
 
 
+def read_tree(path: Path) -> dict[str, Any]:
+    """Return the plain tree in a YAML file, with environment variables replaced in its values.
+
+    Raises `InputError` for a file that is missing or is not such a tree.
+    """
+    expanded: dict[str, Any] = _expand(_read_yaml(path), str(path))
+    return expanded
+
+
 def parse_settings(
     tree: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "settings"
 ) -> RunSettings:

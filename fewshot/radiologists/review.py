@@ -56,6 +56,17 @@ class Reviewed:
     counts: Mapping[Verdict, int]
     unknown: int
 
+    def with_ignored(self, uncertain: SliceSet | None) -> SliceSet | None:
+        """Return masks to be ignored, of the same slices, and the rejected ones; None for none."""
+        if not self.ignored.masks:
+            return uncertain
+        if uncertain is None:
+            return self.ignored
+        return uncertain.with_masks(
+            _joined(uncertain.masks_of(record.image_id), self.ignored.masks_of(record.image_id))
+            for record in uncertain.records
+        )
+
 
 def mask_key(record: SliceRecord, rle: Rle) -> str:
     """Return what a decision about a mask is kept under: 20 hexadecimal digits."""
@@ -129,6 +140,18 @@ def reviewed_soft_labels(soft: SliceSet, path: Path) -> Reviewed:
     if reviewed.unknown:
         warn(f"{path}: {reviewed.unknown} decisions are about masks that are not there any more")
     return reviewed
+
+
+def _joined(first: SliceMasks, second: SliceMasks) -> SliceMasks:
+    return SliceMasks(
+        first.image_id,
+        first.height,
+        first.width,
+        np.concatenate([first.scores, second.scores]),
+        np.concatenate([first.boxes, second.boxes]),
+        (*first.rles, *second.rles),
+        (*first.sources, *second.sources),
+    )
 
 
 def _decision(path: Path, key: str, entry: Any) -> Decision:

@@ -11,6 +11,7 @@ from fewshot.config.tree import RunSettings
 from fewshot.files import write_text
 from fewshot.masks.coco import read_coco
 from fewshot.radiologists import review
+from fewshot.radiologists.audit import Audit
 from fewshot.report import sections
 from fewshot.report.drawing import Picture
 from fewshot.report.exhibits import Reader, Shown, read_shown, read_soft_gallery
@@ -167,16 +168,17 @@ def _training_pictures(paths: Mapping[str, Path]) -> list[Picture]:
     return [*pictures, *[loss_figure(curves, part) for part in parts]]
 
 
-def _soft_pictures(files: ReportFiles, audit: Any) -> list[Picture]:
+def _soft_pictures(files: ReportFiles, audit: Audit | None) -> list[Picture]:
     if audit is None or not audit.masks:
         return []
     by_slice = masks_a_slice_picture(files.soft_labels, files.train)
     validation = files.validation
     found = [] if by_slice is None else [by_slice]
-    soft = files.settings.soft_labels
-    # Elsewhere the settings' thresholds are no scores of single radiologists.
-    scores = soft.assignment == "partition" and soft.thresholds == "score"
-    chosen = {one.name: one.score_threshold for one in files.settings.radiologists if scores}
+    chosen = {
+        name: float(entry["threshold"])
+        for name, entry in audit.reliability.items()
+        if entry.get("threshold") is not None
+    }
     predictions = {} if validation is None else files.predictions_of_readers(validation)
     pictures = threshold_pictures(validation, predictions, chosen)
     return [soft_score_figure(audit.score_histogram), *found, *pictures]

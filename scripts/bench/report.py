@@ -29,6 +29,7 @@ from fewshot.pipeline.layout import RunLayout
 from fewshot.pipeline.reporting import read_run, report_files
 from fewshot.radiologists.audit import audit_soft_labels
 from fewshot.radiologists.calibration import choose_rule
+from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.report.page import write_report
 from fewshot.report.table import FINAL, WATERSHED
 from fewshot.slices.images import write_image
@@ -163,9 +164,9 @@ def _write_soft_labels(layout: RunLayout, slices: SliceSet, labels: Sequence[Lab
     soft = slices.with_masks(_predictions(labels, names[0], 9))
     ids = [record.image_id for record in slices.records]
     assignment = {name: ids[place :: len(names)] for place, name in enumerate(names)}
+    said = SoftLabels(soft, slices, assignment, {}, dict.fromkeys(names, 0.7))
     write_coco(layout.soft_labels, soft, "soft labels")
-    write_json(layout.assignment, assignment)
-    write_json(layout.audit, asdict(audit_soft_labels(soft, soft, assignment, 2.0)))
+    write_json(layout.audit, asdict(audit_soft_labels(said, soft, 2.0)))
     shares = dict.fromkeys(names, 1 / len(names))
     write_json(layout.weights, {"average_precision": shares, "weights": shares})
 

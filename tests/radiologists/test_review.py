@@ -53,6 +53,19 @@ def test_accepted_stay_as_sure_rejected_are_ignored_deleted_go() -> None:
     assert reviewed.unknown == 0
 
 
+def test_rejected_masks_join_those_that_are_ignored_anyway() -> None:
+    soft = soft_labels()
+    reviewed = apply_review(soft, said(soft, {(0, 1): "reject"}))
+    uncertain = soft.with_masks([soft.masks_of(0).select([2]), soft.masks_of(1)])
+    joined = reviewed.with_ignored(uncertain)
+    assert joined is not None
+    assert joined.masks_of(0).rles == tuple(soft.masks_of(0).rles[row] for row in (2, 1))
+    assert len(joined.masks_of(1)) == 3
+    assert len(uncertain.masks_of(0)) == 1
+    assert reviewed.with_ignored(None) is reviewed.ignored
+    assert apply_review(soft, {}).with_ignored(uncertain) is uncertain
+
+
 def test_decisions_hold_for_the_same_masks_of_soft_labels_made_anew() -> None:
     soft = soft_labels()
     decisions = said(soft, {(0, 0): "delete", (1, 2): "delete"})

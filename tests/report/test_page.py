@@ -109,7 +109,9 @@ def make_run(root: Path, *, metric: str = "all", test: int = 14, size: int = SIZ
         "masks": 180,
         "masks_per_slice": 4.0,
         "masks_per_labelled_slice": 5.5,
+        "uncertain": 7,
         "by_radiologist": dict.fromkeys(weights, read),
+        "reliability": {name: {"threshold": 0.7} for name in weights},
         "score_histogram": [0, 0, 0, 0, 0, 0, 0, 40, 60, 80],
         "runaway": False,
     }
