@@ -5,16 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fewshot.config.base import Metric
-from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.rand import RandScore, score_slice
-from fewshot.report.gallery import spread
 from fewshot.report.numbers import decimals
 from fewshot.report.overlaps import Overlap, overlap_of
 from fewshot.report.paired import Scores
@@ -22,23 +17,19 @@ from fewshot.report.slides import (
     Gallery,
     Layer,
     Slide,
-    numbered,
+    image_or_black,
     pair_colors,
     picture,
     picture_size,
     regions,
 )
 from fewshot.report.table import FINAL
-from fewshot.slices.images import read_image
 
-MERGED, TRUTH, SOFT = "merged", "truth", "soft"
+MERGED, TRUTH = "merged", "truth"
 ROOM = 10_000_000
 """About how many characters of the page a gallery may take."""
-_MOST_SOFT = 48
 _AS_LABELLED = MergeRule(score_threshold=0.0)
 _NO_RULE_THRESHOLD = 0.5
-
-LabelMap = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -111,31 +102,6 @@ def read_shown(
     )
     overlaps = {image_id: answer.overlap for image_id, answer in answers.items()}
     return Shown(tuple(ranking.values()), overlaps, gallery)
-
-
-def read_soft_gallery(path: Path) -> Gallery | None:
-    """Return some soft-labelled slices, spread from the least to the most certain; None if none."""
-    if not path.is_file():
-        return None
-    soft = read_coco(path)
-    labelled = [record for record in soft.records if len(soft.masks_of(record.image_id))]
-    if not labelled:
-        return None
-    certainty = {
-        record.image_id: float(soft.masks_of(record.image_id).scores.mean()) for record in labelled
-    }
-    ranked = sorted(range(len(labelled)), key=lambda row: certainty[labelled[row].image_id])
-    chosen = [labelled[row] for row in sorted(spread(ranked, _MOST_SOFT))]
-    slides = [
-        _soft_slide(soft, record, certainty[record.image_id], len(chosen)) for record in chosen
-    ]
-    return Gallery(
-        key="soft",
-        layers=[Layer(SOFT, "soft labels")],
-        sorts={"certainty": "mean score of the masks", "masks": "number of masks"},
-        slides=slides,
-        left_out=len(labelled) - len(chosen),
-    )
 
 
 @dataclass(frozen=True)
@@ -228,41 +194,3 @@ def _sorts(metric: Metric, radiologists: Sequence[str]) -> dict[str, str]:
     if radiologists:
         sorts["gain"] = "lead over the best radiologist"
     return sorts
-
-
-def _soft_slide(soft: SliceSet, record: SliceRecord, certainty: float, slices: int) -> Slide:
-    masks = soft.masks_of(record.image_id)
-    image, remark = image_or_black(soft, record)
-    size, quality = picture_size(image.shape, slices)
-    count = "1 mask" if len(masks) == 1 else f"{len(masks)} masks"
-    return Slide(
-        record.file_name,
-        picture(image, size, quality),
-        *size,
-        layers={SOFT: regions(masks, numbered(len(masks)), size)},
-        values={"certainty": certainty, "masks": len(masks)},
-        note=f"{count} by {_names(masks.sources)}, scores {_span(masks.scores)}{remark}",
-    )
-
-
-def image_or_black(slices: SliceSet, record: SliceRecord) -> tuple[NDArray[np.uint8], str]:
-    """Return a slice's image and no remark; or black, and the remark that there is no image."""
-    try:
-        image = read_image(slices.path_of(record))
-    except InputError:
-        return np.zeros((record.height, record.width), np.uint8), " · its image cannot be read"
-    if image.shape != (record.height, record.width):
-        raise InputError(
-            f"{slices.path_of(record)}: is {image.shape[0]} x {image.shape[1]}, its masks are "
-            f"{record.height} x {record.width}; give the images that the run was made with"
-        )
-    return image, ""
-
-
-def _names(sources: Sequence[str]) -> str:
-    return ", ".join(sorted(set(sources)))
-
-
-def _span(scores: NDArray[np.float32]) -> str:
-    low, high = f"{scores.min():.2f}", f"{scores.max():.2f}"
-    return low if low == high else f"{low} to {high}"

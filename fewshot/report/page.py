@@ -14,7 +14,7 @@ from fewshot.radiologists import review
 from fewshot.radiologists.audit import Audit
 from fewshot.report import sections
 from fewshot.report.drawing import Picture
-from fewshot.report.exhibits import Reader, Shown, read_shown, read_soft_gallery
+from fewshot.report.exhibits import Reader, Shown, read_shown
 from fewshot.report.figures import (
     loss_figure,
     precision_figure,
@@ -28,6 +28,7 @@ from fewshot.report.paired import Interval, Scores, differences_to_final, read_s
 from fewshot.report.records import environments, read_records
 from fewshot.report.settings_table import differing
 from fewshot.report.soft_audit import masks_a_slice_picture, threshold_pictures
+from fewshot.report.soft_gallery import read_soft_gallery
 from fewshot.report.table import CONTROL, FINAL
 from fewshot.report.verdict import findings, rule_in_words
 

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec
+from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import decode
 from fewshot.report.drawing import data_uri
 from fewshot.report.outlines import outline
+from fewshot.slices.images import read_image
 
 # White for regions without a partner, then Okabe and Ito's colours without those that are too dark
 # for a grey slice.
@@ -85,6 +88,20 @@ class Gallery:
         }
         text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
         return text.replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def image_or_black(slices: SliceSet, record: SliceRecord) -> tuple[NDArray[np.uint8], str]:
+    """Return a slice's image and no remark; or black, and the remark that there is no image."""
+    try:
+        image = read_image(slices.path_of(record))
+    except InputError:
+        return np.zeros((record.height, record.width), np.uint8), " · its image cannot be read"
+    if image.shape != (record.height, record.width):
+        raise InputError(
+            f"{slices.path_of(record)}: is {image.shape[0]} x {image.shape[1]}, its masks are "
+            f"{record.height} x {record.width}; give the images that the run was made with"
+        )
+    return image, ""
 
 
 def picture_size(shape: tuple[int, ...], slices: int) -> tuple[tuple[int, int], int]:
