@@ -67,7 +67,7 @@ class MlflowWatcher:
         if pending:
             self._try(lambda client: client.log_batch(self._run, metrics=pending))
 
-    def _try(self, action: Callable[[MlflowClient], None]) -> None:
+    def _try(self, action: Callable[[MlflowClient], object]) -> None:
         if self._client is None:
             return
         try:

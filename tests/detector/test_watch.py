@@ -92,6 +92,7 @@ def test_mlflow_gets_one_run_a_model_and_goes_on_with_it(
     watchers.close()
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("fewshot")
+    assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
     assert (run.info.run_name, run.info.status) == ("abdomen/final", "KILLED")
     watchers = open_watchers(watch, 3)
