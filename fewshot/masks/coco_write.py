@@ -21,9 +21,31 @@ def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     `volumes` the slices were cut from; an image its `group`, `volume`, `index`, `spacing` and
     `position` where it has them. Images are in order of id, and annotations, numbered from 1, in
     order of image. An annotation that is not a label also holds `score` (6 decimals) and `source`,
-    as COCO results do. Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
+    as COCO results do, and one whose structure is known its number, `structure`, beyond COCO.
+    Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
     """
-    write_document(path, slices, description, _annotations(slices))
+    masks = (slices.masks.get(record.image_id) for record in _in_order(slices))
+    write_document(path, slices, description, _annotations(one for one in masks if one is not None))
+
+
+def write_masks(
+    path: Path, slices: SliceSet, masks: Iterable[SliceMasks], description: str
+) -> None:
+    """Write slices with these masks instead of their own, as `write_coco` does.
+
+    The masks are taken one slice at a time, and none is kept; they come in order of image id.
+    """
+    known = {record.image_id: (record.height, record.width) for record in slices.records}
+
+    def checked() -> Iterator[SliceMasks]:
+        last = -1
+        for one in masks:
+            if one.image_id <= last or known.get(one.image_id) != (one.height, one.width):
+                raise ValueError(f"image {one.image_id}: out of order, or not among the slices")
+            last = one.image_id
+            yield one
+
+    write_document(path, slices, description, _annotations(checked()))
 
 
 def write_document(
@@ -63,12 +85,9 @@ def _images(slices: SliceSet) -> Iterator[dict[str, Any]]:
         yield entry | {key: value for key, value in place.items() if value is not None}
 
 
-def _annotations(slices: SliceSet) -> Iterator[dict[str, Any]]:
+def _annotations(slices: Iterable[SliceMasks]) -> Iterator[dict[str, Any]]:
     number = 0
-    for record in _in_order(slices):
-        masks = slices.masks.get(record.image_id)
-        if masks is None:
-            continue
+    for masks in slices:
         areas = masks.areas()
         for row in range(len(masks)):
             number += 1
@@ -88,6 +107,8 @@ def _annotation(masks: SliceMasks, row: int, area: int) -> dict[str, Any]:
     score, source = round(float(masks.scores[row]), 6), masks.sources[row]
     if source != "label" or score != 1.0:
         entry |= {"score": score, "source": source}
+    if masks.structures:
+        entry["structure"] = masks.structures[row]
     return entry
 
 

@@ -114,8 +114,13 @@ def model_to_train(
     )
 
 
-def train_model(model: ModelToTrain, folder: Path, logs: Path | None = None) -> None:
-    """Train one model into its folder; `logs` is where TensorBoard finds all models of a run."""
+def train_model(
+    model: ModelToTrain, folder: Path, logs: Path | None = None, replace: bool = True
+) -> None:
+    """Train one model into its folder; without `replace` another model there is refused.
+
+    `logs` is where TensorBoard finds all models of a run.
+    """
     from fewshot.detector.training import TrainingJob, train_detector
 
     labelled = check_images(read_coco(model.train))
@@ -136,7 +141,7 @@ def train_model(model: ModelToTrain, folder: Path, logs: Path | None = None) -> 
         watch=_watch(model, logs or folder / "tensorboard"),
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
-        precision = train_detector(job, folder, advance)
+        precision = train_detector(job, folder, advance, replace)
     say(f"{model.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
 
 
