@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import fewshot
-from fewshot.cli import data, doctor, export, run, score, stages
+from fewshot.cli import data, doctor, export, run, sam, score, stages
 from fewshot.errors import FewshotError
 from fewshot.progress import console, say
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 
 _WHOLE = "The whole run"
 _STAGES = "One stage at a time, in this order"
+_SAM = "Segment Anything"
 _FORMS = "Pictures, and forms for other tools"
 _CHECKS = "Scores and checks"
 _INTERRUPTED = 130
@@ -46,6 +47,7 @@ app.command("train-final", rich_help_panel=_STAGES)(stages.train_final)
 app.command("predict", rich_help_panel=_STAGES)(stages.predict)
 app.command("merge", rich_help_panel=_STAGES)(stages.merge)
 app.command("submit", rich_help_panel=_STAGES)(stages.submit)
+app.add_typer(sam.app, rich_help_panel=_SAM)
 app.command("look", rich_help_panel=_FORMS)(export.look)
 app.command("export", rich_help_panel=_FORMS)(export.export)
 app.command("score", rich_help_panel=_CHECKS)(score.score)
