@@ -100,8 +100,7 @@ class Embedder:
         if missing:
             images = [self.treatment(read_image(paths[place])) for place in missing]
             for place, features in zip(missing, encode(self.model, images, self), strict=True):
-                found[place] = features
-                self._write(digests[place], features)
+                found[place] = self._kept(digests[place], features)
             self.encoded += len(missing)
         return [one.to(self.model.device).float() for one in found if one is not None]
 
@@ -112,7 +111,7 @@ class Embedder:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 features = content["features"]
                 encoder = str(content["encoder"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -123,9 +122,10 @@ class Embedder:
             return None
         return torch.from_numpy(features)
 
-    def _write(self, digest: str, features: torch.Tensor) -> None:
+    def _kept(self, digest: str, features: torch.Tensor) -> torch.Tensor:
+        """Write an embedding and return it as it will be read: rounded, now as later."""
         if self.folder is None:
-            return
+            return features
         if not (self.folder / DESCRIPTION).exists():
             write_json(self.folder / DESCRIPTION, self._description())
         values = features.cpu().numpy().astype(self.number)
@@ -135,6 +135,7 @@ class Embedder:
             )
         with atomic_path(self.folder / f"{digest}.npz") as temporary, temporary.open("wb") as file:
             np.savez(file, features=values, encoder=np.array(self.model.encoder_digest))
+        return torch.from_numpy(values)
 
     def _description(self) -> dict[str, Any]:
         return {
