@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import fewshot
-from fewshot.cli import data, doctor, export, run, sam, score, stages
+from fewshot.cli import baseline, data, doctor, export, run, sam, score, stages
 from fewshot.errors import FewshotError
 from fewshot.progress import console, say
 
@@ -47,6 +47,7 @@ app.command("train-final", rich_help_panel=_STAGES)(stages.train_final)
 app.command("predict", rich_help_panel=_STAGES)(stages.predict)
 app.command("merge", rich_help_panel=_STAGES)(stages.merge)
 app.command("submit", rich_help_panel=_STAGES)(stages.submit)
+app.command("baseline", rich_help_panel=_STAGES)(baseline.baseline)
 app.add_typer(sam.app, rich_help_panel=_SAM)
 app.command("look", rich_help_panel=_FORMS)(export.look)
 app.command("export", rich_help_panel=_FORMS)(export.export)

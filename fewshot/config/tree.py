@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
+from fewshot.config.preprocessing import PreprocessSettings
 
 
 class PhantomData(Settings):
@@ -199,6 +200,7 @@ class RunSettings(Settings):
     """Everything `fewshot run` needs to know."""
 
     data: DataSettings
+    preprocess: PreprocessSettings = PreprocessSettings()
     detector: DetectorSettings = DetectorSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     radiologists: Annotated[tuple[RadiologistSettings, ...], Field(min_length=1)] = Field(

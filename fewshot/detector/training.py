@@ -14,6 +14,7 @@ from detectron2.utils.events import get_event_storage
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.architecture import TINY, build_config, build_network
 from fewshot.detector.average import running_mean
@@ -51,6 +52,7 @@ class TrainingJob:
         seed: of the weights' start, the order of samples and their augmentation.
         weights: file to start from, in place of what the detector settings say.
         renewal: how the soft labels of sources marked `renewed` are renewed; needs a running mean.
+        preprocess: what is done to every slice first, here and wherever the model predicts.
     """
 
     name: str
@@ -62,6 +64,7 @@ class TrainingJob:
     seed: int
     weights: Path | None = None
     renewal: Renewal | None = None
+    preprocess: PreprocessSettings = AS_READ
 
 
 def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
@@ -87,7 +90,7 @@ def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) 
     training.start()
     with flushed_denormals():
         training.run(advance)
-    detector = Detector(training.result.eval(), job.detector, job.name)
+    detector = Detector(training.result.eval(), job.detector, job.name, job.preprocess)
     precision = training.last_evaluation
     save_detector(detector, out, iterations=job.schedule.iterations, average_precision=precision)
     (out / CHECKPOINT).unlink(missing_ok=True)
@@ -137,7 +140,11 @@ class _Training:
         """Train to the last iteration."""
         settings, iterations = self.job.detector, self.job.schedule.iterations
         samples = TrainingSamples(
-            self.job.sources, self.job.augmentation, self.job.seed, settings.input_size
+            self.job.sources,
+            self.job.augmentation,
+            self.job.seed,
+            settings.input_size,
+            self.job.preprocess,
         )
         batches = training_batches(
             samples, settings.batch_size, self.start_iteration, iterations, settings.workers
@@ -162,7 +169,8 @@ class _Training:
 
     def _evaluate(self) -> dict[str, float]:
         validation = self.job.validation
-        detector = Detector(self.result.eval(), self.job.detector, self.job.name)
+        job = self.job
+        detector = Detector(self.result.eval(), job.detector, job.name, job.preprocess)
         truth = [validation.masks_of(record.image_id) for record in validation.records]
         predictions = {masks.image_id: masks for masks in predict_slices(detector, validation)}
         self.last_evaluation = average_precision(truth, predictions)
@@ -292,7 +300,7 @@ def _job_key(job: TrainingJob) -> str:
     parts += [
         job.detector.model_dump(exclude={"workers", "evaluation_period", "checkpoint_period"})
     ]
-    parts += [job.augmentation.model_dump()]
+    parts += [job.augmentation.model_dump(), job.preprocess.model_dump(mode="json")]
     for source in job.sources:
         parts += [source.share, source.weighed, source.renewed, _content(source.slices)]
         parts += [] if source.uncertain is None else [_content(source.uncertain)]

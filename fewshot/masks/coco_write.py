@@ -26,6 +26,16 @@ def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     write_document(path, slices, description, _annotations(slices))
 
 
+def write_masks(
+    path: Path, slices: SliceSet, description: str, masks: Iterable[SliceMasks]
+) -> None:
+    """Write slices with these masks, as `write_coco` does, a slice at a time as they come.
+
+    They come in order of image id; the slices' own masks are not written.
+    """
+    write_document(path, slices, description, _numbered(masks))
+
+
 def write_document(
     path: Path, slices: SliceSet, description: str, annotations: Iterable[dict[str, Any]]
 ) -> None:
@@ -64,11 +74,13 @@ def _images(slices: SliceSet) -> Iterator[dict[str, Any]]:
 
 
 def _annotations(slices: SliceSet) -> Iterator[dict[str, Any]]:
+    ordered = (slices.masks.get(record.image_id) for record in _in_order(slices))
+    return _numbered(masks for masks in ordered if masks is not None)
+
+
+def _numbered(ordered: Iterable[SliceMasks]) -> Iterator[dict[str, Any]]:
     number = 0
-    for record in _in_order(slices):
-        masks = slices.masks.get(record.image_id)
-        if masks is None:
-            continue
+    for masks in ordered:
         areas = masks.areas()
         for row in range(len(masks)):
             number += 1

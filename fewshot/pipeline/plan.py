@@ -105,6 +105,7 @@ class RunPlan(RunLayout):
                 "schedule": model.schedule.model_dump(),
                 "seed": model.seed,
                 "labelled_share": model.labelled_share,
+                "preprocess": model.preprocess.model_dump(mode="json"),
             },
             inputs=inputs,
             outputs=self.model_files(name),

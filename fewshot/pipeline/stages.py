@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fewshot.classical.watershed import WatershedSettings, watershed_label_map
 from fewshot.config.base import Metric
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import (
     AugmentationSettings,
     DetectorSettings,
@@ -55,6 +56,7 @@ class ModelToTrain:
     seed: int
     soft_labels: Path | None = None
     labelled_share: float = 1.0
+    preprocess: PreprocessSettings = AS_READ
 
 
 def check_images(slices: SliceSet) -> SliceSet:
@@ -94,6 +96,7 @@ def model_to_train(
         seed=settings.seed * 1000 + order,
         soft_labels=soft_labels,
         labelled_share=settings.soft_labels.labelled_share if soft_labels else 1.0,
+        preprocess=settings.preprocess,
     )
 
 
@@ -123,6 +126,7 @@ def train_model(model: ModelToTrain, folder: Path) -> None:
         augmentation=model.augmentation,
         schedule=model.schedule,
         seed=model.seed,
+        preprocess=model.preprocess,
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
         precision = train_detector(job, folder, advance)

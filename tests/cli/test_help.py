@@ -25,6 +25,7 @@ ORDER = [
     "predict",
     "merge",
     "submit",
+    "baseline",
     "look",
     "export",
     "score",
@@ -46,6 +47,10 @@ CONTRACT: Mapping[str, set[str]] = {
     "predict": {"--model", "--data", "--images", "--out", "--device"},
     "merge": {"--predictions", "--truth", "--truth-predictions", "--score-threshold", "--out"},
     "submit": {"--merged", "--form", "--out"},
+    "baseline": {
+        *("--images", "--data", "--labels", "--groups", "--out", "--preprocess", "--table"),
+        *("--slices", "--config", "--set", "--workers"),
+    },
     "look": {"--out", "--images", "--slices"},
     "export": {"--masks", "--form", "--score-threshold", "--background", "--out"},
     "score": {"--truth", "--submission"},
