@@ -25,7 +25,6 @@ Checkpoints = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--slices", min=1, help="Only so many slices, evenly spread.")
 ]
-_PROMPTS = "box", "whole", "points", "mix"
 
 
 def finetune(
@@ -49,8 +48,10 @@ def finetune(
     loss: Annotated[
         Literal["dice+ce", "dice+focal"], typer.Option(help="Dice with which loss by pixel.")
     ] = "dice+ce",
-    learning_rate: Annotated[float, typer.Option(min=1e-8, max=1)] = 0.0001,
-    iterations: Annotated[int, typer.Option(min=1)] = 400,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-8, max=1, help="At its highest; tiny from scratch wants 0.001.")
+    ] = 0.0001,
+    iterations: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 400,
     jitter: Annotated[
         float, typer.Option(min=0, max=1, help="How far a box's sides move, part of the side.")
     ] = 0.1,
@@ -146,7 +147,9 @@ def study(
     checkpoint: Checkpoints,
     data: Slices,
     out: Out,
-    points: Annotated[list[int], typer.Option(min=0, max=100)] = [0, 1, 5, 10, 20],  # noqa: B006
+    points: Annotated[
+        list[int], typer.Option(min=0, max=100, help="Points inside each structure.")
+    ] = [0, 1, 5, 10, 20],  # noqa: B006
     resolution: Annotated[
         list[int], typer.Option(min=16, max=4096, help="Longer side of the input, pixels.")
     ] = [224, 512, 1024],  # noqa: B006
