@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
 from fewshot.config.preprocessing import PreprocessSettings
+from fewshot.config.sam import SamSettings
 
 
 class PhantomData(Settings):
@@ -211,6 +212,8 @@ class RunSettings(Settings):
     prediction: PredictionSettings = PredictionSettings()
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
+    sam: SamSettings = SamSettings()
+    sam: SamSettings = SamSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

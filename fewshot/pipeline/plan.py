@@ -9,6 +9,7 @@ from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.pipeline import datasets, stages
 from fewshot.pipeline.layout import RunLayout
 from fewshot.pipeline.run_directory import Stage
+from fewshot.pipeline.sam_plan import refine_predictions, refine_soft_labels
 from fewshot.pipeline.scores import Contender, write_scores
 from fewshot.report.page import ReportFiles, write_report
 from fewshot.report.table import CONTROL, FINAL
@@ -28,11 +29,14 @@ class RunPlan(RunLayout):
         plan += [self.convert()]
         plan += [self._training(one.name) for one in settings.radiologists]
         plan += [self._weigh(), self._soft_label()]
-        plan += [self._training(FINAL, self.soft_labels)]
+        early = self.radiologists if settings.sam.soft_labels else []
+        plan += [*map(self._predict, early), *refine_soft_labels(self)]
+        plan += [self._training(FINAL, self.labels_to_learn)]
         if settings.control:
             plan += [self._training(CONTROL)]
         for name in self.models:
-            plan += [self._predict(name), self._calibrate(name)]
+            plan += [] if name in early else [self._predict(name)]
+            plan += [*refine_predictions(self, name), self._calibrate(name)]
         return [*plan, self._merge(), self._submit(), self._score(), self._report()]
 
     def _make_phantom(self, phantom: PhantomData) -> Stage:
@@ -152,8 +156,7 @@ class RunPlan(RunLayout):
 
     def _predict(self, name: str) -> Stage:
         folder, device = self.predictions(name), self.settings.detector.device
-        # Without labels for the test slices only the final model's answer is of any use there.
-        wanted = [self.validation, self.test] if name == FINAL else self.labelled_parts
+        wanted = self.predicted_parts(name)
 
         def work() -> None:
             for data in wanted:
@@ -171,7 +174,7 @@ class RunPlan(RunLayout):
     def _calibrate(self, name: str) -> Stage:
         final, merge = self.settings.final, self.settings.merge
         threshold = None if final.score_threshold == "auto" else final.score_threshold
-        predictions, target = self.predictions(name) / self.validation.name, self.rule(name)
+        predictions, target = self.answers(name) / self.validation.name, self.rule(name)
         return Stage(
             name=f"calibrate {name}",
             folder=target.parent,
@@ -183,7 +186,7 @@ class RunPlan(RunLayout):
 
     def _merge(self) -> Stage:
         metric = self.settings.merge.metric
-        predictions = self.predictions(FINAL) / self.test.name
+        predictions = self.answers(FINAL) / self.test.name
 
         def work() -> None:
             stages.merge(predictions, stages.read_rule(self.rule(FINAL), metric), self.merged)
@@ -209,9 +212,7 @@ class RunPlan(RunLayout):
 
     def _score(self) -> Stage:
         settings = self.settings
-        contenders = [
-            Contender(name, self.predictions(name), self.rule(name)) for name in self.models
-        ]
+        contenders = [Contender(name, self.answers(name), self.rule(name)) for name in self.models]
         truths = {path.stem: path for path in self.labelled_parts}
         watershed = WatershedSettings(**settings.baseline.model_dump())
         predictions = [
@@ -246,7 +247,7 @@ class RunPlan(RunLayout):
             curves={name: self.curves(name) for name in self.models},
             calibration=self.rule(FINAL),
             truth=self.labelled_parts[-1],
-            predictions=self.predictions(FINAL),
+            predictions=self.answers(FINAL),
             soft_labels=self.soft_labels,
         )
         return Stage(
