@@ -13,7 +13,6 @@ from fewshot.cli.sam_options import (
     Filter,
     Precision,
     Slices,
-    embedder_of,
     treatment_of,
 )
 from fewshot.errors import InputError
@@ -21,6 +20,13 @@ from fewshot.errors import InputError
 Checkpoints = Annotated[
     list[str],
     typer.Option("--checkpoint", help="As often as there are networks.", show_default=False),
+]
+EmbeddingsOfMany = Annotated[
+    Path | None,
+    typer.Option(
+        "--embeddings",
+        help="Folder below which embeddings are kept and reused, by encoder.",
+    ),
 ]
 Limit = Annotated[
     int | None, typer.Option("--slices", min=1, help="Only so many slices, evenly spread.")
@@ -78,8 +84,7 @@ def finetune(
     from fewshot.sam import finetuning
     from fewshot.sam.model import load_sam
 
-    if (out / finetuning.DESCRIPTION).exists():
-        raise InputError(f"--out: {out} holds a fine-tuned network already; give another folder")
+    finetuning.check_folder(out)
     settings = FinetuneSettings(
         train=train,
         prompts=prompts,
@@ -98,7 +103,7 @@ def finetune(
         load_sam(checkpoint, device, untrained=untrained),
         *slices,
         settings,
-        embeddings=embeddings or out / "embeddings",
+        embeddings=embeddings or out / finetuning.EMBEDDINGS,
     )
     with progress("fine-tuning", iterations) as advance:
         state = finetuning.finetune(job, out, advance, stop_after)
@@ -119,6 +124,7 @@ def compare(
         Literal["none", "tight", "whole"], typer.Option(help="Box around each structure.")
     ] = "tight",
     slices_: Limit = None,
+    embeddings: EmbeddingsOfMany = None,
     precision: Precision = "auto",
     device: Device = "auto",
     json_: Json = False,
@@ -129,12 +135,17 @@ def compare(
     """
     from fewshot.masks.coco import read_coco
     from fewshot.pipeline.sam_studies import compare_networks
+    from fewshot.sam.embeddings import embedder_below
+    from fewshot.sam.model import load_sam
     from fewshot.sam.study_prompts import StudyPrompt
+    from fewshot.sam.treatments import RAW
 
     prompt = StudyPrompt(points, box)
     labelled = read_coco(data)
     refuse_filled(out)
-    embedders = [embedder_of(one, None, device, precision=precision) for one in checkpoint]
+    embedders = [
+        embedder_below(embeddings, load_sam(one, device), RAW, precision) for one in checkpoint
+    ]
     summary = compare_networks(embedders, labelled, prompt, slices_, out)
     if json_:
         print_json({"prompt": prompt.name, "models": summary})
@@ -168,6 +179,8 @@ def study(
         ),
     ] = None,
     slices_: Limit = None,
+    embeddings: EmbeddingsOfMany = None,
+    precision: Precision = "auto",
     device: Device = "auto",
     json_: Json = False,
 ) -> None:
@@ -196,6 +209,8 @@ def study(
         resolutions=resolution,
         prompts=prompts,
         most=slices_,
+        embeddings=embeddings,
+        mixed_precision=precision,
     )
     rows = write_study(request, out)
     if json_:

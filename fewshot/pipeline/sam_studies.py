@@ -62,6 +62,8 @@ class StudyRequest:
     resolutions: Sequence[int]
     prompts: Sequence[StudyPrompt]
     most: int | None = None
+    embeddings: Path | None = None
+    mixed_precision: str = "auto"
 
 
 def write_study(request: StudyRequest, out: Path) -> list[dict[str, Any]]:
@@ -74,6 +76,8 @@ def write_study(request: StudyRequest, out: Path) -> list[dict[str, Any]]:
         phases={"slices": chosen, **request.phases},
         treatments=with_resolutions(request.treatments, request.resolutions),
         prompts=request.prompts,
+        embeddings=request.embeddings,
+        mixed_precision=request.mixed_precision,
     )
     with progress("study", len(plan.passes())) as advance:
         rows = run_study(plan, out, advance)

@@ -11,7 +11,7 @@ from segment_anything.utils.amg import build_point_grid, calculate_stability_sco
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.predicted import SliceMasks
 from fewshot.sam import frames
-from fewshot.sam.decoder import ask
+from fewshot.sam.decoder import ask, in_parts
 from fewshot.sam.frames import Size
 from fewshot.sam.model import SamModel
 from fewshot.sam.prompts import Prompts
@@ -102,12 +102,13 @@ def _candidates(
             quality = answer.quality.flatten()
             good = quality >= settings.min_quality
             # Only what may be kept is enlarged to the slice's size.
-            logits = frames.to_slice(model, answer.low.flatten(0, 1)[good][:, None], size)[:, 0]
-            stability = calculate_stability_score(logits, 0.0, 1.0)
-            stable = stability >= settings.min_stability
-        masks.append((logits[stable] > 0).cpu().numpy())
-        score = (quality[good] * stability)[stable].clamp(0, 1)
-        scores.append(score.float().cpu().numpy())
+            chosen = in_parts(answer.low.flatten(0, 1)[good][:, None])
+            for low, part in zip(chosen, in_parts(quality[good]), strict=True):
+                logits = frames.to_slice(model, low, size)[:, 0]
+                stability = calculate_stability_score(logits, 0.0, 1.0)
+                stable = stability >= settings.min_stability
+                masks.append((logits[stable] > 0).cpu().numpy())
+                scores.append((part * stability)[stable].clamp(0, 1).cpu().numpy())
     return _Found(np.concatenate(masks), np.concatenate(scores))
 
 

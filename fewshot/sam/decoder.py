@@ -1,5 +1,6 @@
 """Asking the mask decoder: all prompts of a slice at once, from its embedding."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ MASK_CERTAINTY = 6.0
 Outputs = Literal["one", "three", "all"]
 
 _SLICES: dict[Outputs, slice] = {"one": slice(0, 1), "three": slice(1, 4), "all": slice(0, 4)}
+_ENLARGED_AT_ONCE = 16
 _AT_ONCE = 64  # prompts a call: more would need memory and save no time
 
 
@@ -94,8 +96,17 @@ def answer_masks(
 
 def to_masks(model: SamModel, low: torch.Tensor, size: Size) -> NDArray[np.bool_]:
     """Return logits as masks in the slice's own pixels, bool (n, outputs, height, width)."""
-    masks: NDArray[np.bool_] = (frames.to_slice(model, low.float(), size) > 0).cpu().numpy()
+    parts = [
+        (frames.to_slice(model, part.float(), size) > 0).cpu().numpy() for part in in_parts(low)
+    ]
+    masks: NDArray[np.bool_] = np.concatenate(parts)
     return masks
+
+
+def in_parts(low: torch.Tensor) -> Sequence[torch.Tensor]:
+    """Return logits in parts that can be enlarged to the encoder's square without much memory."""
+    parts: Sequence[torch.Tensor] = low.split(_ENLARGED_AT_ONCE)
+    return parts
 
 
 def _ask(

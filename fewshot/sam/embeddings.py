@@ -163,6 +163,18 @@ class Embedder:
                 )
 
 
+def embedder_below(
+    folder: Path | None, model: SamModel, treatment: Treatment, mixed_precision: str = "auto"
+) -> Embedder:
+    """Return what gives embeddings, kept in a folder of their own below one for many encoders.
+
+    Networks that differ in their decoders alone share one.
+    """
+    if folder is not None:
+        folder = folder / f"{model.encoder_digest[:16]}-{treatment.key}"
+    return Embedder(model, folder, treatment=treatment, mixed_precision=mixed_precision)
+
+
 def encode(
     model: SamModel, images: Sequence[np.ndarray[Any, Any]], how: Embedder
 ) -> list[torch.Tensor]:

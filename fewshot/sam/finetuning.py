@@ -7,7 +7,7 @@ iteration: weights, optimiser and position are all there is to keep.
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ CHECKPOINT = "checkpoint.pth"
 WEIGHTS = "sam.pth"
 CURVES = "training.jsonl"
 DESCRIPTION = "model.json"
+EMBEDDINGS = "embeddings"
 
 _PARTS = {"decoder": ("mask_decoder",), "all": ("image_encoder", "mask_decoder")}
 _LEAST_RATE = 0.01  # at the end, of the learning rate
@@ -59,6 +60,15 @@ class FinetuneJob:
     settings: FinetuneSettings
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     embeddings: Path | None = None
+
+
+def check_folder(out: Path) -> None:
+    """Raise `InputError` unless a fine-tuning can begin in a folder, or go on in it."""
+    if (out / DESCRIPTION).exists():
+        raise InputError(f"--out: {out} holds a fine-tuned network already; give another folder")
+    ours = {CHECKPOINT, WEIGHTS, CURVES, EMBEDDINGS}
+    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - ours):
+        raise InputError(f"--out {out}: holds something else; give another folder")
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,7 @@ class _Training:
         for iteration in range(start, stop):
             line = {"iteration": iteration, **self._step(iteration)}
             done = iteration + 1
-            self.state = FinetuneState(done, *list(asdict(self.state).values())[1:])
+            self.state = replace(self.state, iteration=done)
             if done % self._job.settings.evaluation_period == 0 or done == iterations:
                 line["validation_dice"] = self._judge(done)
             with (self._out / CURVES).open("a", encoding="utf-8") as file:
@@ -203,7 +213,7 @@ class _Training:
     def _judge(self, done: int) -> float:
         dice = self._dice()
         if dice > self.state.best_dice:
-            self.state = FinetuneState(done, self.state.dice_before, dice, done)
+            self.state = replace(self.state, best_dice=dice, best_iteration=done)
             save_sam(self._out / WEIGHTS, self._model.network)
         return dice
 

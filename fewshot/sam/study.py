@@ -22,7 +22,7 @@ from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.progress import Advance, no_progress
 from fewshot.sam import frames
 from fewshot.sam.decoder import ask_once
-from fewshot.sam.embeddings import Embedder
+from fewshot.sam.embeddings import embedder_below
 from fewshot.sam.evaluation import labelled
 from fewshot.sam.model import SamModel
 from fewshot.sam.scores import overlap
@@ -46,12 +46,16 @@ class StudyPlan:
             same places under the same image ids.
         treatments: filters and resolutions.
         prompts: ways of prompting.
+        embeddings: folder below which embeddings are kept; None keeps none.
+        mixed_precision: of the encoders.
     """
 
     models: Sequence[SamModel]
     phases: Mapping[str, SliceSet]
     treatments: Sequence[Treatment]
     prompts: Sequence[StudyPrompt]
+    embeddings: Path | None = None
+    mixed_precision: str = "auto"
 
     def __post_init__(self) -> None:
         first, *others = self.phases.items()
@@ -106,7 +110,7 @@ def run_study(
 
 def _pass(plan: StudyPlan, model: SamModel, treatment: Treatment) -> Iterator[dict[str, Any]]:
     scores: dict[tuple[int, str], list[tuple[float, float]]] = {}
-    embedder = Embedder(model, treatment=treatment)
+    embedder = embedder_below(plan.embeddings, model, treatment, plan.mixed_precision)
     for record in plan.truth.records:
         masks = plan.truth.masks_of(record.image_id).decode()
         features = {
