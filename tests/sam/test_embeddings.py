@@ -93,7 +93,7 @@ def test_a_tuned_decoder_keeps_the_embeddings(
 def test_a_full_disk_is_noticed_beforehand(
     tiny: SamModel, slices: SliceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 9))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 9))
     with pytest.raises(FewshotError, match="take 0 MB and only 0 MB are free"):
         Embedder(tiny, tmp_path / "new" / "kept").check_room(slices)
 

@@ -1,8 +1,10 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet
@@ -12,6 +14,7 @@ from fewshot.sam.model import SamModel
 from fewshot.sam.scores import mean_dice
 from fewshot.sam.study import StudyPlan, run_study, with_resolutions
 from fewshot.sam.study_prompts import StudyPrompt
+from fewshot.sam.tasks import Task
 from fewshot.sam.treatments import RAW, Treatment
 from fewshot.slices.images import read_image, write_image
 
@@ -22,6 +25,10 @@ PROMPTS = [StudyPrompt(0, "tight"), StudyPrompt(2, "none"), StudyPrompt(0, "whol
 def two(miniature: SliceSet) -> SliceSet:
     """A slice with masks and one without, which a study passes over."""
     return miniature.subset([1, 5])
+
+
+def _asked(prompt: StudyPrompt, masks: NDArray[np.bool_]) -> list[Task]:
+    return [prompt.task(masks)]
 
 
 def _late_phase(slices: SliceSet, folder: Path) -> SliceSet:
@@ -46,7 +53,7 @@ def test_every_combination_has_a_row(tiny: SamModel, two: SliceSet, tmp_path: Pa
     # At its own resolution, untreated, it is what an evaluation finds.
     same = [r for r in rows if (r["input"], r["resolution"], r["phases"]) == ("raw", 64, "early")]
     for row, prompt in zip(same, PROMPTS, strict=True):
-        scores = evaluate(Embedder(tiny), two.subset([1]), lambda masks, p=prompt: [p.task(masks)])
+        scores = evaluate(Embedder(tiny), two.subset([1]), partial(_asked, prompt))
         assert row["dice"] == pytest.approx(mean_dice(scores), abs=1e-6)
 
 
