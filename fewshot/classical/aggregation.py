@@ -48,13 +48,14 @@ def mode_of_label_maps(label_maps: Sequence[NDArray[np.int32]]) -> LabelMap:
 def _ids_for(label_map: LabelMap, before: Sequence[LabelMap], highest: int) -> NDArray[np.int32]:
     """Return id → new id of a label map, matched with maps that are matched already."""
     regions, given, overlaps, ratings = _ratings(label_map, before, highest)
-    ids = np.zeros(int(label_map.max(initial=0)) + 1, dtype=np.int32)
+    sizes = np.bincount(label_map.ravel())
+    ids = np.zeros(sizes.size, dtype=np.int32)
     taken = np.zeros(highest + 1, dtype=np.bool_)
     for pair in np.lexsort((given, regions, -overlaps, -ratings)):
         region, wanted = regions[pair], given[pair]
         if not ids[region] and not taken[wanted]:
             ids[region], taken[wanted] = wanted, True
-    alone = np.flatnonzero(ids[1:] == 0) + 1
+    alone = np.flatnonzero((ids[1:] == 0) & (sizes[1:] > 0)) + 1
     ids[alone] = highest + 1 + np.arange(alone.size)
     return ids
 

@@ -20,11 +20,15 @@ from fewshot.errors import InputError
 from fewshot.files import read_json
 
 if TYPE_CHECKING:
-    from fewshot.config.tree import RunSettings
+    from fewshot.config.tree import PredictionSettings, RunSettings
 
 Data = Annotated[
     Path, typer.Option("--data", help="Folder with train.json and validation.json (see convert).")
 ]
+Radiologists = Annotated[Path, typer.Option(help="Folder that train-radiologists made.")]
+
+
+_MOST_VIEWS = 16
 
 
 def train_radiologists(
@@ -43,7 +47,7 @@ def train_radiologists(
 
     Leaves one model folder a radiologist, and weights.json.
     """
-    from fewshot.pipeline import stages
+    from fewshot.pipeline import training
 
     settings = _settings(config, overrides_of(set_, device, seed))
     chosen = [one for one in settings.radiologists if only in (None, one.name)]
@@ -53,18 +57,18 @@ def train_radiologists(
     _need_new([out / one.name for one in chosen])
     for radiologist in settings.radiologists:
         if radiologist in chosen:
-            model = stages.model_to_train(settings, radiologist.name, data)
-            stages.train_model(model, out / radiologist.name)
+            model = training.model_to_train(settings, radiologist.name, data)
+            training.train_model(model, out / radiologist.name)
     if only is None:
         folders = {one.name: out / one.name for one in chosen}
-        stages.weigh(folders, out / "weights.json")
+        training.weigh(folders, out / "weights.json")
     if json_:
         print_json(read_json(out / "weights.json" if only is None else out / only / "model.json"))
 
 
 def soft_label(
     data: Data,
-    radiologists: Annotated[Path, typer.Option(help="Folder that train-radiologists made.")],
+    radiologists: Radiologists,
     out: Out,
     config: Config = None,
     set_: Sets = None,
@@ -72,24 +76,19 @@ def soft_label(
     device: Device = None,
     json_: Json = False,
 ) -> None:
-    """Let each radiologist label its share of unlabelled.json; print and save an audit."""
-    from fewshot.pipeline import datasets, stages
+    """Let the radiologists label unlabelled.json; print and save an audit.
+
+    Each reads its share of the slices, or all read every slice and vote
+    (--set soft_labels.assignment=vote).
+    """
+    from fewshot.pipeline.soft_labelling import AUDIT, SoftLabelling, make_soft_labels
 
     settings = _settings(config, overrides_of(set_, device, seed))
-    what = stages.SoftLabelling(
-        unlabelled=data / datasets.UNLABELLED,
-        labelled=data / datasets.TRAIN,
-        weights=radiologists / "weights.json",
-        models={one.name: radiologists / one.name for one in settings.radiologists},
-        thresholds={one.name: one.score_threshold for one in settings.radiologists},
-        runaway_ratio=settings.soft_labels.runaway_ratio,
-        seed=settings.seed,
-        device=settings.detector.device,
-    )
+    folders = _folders(settings, radiologists)
     refuse_filled(out)
-    stages.make_soft_labels(what, out)
+    make_soft_labels(SoftLabelling(data, folders, radiologists / "weights.json"), settings, out)
     if json_:
-        print_json(read_json(out / "audit.json"))
+        print_json(read_json(out / AUDIT))
 
 
 def train_final(
@@ -99,29 +98,58 @@ def train_final(
         Path | None,
         typer.Option(help="annotations.json of soft-label; the labelled slices alone without."),
     ] = None,
+    radiologists: Annotated[
+        Path | None,
+        typer.Option(help="Folder that train-radiologists made, for --set final.warm_start=true."),
+    ] = None,
     config: Config = None,
     set_: Sets = None,
     seed: SeedSetting = None,
     device: Device = None,
     json_: Json = False,
 ) -> None:
-    """Train the final model on labelled and soft-labelled slices."""
-    from fewshot.pipeline import stages
+    """Train the final model on labelled and soft-labelled slices.
+
+    Masks to be ignored are read from uncertain.json beside the soft labels, where there is one.
+    """
+    from fewshot.pipeline import training
+    from fewshot.pipeline.soft_labelling import UNCERTAIN
 
     settings = _settings(config, overrides_of(set_, device, seed))
     _need_new([out])
-    model = stages.model_to_train(settings, "final", data, soft_labels)
-    stages.train_model(model, out)
+    soft = None
+    if soft_labels is not None:
+        uncertain = soft_labels.with_name(UNCERTAIN)
+        soft = training.SoftTraining(
+            soft_labels, settings.soft_labels, uncertain if uncertain.is_file() else None
+        )
+    lenders = None
+    if radiologists is not None:
+        folders = _folders(settings, radiologists)
+        lenders = training.WarmStart(folders, radiologists / "weights.json")
+    model = training.model_to_train(settings, "final", data, soft, lenders)
+    training.train_model(model, out)
     if json_:
         print_json(read_json(out / "model.json"))
 
 
 def predict(
-    model: Annotated[Path, typer.Option(help="Model folder.")],
+    model: Annotated[
+        list[Path], typer.Option(help="Model folder; several (--model A --model B) vote.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="COCO file to write, with scores.")],
     data: Annotated[Path | None, typer.Option("--data", help="COCO file of slices.")] = None,
     images: Annotated[
         Path | None, typer.Option("--images", help="Folder of slices, instead of --data.")
+    ] = None,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Look at mirrored slices too, and vote.")
+    ] = False,
+    scale: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.2, max=5, help="Look at slices of this size too, and vote; above 1 is enlarged."
+        ),
     ] = None,
     device: Device = "auto",
     json_: Json = False,
@@ -130,13 +158,14 @@ def predict(
     from fewshot.masks.coco import read_coco
     from fewshot.pipeline import datasets, stages
 
+    views = _views(flip, scale or [])
     if data is not None and images is None:
         slices = read_coco(data)
     elif images is not None and data is None:
         slices = datasets.read_test(images, None)
     else:
         raise InputError("predict: give either --data or --images")
-    stages.predict(model, slices, out, device or "auto")
+    stages.predict(model, slices, out, views, device or "auto")
     if json_:
         predicted = read_coco(out)
         masks = sum(len(predicted.masks_of(record.image_id)) for record in predicted.records)
@@ -220,6 +249,20 @@ def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
         return load_settings(config, overrides)
     # A stage on files needs no data settings; the phantom stands in for them.
     return parse_settings({"data": {"phantom": {}}}, overrides)
+
+
+def _folders(settings: "RunSettings", radiologists: Path) -> dict[str, Path]:
+    return {one.name: radiologists / one.name for one in settings.radiologists}
+
+
+def _views(flip: bool, scales: list[float]) -> "PredictionSettings":
+    from fewshot.config.tree import PredictionSettings, ViewSettings
+
+    sides = (False, True) if flip else (False,)
+    views = [ViewSettings(scale=one, flip=side) for one in (1.0, *scales) for side in sides]
+    if len(views) > _MOST_VIEWS:
+        raise InputError(f"predict: {len(views)} looks at a slice; at most {_MOST_VIEWS} can vote")
+    return PredictionSettings(views=tuple(views))
 
 
 def _need_new(folders: list[Path]) -> None:

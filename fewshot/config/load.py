@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from fewshot.config.preprocessing import STEPS
 from fewshot.config.tree import RunSettings
 from fewshot.errors import InputError
 
@@ -25,7 +26,7 @@ def load_settings(path: Path, overrides: Sequence[str] = ()) -> RunSettings:
     `radiologists.rough.iterations`. `${NAME}` and `${NAME:-default}` in values are replaced from
     the environment. Raises `InputError` with one line for each thing that is wrong.
     """
-    return parse_settings(_read_yaml(path), overrides, source=str(path))
+    return parse_settings(read_yaml(path), overrides, source=str(path))
 
 
 def parse_settings(
@@ -58,7 +59,8 @@ def builtin_config(name: str) -> Path:
     raise InputError(f"{name}: no such built-in configuration; install fewshot again")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the tree in a YAML file of settings; `InputError` for what is none."""
     try:
         tree = _parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -203,6 +205,8 @@ def _model_below(model: type[BaseModel], key: int | str) -> type[BaseModel] | No
     if isinstance(key, int):
         return model
     field = model.model_fields.get(key)
+    if field is None and "step" in model.model_fields:  # one kind of step stands for all of them
+        return STEPS.get(key)
     candidates = [field.annotation] if field else []
     while candidates:
         candidate = candidates.pop()

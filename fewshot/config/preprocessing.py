@@ -70,14 +70,27 @@ class LogStep(Settings):
     gain: Annotated[float, Field(ge=0.01, le=255)] = 4.0
 
 
-STEPS = ("clahe", "bilateral", "tv", "median", "sobel", "canny", "log")
+KINDS = (
+    ClaheStep,
+    BilateralStep,
+    TotalVariationStep,
+    MedianStep,
+    SobelStep,
+    CannyStep,
+    LogStep,
+)
+STEPS: dict[str, type[Settings]] = {kind.model_fields["step"].default: kind for kind in KINDS}
 
 
 def _in_full(value: Any) -> Any:
     """Let a bare name stand for a step with its default parameters; refuse unknown names."""
+    if isinstance(value, KINDS):
+        return value
     step = {"step": value} if isinstance(value, str) else value
-    name = step.get("step") if isinstance(step, dict) else None
-    if isinstance(step, dict) and name not in STEPS:
+    if not isinstance(step, dict) or "step" not in step:
+        raise ValueError("write a step as its name, or as {step: tv, weight: 0.1}")
+    name = step["step"]
+    if str(name) not in STEPS:
         close = difflib.get_close_matches(str(name), STEPS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known steps: {', '.join(STEPS)}"
         raise ValueError(f"unknown step{'' if isinstance(value, str) else f' {name!r}'}; {hint}")
@@ -118,8 +131,8 @@ class PreprocessSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _a_list_is_its_steps(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"steps": [value]}
+        if value is None or isinstance(value, str):
+            return {"steps": [] if value is None else [value]}
         return {"steps": value} if isinstance(value, list | tuple) else value
 
     @property

@@ -1,5 +1,6 @@
 """Where everything lies in a run directory, and what the models of a run are called."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fewshot.config.tree import DataSettings, RunSettings
@@ -21,6 +22,7 @@ class RunLayout:
         self.test = self.data / datasets.TEST
         self.weights = root / "weights" / "weights.json"
         self.soft_labels = root / "soft_labels" / "annotations.json"
+        self.uncertain = root / "soft_labels" / "uncertain.json"
         self.assignment = root / "soft_labels" / "assignment.json"
         self.audit = root / "soft_labels" / "audit.json"
         self.merged = root / "merged" / self.test.name
@@ -67,6 +69,20 @@ class RunLayout:
         """The files that a training leaves."""
         folder = self.model(name)
         return [folder / "model.json", folder / "model.pth", self.curves(name)]
+
+    @property
+    def radiologist_models(self) -> dict[str, Path]:
+        """The radiologists' model folders, by name."""
+        return {name: self.model(name) for name in self.radiologists}
+
+    @property
+    def radiologist_files(self) -> list[Path]:
+        """All files that training the radiologists leaves."""
+        return self.files_of(self.radiologists)
+
+    def files_of(self, names: Sequence[str]) -> list[Path]:
+        """All files that training these models leaves."""
+        return [file for name in names for file in self.model_files(name)]
 
     def curves(self, name: str) -> Path:
         """The learning curves of a model."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fewshot.classical.watershed import WatershedSettings
-from fewshot.config.tree import DetectorSettings, PhantomData, RunSettings
+from fewshot.config.tree import DetectorSettings, PhantomData, RunSettings, SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.pipeline import datasets, stages
@@ -11,6 +11,8 @@ from fewshot.pipeline.layout import RunLayout
 from fewshot.pipeline.run_directory import Stage
 from fewshot.pipeline.sam_plan import refine_predictions, refine_soft_labels
 from fewshot.pipeline.scores import Contender, write_scores
+from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
+from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train, train_model, weigh
 from fewshot.report.page import ReportFiles, write_report
 from fewshot.report.table import CONTROL, FINAL
 
@@ -31,7 +33,8 @@ class RunPlan(RunLayout):
         plan += [self._weigh(), self._soft_label()]
         early = self.radiologists if settings.sam.soft_labels else []
         plan += [*map(self._predict, early), *refine_soft_labels(self)]
-        plan += [self._training(FINAL, self.labels_to_learn)]
+        soft = SoftTraining(self.labels_to_learn, settings.soft_labels, self.uncertain)
+        plan += [self._training(FINAL, soft)]
         if settings.control:
             plan += [self._training(CONTROL)]
         for name in self.models:
@@ -92,12 +95,15 @@ class RunPlan(RunLayout):
             self._datasets[datasets.TEST] = test
         return self._datasets
 
-    def _training(self, name: str, soft_labels: Path | None = None) -> Stage:
+    def _training(self, name: str, soft: SoftTraining | None = None) -> Stage:
         settings = self.settings
-        model = stages.model_to_train(settings, name, self.data, soft_labels)
+        radiologists = WarmStart(self.radiologist_models, self.weights)
+        model = model_to_train(settings, name, self.data, soft, radiologists)
         inputs = [self.train, self.validation, *self.images]
-        if soft_labels is not None:
-            inputs.append(soft_labels)
+        if soft is not None:
+            inputs += [self.labels_to_learn, self.uncertain]
+        if model.warm_start is not None:
+            inputs += [self.weights, *self.radiologist_files]
         if settings.detector.weights not in ("auto", "none"):
             inputs.append(Path(settings.detector.weights))
         return Stage(
@@ -108,65 +114,63 @@ class RunPlan(RunLayout):
                 "augmentation": model.augmentation.model_dump(),
                 "schedule": model.schedule.model_dump(),
                 "seed": model.seed,
-                "labelled_share": model.labelled_share,
+                "soft_labels": None if soft is None else _mixing_settings(soft.settings),
+                "warm_start": model.warm_start is not None,
                 "preprocess": model.preprocess.model_dump(mode="json"),
             },
             inputs=inputs,
             outputs=self.model_files(name),
-            work=lambda: stages.train_model(model, self.model(name)),
+            work=lambda: train_model(model, self.model(name)),
         )
 
     def _weigh(self) -> Stage:
-        models = {name: self.model(name) for name in self.radiologists}
+        models = self.radiologist_models
         return Stage(
             name="weigh radiologists",
             folder=self.weights.parent,
             settings={},
             inputs=[folder / "model.json" for folder in models.values()],
             outputs=[self.weights],
-            work=lambda: stages.weigh(models, self.weights),
+            work=lambda: weigh(models, self.weights),
         )
 
     def _soft_label(self) -> Stage:
         settings, folder = self.settings, self.soft_labels.parent
-        what = stages.SoftLabelling(
-            unlabelled=self.unlabelled,
-            labelled=self.train,
-            weights=self.weights,
-            models={name: self.model(name) for name in self.radiologists},
-            thresholds={one.name: one.score_threshold for one in settings.radiologists},
-            runaway_ratio=settings.soft_labels.runaway_ratio,
-            seed=settings.seed,
-            device=settings.detector.device,
-        )
-        model_files = [file for name in self.radiologists for file in self.model_files(name)]
+        what = SoftLabelling(self.data, self.radiologist_models, self.weights)
+        thresholds = {one.name: one.score_threshold for one in settings.radiologists}
+        data = [self.unlabelled, self.train, self.validation]
         return Stage(
             name="soft labels",
             folder=folder,
             settings={
-                "thresholds": what.thresholds,
-                "runaway_ratio": what.runaway_ratio,
-                "seed": what.seed,
-                "device": what.device,
+                **settings.soft_labels.model_dump(exclude=_OF_TRAINING),
+                "score_thresholds": thresholds,
+                "seed": settings.seed,
+                "device": settings.detector.device,
             },
-            inputs=[self.unlabelled, self.train, self.weights, *self.images, *model_files],
-            outputs=[self.soft_labels, self.assignment, self.audit],
-            work=lambda: stages.make_soft_labels(what, folder),
+            inputs=[*data, self.weights, *self.images, *self.radiologist_files],
+            outputs=[self.soft_labels, self.uncertain, self.assignment, self.audit],
+            work=lambda: make_soft_labels(what, settings, folder),
         )
 
     def _predict(self, name: str) -> Stage:
         folder, device = self.predictions(name), self.settings.detector.device
+        prediction = self.settings.prediction
         wanted = self.predicted_parts(name)
+        names = [name]
+        if prediction.together and name not in self.radiologists:
+            names = [*self.radiologists, name]
+        models = [self.model(one) for one in names]
 
         def work() -> None:
             for data in wanted:
-                stages.predict(self.model(name), read_coco(data), folder / data.name, device)
+                stages.predict(models, read_coco(data), folder / data.name, prediction, device)
 
         return Stage(
             name=f"predict {name}",
             folder=folder,
-            settings={"device": device},
-            inputs=[*self.model_files(name), *wanted, *self.images],
+            settings={"device": device, "views": prediction.model_dump()["views"]},
+            inputs=[*self.files_of(names), *wanted, *self.images],
             outputs=[folder / data.name for data in wanted],
             work=work,
         )
@@ -274,3 +278,15 @@ def _training_settings(detector: DetectorSettings) -> dict[str, object]:
     """What a trained model depends on: not how often it is evaluated, saved or asked."""
     aside = {"workers", "evaluation_period", "checkpoint_period", "prediction_batch_size"}
     return detector.model_dump(mode="json", exclude=aside)
+
+
+# What training, not soft-labelling, makes of the soft labels' settings.
+_OF_TRAINING = {"weighed", "teacher", "labelled_share"}
+
+
+def _mixing_settings(settings: SoftLabelSettings) -> dict[str, object]:
+    """What training makes of soft labels."""
+    wanted = set(_OF_TRAINING)
+    if settings.teacher.renew:
+        wanted.add("runaway_ratio")
+    return settings.model_dump(mode="json", include=wanted)

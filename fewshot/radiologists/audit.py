@@ -1,6 +1,5 @@
 """Looking at soft labels before anything is trained on them."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,6 +7,8 @@ import numpy as np
 
 from fewshot.masks.coco import SliceSet
 from fewshot.progress import say, warn
+from fewshot.radiologists.reliability import NEVER
+from fewshot.radiologists.soft_label_set import SoftLabels
 
 # In the scores' own precision: a score of 0.7 belongs to [0.7, 0.8).
 _BINS = np.linspace(0, 1, 11, dtype=np.float32)
@@ -24,7 +25,11 @@ class Audit:
         masks: number of masks in all.
         masks_per_slice: masks per slice that received any.
         masks_per_labelled_slice: the same rate in the labelled set, for comparison.
-        by_radiologist: name → slices read, slices labelled, masks.
+        uncertain: number of masks that training is to ignore.
+        by_radiologist: name → slices read, slices labelled, masks; `vote` where all read all.
+        reliability: name → `threshold`, the score from which its masks were kept (None for never),
+            and the curve of precision against score on the validation slices (`scores`,
+            `precision`), between whose points it is linear.
         score_histogram: masks with a score in [0, 0.1), [0.1, 0.2), … [0.9, 1].
         runaway: whether the rate is so far above the labelled set's that something is wrong.
     """
@@ -35,7 +40,9 @@ class Audit:
     masks: int
     masks_per_slice: float
     masks_per_labelled_slice: float
+    uncertain: int
     by_radiologist: dict[str, dict[str, int]]
+    reliability: dict[str, dict[str, Any]]
     score_histogram: list[int]
     runaway: bool
 
@@ -44,20 +51,15 @@ class Audit:
         return asdict(self)
 
 
-def audit_soft_labels(
-    soft: SliceSet,
-    labelled: SliceSet,
-    assignment: Mapping[str, list[int]],
-    runaway_ratio: float,
-) -> Audit:
+def audit_soft_labels(labels: SoftLabels, labelled: SliceSet, runaway_ratio: float) -> Audit:
     """Compare soft labels with the labelled slices.
 
     Args:
-        soft: every slice that was read, with the masks that were kept.
+        labels: what the radiologists said; every slice that was read is in there.
         labelled: the labelled training slices.
-        assignment: radiologist → the image ids it read.
         runaway_ratio: how many times the labelled set's masks a slice is a runaway.
     """
+    soft = labels.certain
     counts = {record.image_id: len(soft.masks_of(record.image_id)) for record in soft.records}
     found = [count for count in counts.values() if count]
     truth = [len(labelled.masks_of(record.image_id)) for record in labelled.records]
@@ -74,14 +76,16 @@ def audit_soft_labels(
         masks=sum(found),
         masks_per_slice=rate,
         masks_per_labelled_slice=labelled_rate,
+        uncertain=_masks_in(labels.uncertain),
         by_radiologist={
             name: {
                 "slices": len(ids),
                 "labelled": sum(counts[i] > 0 for i in ids),
                 "masks": sum(counts[i] for i in ids),
             }
-            for name, ids in assignment.items()
+            for name, ids in labels.assignment.items()
         },
+        reliability={name: _reliability(labels, name) for name in labels.reliability},
         score_histogram=histogram.tolist(),
         runaway=rate > runaway_ratio * labelled_rate,
     )
@@ -102,6 +106,8 @@ def print_audit(audit: Audit) -> None:
     if audit.masks:
         bars = " ".join(str(count) for count in audit.score_histogram)
         say(f"  masks by score, 0.0 to 1.0 in tenths: {bars}")
+    if audit.uncertain:
+        say(f"  {audit.uncertain} uncertain masks, which training ignores")
     if audit.slices and not audit.masks:
         warn(
             "no soft labels at all: the final model trains on the labelled slices alone; "
@@ -113,6 +119,19 @@ def print_audit(audit: Audit) -> None:
             f"{audit.masks_per_labelled_slice:.1f} in the labelled set; raise the radiologists' "
             "score_threshold before you trust the final model"
         )
+
+
+def _masks_in(slices: SliceSet) -> int:
+    return sum(len(slices.masks_of(record.image_id)) for record in slices.records)
+
+
+def _reliability(labels: SoftLabels, name: str) -> dict[str, Any]:
+    known, threshold = labels.reliability[name], labels.thresholds[name]
+    return {
+        "threshold": None if threshold >= NEVER else threshold,
+        "scores": known.scores.tolist(),
+        "precision": known.precision.tolist(),
+    }
 
 
 def _mean(counts: list[int]) -> float:

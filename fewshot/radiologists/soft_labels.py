@@ -1,49 +1,127 @@
-"""Soft-labelling: each radiologist reads its share of the unlabelled slices."""
+"""Soft-labelling: radiologists read the unlabelled slices, each its share or all together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Protocol
 
-from fewshot.detector.model import load_detector
-from fewshot.detector.prediction import predict_slices
+from fewshot.config.tree import SoftLabelSettings
+from fewshot.detector.ensemble import predict_together
+from fewshot.detector.model import Detector, load_detector
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import progress
+from fewshot.radiologists.reliability import Reliability, learn_reliability
+from fewshot.radiologists.selection import Selection, quota_of, select
+from fewshot.radiologists.soft_label_set import SoftLabels
+from fewshot.radiologists.weighing import assign_slices
+
+VOTE: Final = "vote"  # what a reading of all radiologists together is called
+
+
+@dataclass(frozen=True)
+class Radiologists:
+    """Trained radiologists: their model folders, weights, and thresholds, each by name."""
+
+    models: Mapping[str, Path]
+    weights: Mapping[str, float]
+    thresholds: Mapping[str, float]
+    device: str = "auto"
+
+    def load(self) -> dict[str, Detector]:
+        """Return the detectors by name, ready to predict."""
+        return {name: load_detector(folder, self.device) for name, folder in self.models.items()}
+
+
+class _Reader(Protocol):
+    """Whoever reads slices: one radiologist, or all in a vote."""
+
+    def __call__(self, slices: SliceSet, what: str) -> Iterator[SliceMasks]: ...
 
 
 def soft_label(
     unlabelled: SliceSet,
-    assignment: Mapping[str, list[int]],
-    models: Mapping[str, Path],
-    thresholds: Mapping[str, float],
-    device: str = "auto",
-) -> SliceSet:
-    """Return the unlabelled slices with the masks their radiologists are sure enough of.
+    labelled: SliceSet,
+    validation: SliceSet,
+    radiologists: Radiologists,
+    settings: SoftLabelSettings,
+    seed: int,
+) -> SoftLabels:
+    """Return the unlabelled slices with the masks that the radiologists are sure enough of.
 
     Args:
         unlabelled: the slices to label.
-        assignment: radiologist → image ids it reads; every slice once.
-        models: radiologist → its model folder.
-        thresholds: radiologist → the score a mask needs to be kept.
-        device: `cpu`, `cuda` or `auto`.
+        labelled: the training slices, whose fullest sets the quota.
+        validation: labelled slices that no radiologist was trained on; how often a score is right
+            is learnt on them.
+        radiologists: who reads.
+        settings: who reads what, and which masks are kept.
+        seed: of the dealing of slices where each radiologist reads its share.
     """
-    found: list[SliceMasks] = []
+    ids = [record.image_id for record in unlabelled.records]
+    assignment: dict[str, list[int]] = {VOTE: ids}
+    wanted: dict[str, float] = {VOTE: settings.vote_threshold}
+    if settings.assignment != VOTE:
+        assignment = assign_slices(ids, radiologists.weights, seed)
+        wanted = dict(radiologists.thresholds)
+    readers = _readers(radiologists, settings)
+    reliability = {name: _reliability(name, read, validation) for name, read in readers.items()}
+    thresholds = {
+        name: reliability[name].threshold(at) if settings.thresholds == "precision" else at
+        for name, at in wanted.items()
+    }
+    quota = quota_of(labelled.masks_of(one.image_id) for one in labelled.records)
+    certain: list[SliceMasks] = []
+    uncertain: list[SliceMasks] = []
     for name, image_ids in assignment.items():
+        selection = Selection(
+            thresholds[name],
+            _lower_bound(settings, reliability[name]),
+            quota if settings.quota else None,
+        )
         share = unlabelled.subset(image_ids)
-        if not len(share):
-            continue
-        detector = load_detector(models[name], device)
-        with progress(f"soft labels by {name}", len(share)) as advance:
-            for masks in predict_slices(detector, share, advance):
-                found.append(masks.above(thresholds[name]))
-    return unlabelled.with_masks(found)
-
-
-def with_soft_labels(soft: SliceSet) -> SliceSet:
-    """Return only the slices that received at least one soft label.
-
-    A slice without any is left out of training: that its radiologist saw nothing is no evidence
-    that nothing is there.
-    """
-    return soft.subset(
-        [record.image_id for record in soft.records if len(soft.masks_of(record.image_id))]
+        for masks in readers[name](share, f"soft labels by {name}") if len(share) else ():
+            sure, unsure = select(masks, selection)
+            certain.append(sure)
+            uncertain.append(unsure)
+    return SoftLabels(
+        unlabelled.with_masks(certain),
+        unlabelled.with_masks(uncertain),
+        assignment,
+        reliability,
+        thresholds,
     )
+
+
+def _readers(radiologists: Radiologists, settings: SoftLabelSettings) -> dict[str, _Reader]:
+    detectors = radiologists.load()
+
+    def reader(names: list[str], source: str) -> _Reader:
+        chosen = [detectors[name] for name in names]
+
+        def read(slices: SliceSet, what: str) -> Iterator[SliceMasks]:
+            with progress(what, len(slices)) as advance:
+                yield from predict_together(
+                    chosen, slices, source, radiologists.weights, settings.views, advance
+                )
+
+        return read
+
+    if settings.assignment == VOTE:
+        return {VOTE: reader(list(detectors), VOTE)}
+    return {name: reader([name], name) for name in detectors}
+
+
+def _reliability(name: str, read: _Reader, validation: SliceSet) -> Reliability:
+    truth = [validation.masks_of(record.image_id) for record in validation.records]
+    found = {masks.image_id: masks for masks in read(validation, f"validation slices by {name}")}
+    return learn_reliability(truth, found)
+
+
+def _lower_bound(settings: SoftLabelSettings, reliability: Reliability) -> float | None:
+    """The score from which a mask that is no soft label is an ignore region."""
+    if not settings.uncertain:
+        return None
+    if settings.thresholds == "precision":
+        return reliability.threshold(settings.uncertain)
+    return settings.uncertain

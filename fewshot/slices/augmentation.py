@@ -129,11 +129,12 @@ def _random_affine(
 def recolour(
     image: NDArray[np.float32], settings: AugmentationSettings, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return a slice with its grey levels changed and nothing moved."""
+    """Return a slice with its grey levels changed, in all channels alike, and nothing moved."""
     gain = 1 + rng.uniform(-settings.contrast, settings.contrast)
     offset = 255 * rng.uniform(-settings.brightness, settings.brightness)
     deviation = 255 * rng.uniform(0, settings.noise)
-    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
+    noise = rng.standard_normal(image.shape[:2], dtype=np.float32) * np.float32(deviation)
+    noise = noise.reshape(*noise.shape, *[1] * (image.ndim - 2))  # the same in all channels
     changed = _random_gamma(image, settings.gamma, rng) if settings.gamma else image
     changed = _random_blur(changed, settings.blur, rng) if settings.blur else changed
     changed = changed * np.float32(gain) + np.float32(offset) + noise

@@ -7,17 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from fewshot.classical.watershed import WatershedSettings, watershed_label_map
-from fewshot.config.tree import (
-    AugmentationSettings,
-    DetectorSettings,
-    MergeSettings,
-    TrainingSettings,
-)
+from fewshot.config.tree import MergeSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
@@ -146,31 +140,6 @@ def test_a_damaged_rule_is_refused(tmp_path: Path, content: object) -> None:
         stages.read_rule(tmp_path / "rule.json", "all")
 
 
-# Weights
-
-
-def describe(folder: Path, precision: float) -> Path:
-    described = {"kind": "mask_rcnn", "name": folder.name, "iterations": 1, "detector": {}}
-    write_json(folder / "model.json", {**described, "average_precision": {"ap": precision}})
-    return folder
-
-
-def test_weights_are_the_share_of_average_precision(tmp_path: Path) -> None:
-    models = {name: describe(tmp_path / name, ap) for name, ap in (("a", 0.3), ("b", 0.1))}
-    stages.weigh(models, tmp_path / "weights.json")
-    assert stages.read_weights(tmp_path / "weights.json") == pytest.approx({"a": 0.75, "b": 0.25})
-
-
-@pytest.mark.parametrize(
-    "content",
-    [[], {}, {"weights": [1]}, {"weights": {"a": "heavy"}}, {"weights": {"a": -0.5}}],
-)
-def test_damaged_weights_are_refused(tmp_path: Path, content: object) -> None:
-    write_json(tmp_path / "weights.json", content)
-    with pytest.raises(InputError, match=r"weights\.json: .* run train-radiologists again"):
-        stages.read_weights(tmp_path / "weights.json")
-
-
 # Images
 
 
@@ -183,110 +152,3 @@ def test_images_must_be_there_and_of_the_size_that_the_file_says(miniature: Slic
     ):
         with pytest.raises(InputError, match=words):
             stages.check_images(SliceSet(miniature.images, (record,), {}))
-
-
-# Training, soft labels and prediction, with Detectron2
-
-
-@pytest.fixture
-def job(
-    miniature: SliceSet, small_detector: DetectorSettings, tmp_path: Path
-) -> stages.ModelToTrain:
-    """A model that is trained for two iterations on three slices."""
-    write_coco(tmp_path / "train.json", miniature.subset([0, 1, 5]), "train")
-    write_coco(tmp_path / "validation.json", miniature.subset([2]), "validation")
-    write_coco(tmp_path / "unlabelled.json", replace(miniature, masks={}), "unlabelled")
-    return stages.ModelToTrain(
-        name="model",
-        train=tmp_path / "train.json",
-        validation=tmp_path / "validation.json",
-        detector=small_detector,
-        augmentation=AugmentationSettings(),
-        schedule=TrainingSettings(iterations=2),
-        seed=3,
-    )
-
-
-def parameters(folder: Path) -> torch.Tensor:
-    state = torch.load(folder / "model.pth", weights_only=True)["model"]
-    return torch.cat([value.double().ravel() for value in state.values()])
-
-
-@pytest.mark.slow
-def test_soft_labels_take_part_and_none_at_all_is_a_warning(
-    job: stages.ModelToTrain,
-    miniature: SliceSet,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    soft, none = tmp_path / "soft.json", tmp_path / "none.json"
-    write_coco(soft, with_distractors(miniature.subset([3, 4])), "soft labels")
-    write_coco(none, replace(miniature, masks={}), "no soft labels")
-    stages.train_model(job, tmp_path / "alone")
-    assert "warning" not in capfd.readouterr().err
-    stages.train_model(replace(job, soft_labels=none, labelled_share=0.3), tmp_path / "none")
-    assert "none.json: holds no soft labels" in capfd.readouterr().err
-    stages.train_model(replace(job, soft_labels=soft, labelled_share=0.5), tmp_path / "soft")
-    alone = parameters(tmp_path / "alone")
-    assert torch.equal(parameters(tmp_path / "none"), alone)
-    assert not torch.equal(parameters(tmp_path / "soft"), alone)
-
-
-def test_nothing_to_train_on_is_refused(
-    job: stages.ModelToTrain, miniature: SliceSet, tmp_path: Path
-) -> None:
-    write_coco(job.train, miniature.subset([]), "no slices")
-    with pytest.raises(InputError, match=r"train\.json: holds no slices"):
-        stages.train_model(job, tmp_path / "model")
-    assert not (tmp_path / "model").exists()
-
-
-@pytest.mark.slow
-def test_each_radiologist_labels_its_share(
-    job: stages.ModelToTrain, miniature: SliceSet, tmp_path: Path
-) -> None:
-    models = {name: tmp_path / name for name in ("rough", "fine")}
-    for name, folder in models.items():
-        stages.train_model(replace(job, name=name), folder)
-    write_json(tmp_path / "weights.json", {"weights": {"rough": 2 / 3, "fine": 1 / 3}})
-    what = stages.SoftLabelling(
-        unlabelled=tmp_path / "unlabelled.json",
-        labelled=job.train,
-        weights=tmp_path / "weights.json",
-        models=models,
-        thresholds={"rough": 0.06, "fine": 0.99},
-        runaway_ratio=2.0,
-        seed=0,
-        device="cpu",
-    )
-    stages.make_soft_labels(what, tmp_path / "soft")
-    soft = read_coco(tmp_path / "soft" / "annotations.json")
-    shares = json.loads((tmp_path / "soft" / "assignment.json").read_text())
-    audit = json.loads((tmp_path / "soft" / "audit.json").read_text())
-    assert {name: len(share) for name, share in shares.items()} == {"rough": 4, "fine": 2}
-    assert sorted(shares["rough"] + shares["fine"]) == list(range(6))
-    for name, share in shares.items():
-        for image_id in share:
-            masks = soft.masks_of(image_id)
-            assert set(masks.sources) <= {name}
-            assert (masks.scores >= np.float32(what.thresholds[name])).all()
-    assert audit["slices"] == len(soft) == 6
-    assert audit["masks"] == sum(len(soft.masks_of(record.image_id)) for record in soft.records)
-
-    # The same model asked directly: thresholds are the only difference.
-    stages.predict(models["rough"], miniature, tmp_path / "predictions.json", "cpu")
-    predicted = read_coco(tmp_path / "predictions.json")
-    assert predicted.records == miniature.records
-    for image_id in shares["rough"]:
-        kept = predicted.masks_of(image_id).above(0.06)
-        assert kept.rles == soft.masks_of(image_id).rles
-
-    # No unlabelled slices at all are no soft labels, and no error.
-    write_coco(what.unlabelled, miniature.subset([]), "none")
-    stages.make_soft_labels(what, tmp_path / "nothing")
-    assert len(read_coco(tmp_path / "nothing" / "annotations.json")) == 0
-
-    only_rough = replace(what, models={"rough": models["rough"]})
-    with pytest.raises(InputError, match=r"weights\.json: .*'fine' is in there or in the settings"):
-        stages.make_soft_labels(only_rough, tmp_path / "refused")
-    assert not (tmp_path / "refused").exists()

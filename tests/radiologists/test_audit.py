@@ -10,6 +10,8 @@ from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes, encode
 from fewshot.radiologists.audit import Audit, audit_soft_labels, print_audit
+from fewshot.radiologists.reliability import NEVER, Reliability
+from fewshot.radiologists.soft_label_set import SoftLabels
 
 SIZE = 16
 
@@ -33,9 +35,13 @@ def audit(soft: list[list[float]], labelled: list[int], ratio: float = 2.0) -> A
     """Audit soft labels of which `rough` read the even slices and `fine` the odd ones."""
     ids = range(len(soft))
     assignment = {"rough": list(ids[::2]), "fine": list(ids[1::2])}
-    return audit_soft_labels(
-        slices(soft), slices([[1.0] * count for count in labelled]), assignment, ratio
+    unsure = slices([[] for _ in soft])
+    known = Reliability(np.array([0.5, 1.0]), np.array([0.2, 0.9]))
+    reliability = {"rough": known, "fine": Reliability(np.zeros(0), np.zeros(0))}
+    labels = SoftLabels(
+        slices(soft), unsure, assignment, reliability, {"rough": 0.7, "fine": NEVER}
     )
+    return audit_soft_labels(labels, slices([[1.0] * count for count in labelled]), ratio)
 
 
 def test_counts() -> None:
@@ -49,6 +55,10 @@ def test_counts() -> None:
         "fine": {"slices": 2, "labelled": 1, "masks": 3},
     }
     assert found.score_histogram == [0, 0, 0, 0, 0, 0, 0, 2, 1, 3]
+    assert found.reliability == {
+        "rough": {"threshold": 0.7, "scores": [0.5, 1.0], "precision": [0.2, 0.9]},
+        "fine": {"threshold": None, "scores": [], "precision": []},
+    }
     assert not found.runaway
     assert json.loads(json.dumps(found.as_json(), allow_nan=False))["masks"] == 6
 

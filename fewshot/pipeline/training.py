@@ -1,0 +1,200 @@
+"""Training as a stage: which data and settings a model of a run has, and the radiologists' weights.
+
+Every function reads its inputs from the paths it is given, and leaves whole files or none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
+from fewshot.config.tree import (
+    AugmentationSettings,
+    DetectorSettings,
+    RunSettings,
+    SoftLabelSettings,
+    TrainingSettings,
+)
+from fewshot.errors import InputError
+from fewshot.files import read_json, write_json
+from fewshot.masks.coco import SliceSet, read_coco
+from fewshot.pipeline import datasets
+from fewshot.pipeline.stages import check_images
+from fewshot.progress import progress, say, warn
+from fewshot.radiologists.soft_label_set import with_soft_labels
+from fewshot.radiologists.weighing import weights_from_precision
+
+if TYPE_CHECKING:
+    from fewshot.detector.data import TrainingSource
+    from fewshot.detector.teacher import Renewal
+
+
+@dataclass(frozen=True)
+class SoftTraining:
+    """Soft labels that join the labelled slices, and how: COCO files and settings."""
+
+    annotations: Path
+    settings: SoftLabelSettings
+    uncertain: Path | None = None
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Radiologists of which the best lends its weights: model folders by name, and weights."""
+
+    models: Mapping[str, Path]
+    weights: Path
+
+
+@dataclass(frozen=True)
+class ModelToTrain:
+    """A model's name, data and settings."""
+
+    name: str
+    train: Path
+    validation: Path
+    detector: DetectorSettings
+    augmentation: AugmentationSettings
+    schedule: TrainingSettings
+    seed: int
+    soft: SoftTraining | None = None
+    warm_start: WarmStart | None = None
+    preprocess: PreprocessSettings = AS_READ
+
+
+def model_to_train(
+    settings: RunSettings,
+    name: str,
+    data: Path,
+    soft: SoftTraining | None = None,
+    radiologists: WarmStart | None = None,
+) -> ModelToTrain:
+    """Return what a run's settings say of a model: a radiologist by name, or the final model.
+
+    Any other name, such as the control's, stands for the final model's settings. Final and control
+    share a seed, and no other model: they differ in their data alone.
+
+    Args:
+        settings: of the run.
+        name: of the model.
+        data: a folder with `train.json` and `validation.json`.
+        soft: what joins the labelled slices, if anything.
+        radiologists: where a warm start can be had from; needed where the settings ask for one.
+    """
+    names = [radiologist.name for radiologist in settings.radiologists]
+    order = 1 + names.index(name) if name in names else 0
+    schedule = settings.radiologists[order - 1] if order else settings.final
+    warm_start = settings.final.warm_start and not order
+    if warm_start and radiologists is None:
+        raise InputError(
+            "final.warm_start: needs the radiologists; name their folder or switch it off"
+        )
+    return ModelToTrain(
+        name=name,
+        train=data / datasets.TRAIN,
+        validation=data / datasets.VALIDATION,
+        detector=settings.detector,
+        augmentation=(None if order else settings.final.augmentation) or settings.augmentation,
+        schedule=TrainingSettings(
+            learning_rate=schedule.learning_rate, iterations=schedule.iterations
+        ),
+        seed=settings.seed * 1000 + order,
+        soft=soft,
+        warm_start=radiologists if warm_start else None,
+        preprocess=settings.preprocess,
+    )
+
+
+def train_model(model: ModelToTrain, folder: Path) -> None:
+    """Train one model into its folder."""
+    from fewshot.detector.training import TrainingJob, train_detector
+
+    labelled = check_images(read_coco(model.train))
+    validation = check_images(read_coco(model.validation))
+    if not len(labelled):
+        raise InputError(f"{model.train}: holds no slices; there is nothing to train on")
+    sources = _sources(model, labelled)
+    job = TrainingJob(
+        name=model.name,
+        sources=sources,
+        validation=validation,
+        detector=model.detector,
+        augmentation=model.augmentation,
+        schedule=model.schedule,
+        seed=model.seed,
+        weights=None if model.warm_start is None else _best(model.warm_start) / "model.pth",
+        renewal=_renewal(model, labelled) if len(sources) > 1 else None,
+        preprocess=model.preprocess,
+    )
+    with progress(f"training {model.name}", model.schedule.iterations) as advance:
+        precision = train_detector(job, folder, advance)
+    say(f"{model.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
+
+
+def weigh(models: Mapping[str, Path], target: Path) -> None:
+    """Write each radiologist's average precision and weight."""
+    from fewshot.detector.model import describe_detector
+
+    descriptions = {name: describe_detector(folder) for name, folder in models.items()}
+    precisions = {
+        name: float(description["average_precision"]["ap"])
+        for name, description in descriptions.items()
+    }
+    weights = weights_from_precision(precisions)
+    write_json(target, {"average_precision": precisions, "weights": weights})
+    say("weights: " + ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))
+
+
+def read_weights(path: Path) -> dict[str, float]:
+    """Return radiologist → weight from what `weigh` wrote."""
+    content = read_json(path)
+    weights = content.get("weights") if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(
+        isinstance(weight, int | float) and 0 <= weight <= 1 for weight in weights.values()
+    ):
+        raise InputError(f"{path}: holds no radiologists' weights; run train-radiologists again")
+    return weights
+
+
+def _sources(model: ModelToTrain, labelled: SliceSet) -> list["TrainingSource"]:
+    from fewshot.detector.data import TrainingSource
+
+    if model.soft is None:
+        return [TrainingSource(labelled)]
+    settings, path = model.soft.settings, model.soft.annotations
+    soft = check_images(with_soft_labels(read_coco(path)))
+    if not len(soft):
+        warn(f"{path}: holds no soft labels; {model.name} trains on labels alone")
+        return [TrainingSource(labelled)]
+    uncertain = None if model.soft.uncertain is None else read_coco(model.soft.uncertain)
+    share = settings.labelled_share
+    return [
+        TrainingSource(labelled, share),
+        TrainingSource(
+            soft,
+            1 - share,
+            uncertain=uncertain,
+            weighed=settings.weighed,
+            renewed=settings.teacher.renew,
+        ),
+    ]
+
+
+def _renewal(model: ModelToTrain, labelled: SliceSet) -> "Renewal | None":
+    from fewshot.detector.teacher import Renewal
+
+    if model.soft is None or not model.soft.settings.teacher.renew:
+        return None
+    settings = model.soft.settings
+    counts = [len(labelled.masks_of(record.image_id)) for record in labelled.records]
+    return Renewal(settings.teacher, settings.runaway_ratio * float(np.mean(counts)))
+
+
+def _best(radiologists: WarmStart) -> Path:
+    """The folder of the radiologist of the greatest weight, the first of equals."""
+    weights = read_weights(radiologists.weights)
+    best = max(radiologists.models, key=lambda name: weights.get(name, 0.0))
+    return radiologists.models[best]

@@ -1,0 +1,155 @@
+"""Which settings make soft labels pay: a matrix of runs, each with its fair control, one row a run.
+
+    python scripts/ablation.py MATRIX.yaml --out runs/ablation
+
+The matrix is a YAML file (`configs/ablation/` holds ours):
+
+    base: ../headneck_cpu.yaml        # the settings that all rows start from
+    groups: ${FEWSHOT_DATA}/headneck/groups_test.csv   # patients of the scored slices
+    labelled: [92, 23]                # numbers of labelled slices; each is a table of its own
+    seeds: [0, 1]
+    holdout: false                    # score on the labelled slices that are not used, not the test
+    settings: [detector.input_size=112]                # for all rows
+    rows:
+      naive: []
+      vote: [soft_labels.assignment=vote]
+
+Rows with the same number of labelled slices and the same seed share one run directory, so that what
+they have in common (radiologists, often the control) is trained once. A matrix that was stopped
+goes on where it was. Final and control of a row differ in the soft labels alone: same iterations,
+same seed, same way of predicting. Leaves rows/, table.csv, table.json and table.png in --out.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from ablation_holdout import holdout_data
+from ablation_table import RowScores, read_scores, write_tables
+from fewshot.config.base import Settings
+from fewshot.config.load import dump_settings, load_settings, read_yaml
+from fewshot.config.tree import RunSettings
+from fewshot.errors import FewshotError, InputError
+from fewshot.files import read_json, write_json
+from fewshot.pipeline.run import run
+from fewshot.progress import say
+
+
+class Matrix(Settings):
+    """What is to be compared; see this module."""
+
+    base: Path
+    groups: Path | None = None
+    labelled: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    holdout: bool = False
+    settings: tuple[str, ...] = ()
+    rows: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the matrix."""
+
+    row: str
+    labelled: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """A name for files."""
+        return f"{self.row}-{self.labelled}-{self.seed}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is missing of a matrix and write its tables; the exit code."""
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").split("\n\n")[0],
+        epilog=f"fewshot's {Path(__file__).name}; its first lines describe the matrix file.",
+    )
+    parser.add_argument("matrix", type=Path, help="YAML file")
+    parser.add_argument("--out", type=Path, required=True, help="folder for runs and tables")
+    parser.add_argument("--only", nargs="*", help="run these rows alone")
+    options = parser.parse_args(arguments)
+    try:
+        matrix = read_matrix(options.matrix)
+        chosen = set(options.only or matrix.rows)
+        if unknown := chosen - set(matrix.rows):
+            raise InputError(f"--only {min(unknown)}: no such row; there are {[*matrix.rows]}")
+        for cell in cells(matrix):
+            if cell.row in chosen:
+                _run_cell(matrix, cell, options.out)
+                _write_tables(matrix, options.out)
+    except FewshotError as error:
+        say(f"error: {error}")
+        return 2 if isinstance(error, InputError) else 1
+    return 0
+
+
+def read_matrix(path: Path) -> Matrix:
+    """Return a matrix; its paths are relative to the file. `InputError` for a wrong one."""
+    tree = read_yaml(path)
+    try:
+        matrix = Matrix.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path}: {key}: {first['msg']}") from error
+    return matrix.model_copy(update={"base": path.parent / matrix.base})
+
+
+def cells(matrix: Matrix) -> list[Cell]:
+    """Return the runs of a matrix: rows with the same data and seed follow one another."""
+    return [
+        Cell(row, labelled, seed)
+        for labelled in matrix.labelled
+        for seed in matrix.seeds
+        for row in matrix.rows
+    ]
+
+
+def _run_cell(matrix: Matrix, cell: Cell, out: Path) -> None:
+    settings = _settings(matrix, cell, out)
+    key = hashlib.sha256(dump_settings(settings).encode()).hexdigest()
+    target = out / "rows" / f"{cell.name}.json"
+    if target.is_file() and read_json(target).get("key") == key:
+        say(f"{cell.name}: done")
+        return
+    say(f"{cell.name}: runs")
+    folder = out / "runs" / f"{cell.labelled}-{cell.seed}"
+    metrics = run(settings, folder.resolve(), "resume")
+    scores = read_scores(folder / "score" / "per_image.csv")
+    write_json(target, {"key": key, "metrics": metrics, "scores": scores})
+
+
+def _settings(matrix: Matrix, cell: Cell, out: Path) -> RunSettings:
+    given = [*matrix.settings, *matrix.rows[cell.row], f"seed={cell.seed}", "control=true"]
+    settings = load_settings(matrix.base, [*given, f"data.labelled={cell.labelled}"])
+    if not matrix.holdout:
+        return settings
+    data = holdout_data(settings.data, cell.labelled, out / "data" / str(cell.labelled))
+    return settings.model_copy(update={"data": data})
+
+
+def _write_tables(matrix: Matrix, out: Path) -> None:
+    rows: dict[int, list[RowScores]] = {}
+    for cell in cells(matrix):
+        path = out / "rows" / f"{cell.name}.json"
+        if path.is_file():
+            content: dict[str, Any] = read_json(path)
+            rows.setdefault(cell.labelled, []).append(
+                RowScores(cell.row, cell.seed, content["scores"], content["metrics"])
+            )
+    write_tables(rows, matrix.groups, out)
+    say(json.dumps({"table": str(out / "table.csv")}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Choosing without a look at the test: labelled slices that a run does not use are scored on."""
+
+from pathlib import Path
+
+from fewshot.config.tree import DataSettings
+from fewshot.errors import InputError
+from fewshot.slices.images import in_slice_order
+from fewshot.slices.label_csv import read_label_csv, write_label_csv
+
+
+def holdout_data(data: DataSettings, labelled: int, folder: Path) -> DataSettings:
+    """Return data settings in which the labelled slices beyond the first are the test slices.
+
+    The images of the held-out slices are in the test folder alone, so that no training reads them.
+    Images are linked, not copied; a folder that is there already is taken as it is.
+
+    Args:
+        data: in the challenge's form, at one folder of slices of one size.
+        labelled: how many labelled slices are used.
+        folder: where the links and label tables go.
+    """
+    if data.train_images is None or data.train_labels is None:
+        raise InputError("holdout: needs data.train_images and data.train_labels")
+    files = {
+        "train_images": folder / "X_train",
+        "train_labels": folder / "Y_train.csv",
+        "test_images": folder / "X_test",
+        "test_labels": folder / "Y_test.csv",
+    }
+    if not files["test_labels"].is_file():
+        table = read_label_csv(data.train_labels)
+        with_labels = {
+            name for name, row in zip(table.names, table.pixels, strict=True) if row.any()
+        }
+        ordered = [name for name in in_slice_order(table.names) if name in with_labels]
+        held_out = set(ordered[labelled:])
+        if not held_out:
+            raise InputError(f"holdout: all of {len(ordered)} labelled slices are used; use fewer")
+        names = {"test": [n for n in ordered if n in held_out]}
+        names["train"] = [name for name in in_slice_order(table.names) if name not in held_out]
+        pixels = dict(zip(table.names, table.pixels, strict=True))
+        for part, chosen in names.items():
+            _link(data.train_images, chosen, files[f"{part}_images"])
+            rows = [pixels[name][:, None] for name in chosen]
+            write_label_csv(files[f"{part}_labels"], chosen, rows)
+    return data.model_copy(update=files)
+
+
+def _link(images: Path, names: list[str], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        link = folder / name
+        if not link.exists():
+            link.symlink_to((images / name).resolve())

@@ -1,0 +1,167 @@
+"""Training as a stage: what a model is trained on, and from where it starts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fewshot.config.load import parse_settings
+from fewshot.config.tree import SoftLabelSettings, TeacherSettings
+from fewshot.errors import InputError
+from fewshot.files import write_json
+from fewshot.masks.coco import SliceSet, write_coco
+from fewshot.pipeline.training import (
+    ModelToTrain,
+    SoftTraining,
+    WarmStart,
+    model_to_train,
+    read_weights,
+    train_model,
+    weigh,
+)
+
+HALF = SoftLabelSettings(labelled_share=0.5)
+
+
+def describe(folder: Path, precision: float) -> Path:
+    described = {"kind": "mask_rcnn", "name": folder.name, "iterations": 1, "detector": {}}
+    write_json(folder / "model.json", {**described, "average_precision": {"ap": precision}})
+    return folder
+
+
+def parameters(folder: Path) -> torch.Tensor:
+    state = torch.load(folder / "model.pth", weights_only=True)["model"]
+    return torch.cat([value.double().ravel() for value in state.values()])
+
+
+@pytest.fixture
+def soft(miniature: SliceSet, tmp_path: Path) -> SoftTraining:
+    """Two slices of which the true masks are the soft labels."""
+    write_coco(tmp_path / "soft.json", miniature.subset([3, 4]), "soft labels")
+    return SoftTraining(tmp_path / "soft.json", HALF)
+
+
+# Weights
+
+
+def test_weights_are_the_share_of_average_precision(tmp_path: Path) -> None:
+    models = {name: describe(tmp_path / name, ap) for name, ap in (("a", 0.3), ("b", 0.1))}
+    weigh(models, tmp_path / "weights.json")
+    assert read_weights(tmp_path / "weights.json") == pytest.approx({"a": 0.75, "b": 0.25})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], {}, {"weights": [1]}, {"weights": {"a": "heavy"}}, {"weights": {"a": -0.5}}],
+)
+def test_damaged_weights_are_refused(tmp_path: Path, content: object) -> None:
+    write_json(tmp_path / "weights.json", content)
+    with pytest.raises(InputError, match=r"weights\.json: .* run train-radiologists again"):
+        read_weights(tmp_path / "weights.json")
+
+
+# What a run's settings say of its models
+
+
+def test_final_and_control_differ_in_their_data_alone() -> None:
+    settings = parse_settings(
+        {"data": {"phantom": {}}, "final": {"augmentation": {"gamma": 0.3}}, "seed": 2}
+    )
+    soft = SoftTraining(Path("soft.json"), settings.soft_labels)
+    final = model_to_train(settings, "final", Path("data"), soft)
+    control = model_to_train(settings, "control", Path("data"))
+    assert replace(final, name="control", soft=None) == control
+    assert final.augmentation.gamma == 0.3
+    rough = model_to_train(settings, "rough", Path("data"))
+    assert rough.augmentation.gamma == 0
+    assert len({final.seed, rough.seed, model_to_train(settings, "fine", Path()).seed}) == 3
+
+
+def test_a_warm_start_needs_radiologists() -> None:
+    settings = parse_settings({"data": {"phantom": {}}, "final": {"warm_start": True}})
+    with pytest.raises(InputError, match=r"final\.warm_start: needs the radiologists"):
+        model_to_train(settings, "final", Path("data"))
+    lenders = WarmStart({}, Path("weights.json"))
+    for name in ("final", "control"):
+        assert model_to_train(settings, name, Path("data"), None, lenders).warm_start == lenders
+    assert model_to_train(settings, "rough", Path("data"), None, lenders).warm_start is None
+
+
+# Training, with Detectron2
+
+
+@pytest.mark.slow
+def test_soft_labels_take_part_and_none_at_all_is_a_warning(
+    job: ModelToTrain,
+    soft: SoftTraining,
+    miniature: SliceSet,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    none = SoftTraining(tmp_path / "none.json", HALF)
+    write_coco(none.annotations, replace(miniature, masks={}), "no soft labels")
+    train_model(job, tmp_path / "alone")
+    assert "warning" not in capfd.readouterr().err
+    train_model(replace(job, soft=none), tmp_path / "none")
+    assert "none.json: holds no soft labels" in capfd.readouterr().err
+    train_model(replace(job, soft=soft), tmp_path / "soft")
+    alone = parameters(tmp_path / "alone")
+    assert torch.equal(parameters(tmp_path / "none"), alone)
+    assert not torch.equal(parameters(tmp_path / "soft"), alone)
+
+
+@pytest.mark.slow
+def test_uncertain_masks_are_no_labels(
+    job: ModelToTrain, soft: SoftTraining, miniature: SliceSet, tmp_path: Path
+) -> None:
+    """Half of the masks as labels: the others as ignore regions are not as if they were absent."""
+    halves = [miniature.with_masks([]), miniature.with_masks([])]
+    for number in range(2):
+        masks = [miniature.masks_of(image_id) for image_id in (3, 4)]
+        halves[number] = miniature.subset([3, 4]).with_masks(
+            one.select([place % 2 == number for place in range(len(one))]) for one in masks
+        )
+    write_coco(soft.annotations, halves[0], "soft labels")
+    write_coco(tmp_path / "uncertain.json", halves[1], "uncertain")
+    train_model(replace(job, soft=soft), tmp_path / "absent")
+    ignoring = replace(soft, uncertain=tmp_path / "uncertain.json")
+    train_model(replace(job, soft=ignoring), tmp_path / "ignored")
+    assert not torch.equal(parameters(tmp_path / "absent"), parameters(tmp_path / "ignored"))
+
+
+@pytest.mark.slow
+def test_a_teacher_takes_over_after_the_burn_in(
+    job: ModelToTrain, soft: SoftTraining, tmp_path: Path
+) -> None:
+    averaged = replace(job, detector=job.detector.model_copy(update={"ema": 0.5}))
+    teacher = TeacherSettings(renew=True, burn_in=1, score_threshold=0.99)
+    taught = replace(soft, settings=HALF.model_copy(update={"teacher": teacher}))
+    train_model(replace(averaged, soft=soft), tmp_path / "as they came")
+    train_model(replace(averaged, soft=taught), tmp_path / "renewed")
+    before, after = (parameters(tmp_path / name) for name in ("as they came", "renewed"))
+    assert not torch.equal(before, after)
+
+
+@pytest.mark.slow
+def test_a_warm_start_is_from_the_best_radiologist(job: ModelToTrain, tmp_path: Path) -> None:
+    train_model(replace(job, seed=4), tmp_path / "good")
+    write_json(tmp_path / "weights.json", {"weights": {"bad": 0.2, "good": 0.8}})
+    lenders = WarmStart(
+        {name: tmp_path / name for name in ("bad", "good")}, tmp_path / "weights.json"
+    )
+    slowly = job.schedule.model_copy(update={"learning_rate": 1e-9, "iterations": 1})
+    train_model(replace(job, schedule=slowly, warm_start=lenders), tmp_path / "model")
+    start, end = parameters(tmp_path / "good"), parameters(tmp_path / "model")
+    cold = tmp_path / "cold"
+    train_model(replace(job, schedule=slowly), cold)
+    assert (start - end).abs().mean() < 0.1 * (start - parameters(cold)).abs().mean()
+
+
+def test_nothing_to_train_on_is_refused(
+    job: ModelToTrain, miniature: SliceSet, tmp_path: Path
+) -> None:
+    write_coco(job.train, miniature.subset([]), "no slices")
+    with pytest.raises(InputError, match=r"train\.json: holds no slices"):
+        train_model(job, tmp_path / "model")
+    assert not (tmp_path / "model").exists()

@@ -1,0 +1,128 @@
+"""The ablation: its matrix, the held-out slices, its tables, and one miniature matrix for real."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from ablation import cells, main, read_matrix
+from ablation_holdout import holdout_data
+from ablation_table import RowScores, Scores, write_tables
+from fewshot.config.tree import DataSettings
+from fewshot.errors import InputError
+from fewshot.slices.label_csv import read_label_csv
+from fewshot.slices.phantom import PhantomSettings, write_phantom
+
+
+def write_matrix(folder: Path, **changes: object) -> Path:
+    tree = {"base": "base.yaml", "labelled": [6], "rows": {"naive": []}, **changes}
+    (folder / "matrix.yaml").write_text(yaml.safe_dump(tree))
+    return folder / "matrix.yaml"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rows": {}}, "rows: "),
+        ({"labelled": [0]}, r"labelled\.0: "),
+        ({"seed": 1}, "seed: "),
+        ({"base": None}, "base: "),
+    ],
+)
+def test_a_wrong_matrix_is_one_line(changes: dict[str, object], words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"matrix\.yaml: {words}") as error:
+        read_matrix(write_matrix(tmp_path, **changes))
+    assert "\n" not in str(error.value)
+
+
+def test_rows_of_the_same_data_and_seed_follow_one_another(tmp_path: Path) -> None:
+    rows: dict[str, list[str]] = {"a": [], "b": []}
+    matrix = read_matrix(write_matrix(tmp_path, rows=rows, labelled=[9, 4], seeds=[0, 1]))
+    assert matrix.base == tmp_path / "base.yaml"
+    assert [cell.name for cell in cells(matrix)] == [
+        *("a-9-0", "b-9-0", "a-9-1", "b-9-1"),
+        *("a-4-0", "b-4-0", "a-4-1", "b-4-1"),
+    ]
+
+
+def test_held_out_slices_are_the_labelled_ones_that_no_training_sees(tmp_path: Path) -> None:
+    write_phantom(tmp_path / "all", PhantomSettings(size=64, labelled=7, unlabelled=3, test=1))
+    images, labels = tmp_path / "all" / "X_train", tmp_path / "all" / "Y_train.csv.gz"
+    data = DataSettings(
+        train_images=images, train_labels=labels, test_images=tmp_path / "all" / "X_test"
+    )
+    found = holdout_data(data, 5, tmp_path / "held")
+    assert found.train_images is not None
+    assert found.train_labels is not None
+    assert found.test_images is not None
+    assert found.test_labels is not None
+    before = read_label_csv(labels)
+    train, test = read_label_csv(found.train_labels), read_label_csv(found.test_labels)
+    assert len(test.names) == 2
+    assert len(train.names) == 8
+    assert set(train.names) | set(test.names) == set(before.names)
+    assert sum(row.any() for row in train.pixels) == 5
+    for table, folder in ((train, found.train_images), (test, found.test_images)):
+        assert {path.name for path in folder.iterdir()} == set(table.names)
+        for name in table.names:
+            same = before.label_map(name, 64, 64)
+            np.testing.assert_array_equal(table.label_map(name, 64, 64), same)
+            assert (folder / name).read_bytes() == (images / name).read_bytes()
+    with pytest.raises(InputError, match="all of 7 labelled slices are used"):
+        holdout_data(data, 7, tmp_path / "none")
+
+
+def scores(final: list[float], control: list[float]) -> Scores:
+    both = {
+        name: {f"{place}.png": value for place, value in enumerate(values)}
+        for name, values in (("rough", [0.1] * 4), ("final", final), ("control", control))
+    }
+    return {"all": both, "foreground": both}
+
+
+def test_the_table_holds_mean_gains_and_their_intervals_by_patient(tmp_path: Path) -> None:
+    groups = tmp_path / "groups.csv"
+    groups.write_text("image,patient\n0.png,p\n1.png,p\n2.png,q\n3.png,q\n")
+    runs = [
+        RowScores("vote", 0, scores([0.5, 0.7, 0.6, 0.8], [0.4, 0.6, 0.6, 0.8]), {}),
+        RowScores("vote", 1, scores([0.7, 0.9, 0.6, 0.8], [0.6, 0.8, 0.6, 0.8]), {}),
+    ]
+    write_tables({6: runs}, groups, tmp_path)
+    lines = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert [line["variant"] for line in lines] == ["all", "foreground"]
+    line = lines[0]
+    assert (line["row"], line["labelled"], line["seeds"]) == ("vote", "6", "2")
+    assert float(line["final"]) == pytest.approx(0.7)
+    assert float(line["control"]) == pytest.approx(0.65)
+    # One patient gains 0.1 on every slice, the other nothing: drawn together, from 0 to 0.1.
+    gain, low, high = (float(line[key]) for key in ("gain", "low", "high"))
+    assert (gain, low, high) == pytest.approx((0.05, 0.0, 0.1))
+    assert json.loads((tmp_path / "table.json").read_text())[0]["gain"] == pytest.approx(0.05)
+    assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_matrix_runs_each_row_once(tmp_path: Path) -> None:
+    base = {
+        "data": {"phantom": {"size": 64, "labelled": 6, "unlabelled": 2, "test": 2}},
+        "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
+        "radiologists": [{"name": "rough", "iterations": 3, "score_threshold": 0.06}],
+        "final": {"iterations": 3},
+    }
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
+    rows = {"naive": [], "weighed": ["soft_labels.weighed=true"]}
+    matrix, out = write_matrix(tmp_path, rows=rows), tmp_path / "out"
+    assert main([str(matrix), "--out", str(out)]) == 0
+    lines = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
+    assert [(line["row"], line["variant"]) for line in lines] == [
+        (row, variant) for row in rows for variant in ("all", "foreground")
+    ]
+    assert lines[0]["control"] == lines[2]["control"]
+    times = {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()}
+    assert len(times) == 2
+    assert main([str(matrix), "--out", str(out)]) == 0
+    assert times == {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()}
+    assert main([str(matrix), "--out", str(out), "--only", "other"]) == 2
