@@ -26,7 +26,16 @@ def load_settings(path: Path, overrides: Sequence[str] = ()) -> RunSettings:
     `radiologists.rough.iterations`. `${NAME}` and `${NAME:-default}` in values are replaced from
     the environment. Raises `InputError` with one line for each thing that is wrong.
     """
-    return parse_settings(read_yaml(path), overrides, source=str(path))
+    return parse_settings(_read_yaml(path), overrides, source=str(path))
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Return the plain tree in a YAML file, with environment variables replaced in its values.
+
+    Raises `InputError` for a file that is missing or is not such a tree.
+    """
+    expanded: dict[str, Any] = _expand(_read_yaml(path), str(path))
+    return expanded
 
 
 def parse_settings(
@@ -59,8 +68,7 @@ def builtin_config(name: str) -> Path:
     raise InputError(f"{name}: no such built-in configuration; install fewshot again")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the tree in a YAML file of settings; `InputError` for what is none."""
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = _parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
