@@ -81,10 +81,11 @@ def finetune(
     from fewshot.masks.coco import read_coco
     from fewshot.pipeline import datasets
     from fewshot.progress import progress, say
-    from fewshot.sam import finetuning
+    from fewshot.sam import finetune_job
+    from fewshot.sam.finetuning import finetune as train_on
     from fewshot.sam.model import load_sam
 
-    finetuning.check_folder(out)
+    finetune_job.check_folder(out)
     settings = FinetuneSettings(
         train=train,
         prompts=prompts,
@@ -99,14 +100,14 @@ def finetune(
     )
     slices = read_coco(data / datasets.TRAIN), read_coco(data / datasets.VALIDATION)
     untrained = seed if train == "all" else None
-    job = finetuning.FinetuneJob(
+    job = finetune_job.FinetuneJob(
         load_sam(checkpoint, device, untrained=untrained),
         *slices,
         settings,
-        embeddings=embeddings or out / finetuning.EMBEDDINGS,
+        embeddings=embeddings or out / finetune_job.EMBEDDINGS,
     )
     with progress("fine-tuning", iterations) as advance:
-        state = finetuning.finetune(job, out, advance, stop_after)
+        state = train_on(job, out, advance, stop_after)
     say(
         f"validation Dice {state.dice_before:.4f} before, {state.best_dice:.4f} at iteration "
         f"{state.best_iteration}, of {state.iteration}/{iterations} done: {out / 'sam.pth'}"

@@ -4,10 +4,9 @@ Nothing here draws from torch's own random numbers, and the learning rate follow
 iteration: weights, optimiser and position are all there is to keep.
 """
 
-import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,25 @@ import torch
 from torch import nn
 
 from fewshot.config.sam import FinetuneSettings
-from fewshot.config.tree import AugmentationSettings
 from fewshot.errors import FewshotError, InputError
-from fewshot.files import read_json_lines, sha256_file, write_json, write_text
-from fewshot.masks.coco import SliceSet
+from fewshot.files import read_json_lines, write_json, write_text
 from fewshot.progress import Advance, no_progress
 from fewshot.sam import frames
 from fewshot.sam.decoder import ask
 from fewshot.sam.embeddings import Embedder
 from fewshot.sam.evaluation import evaluate, labelled
+from fewshot.sam.finetune_job import (
+    CHECKPOINT,
+    CURVES,
+    DESCRIPTION,
+    WEIGHTS,
+    FinetuneJob,
+    FinetuneState,
+    describe,
+    job_key,
+)
 from fewshot.sam.losses import mask_losses, quality_losses
-from fewshot.sam.model import SamModel, save_sam
+from fewshot.sam.model import save_sam
 from fewshot.sam.samples import FinetuneSamples, Sample
 from fewshot.sam.scores import mean_dice
 from fewshot.sam.tasks import validation_tasks
@@ -33,52 +40,8 @@ from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.torch_tools.device import flushed_denormals
 from fewshot.torch_tools.precision import Precision
 
-CHECKPOINT = "checkpoint.pth"
-WEIGHTS = "sam.pth"
-CURVES = "training.jsonl"
-DESCRIPTION = "model.json"
-EMBEDDINGS = "embeddings"
-
 _PARTS = {"decoder": ("mask_decoder",), "all": ("image_encoder", "mask_decoder")}
 _LEAST_RATE = 0.01  # at the end, of the learning rate
-
-
-@dataclass(frozen=True)
-class FinetuneJob:
-    """Everything that decides what a fine-tuning yields.
-
-    Attributes:
-        model: where it starts; its network is changed in place.
-        train, validation: slices; those without masks are left out.
-        settings, augmentation: how.
-        embeddings: folder in which embeddings are kept when the decoder alone is trained.
-    """
-
-    model: SamModel
-    train: SliceSet
-    validation: SliceSet
-    settings: FinetuneSettings
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    embeddings: Path | None = None
-
-
-def check_folder(out: Path) -> None:
-    """Raise `InputError` unless a fine-tuning can begin in a folder, or go on in it."""
-    if (out / DESCRIPTION).exists():
-        raise InputError(f"--out: {out} holds a fine-tuned network already; give another folder")
-    ours = {CHECKPOINT, WEIGHTS, CURVES, EMBEDDINGS}
-    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - ours):
-        raise InputError(f"--out {out}: holds something else; give another folder")
-
-
-@dataclass(frozen=True)
-class FinetuneState:
-    """Where a fine-tuning stands: iterations done, and validation Dice at first and at best."""
-
-    iteration: int = 0
-    dice_before: float = 0.0
-    best_dice: float = -1.0
-    best_iteration: int = 0
 
 
 def finetune(
@@ -104,7 +67,7 @@ def finetune(
     with flushed_denormals():
         state = training.run(advance, stop_after)
     if state.iteration == job.settings.iterations:
-        write_json(out / DESCRIPTION, _describe(job, state))
+        write_json(out / DESCRIPTION, describe(job, state))
         (out / CHECKPOINT).unlink(missing_ok=True)
     return state
 
@@ -120,7 +83,7 @@ class _Training:
             labelled(job.train, "training slices"), settings, job.augmentation
         )
         self._validation = labelled(job.validation, "validation slices")
-        self._key = _job_key(job)
+        self._key = job_key(job)
         self._precision = Precision(settings.mixed_precision, self._model.device)
         self._trained = _trained_part(self._model.network, settings)
         self._optimizer = torch.optim.AdamW(
@@ -266,32 +229,3 @@ def _rate_share(iteration: int, settings: FinetuneSettings) -> float:
 def _keep_lines(path: Path, start: int) -> None:
     kept = [line for line in read_json_lines(path) if line["iteration"] < start]
     write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-
-
-def _job_key(job: FinetuneJob) -> str:
-    """A digest of all that decides the course of a fine-tuning."""
-    digest = hashlib.sha256(job.model.encoder_digest.encode())
-    for name, value in job.model.network.state_dict().items():
-        if not name.startswith("image_encoder."):
-            digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
-    parts: list[Any] = [job.settings.model_dump(exclude={"checkpoint_period"})]
-    parts += [job.augmentation.model_dump() if job.settings.train == "all" else None]
-    for slices in (job.train, job.validation):
-        for record in slices.records:
-            masks = slices.masks_of(record.image_id)
-            image = sha256_file(slices.path_of(record)) if len(masks) else None
-            parts += [record.image_id, image, masks.rles]
-    digest.update(json.dumps(parts, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _describe(job: FinetuneJob, state: FinetuneState) -> dict[str, Any]:
-    return {
-        "kind": "sam",
-        "layout": job.model.layout,
-        "start": job.model.name,
-        "dice_before": state.dice_before,
-        "dice_after": state.best_dice,
-        "best_iteration": state.best_iteration,
-        "settings": job.settings.model_dump(mode="json"),
-    }

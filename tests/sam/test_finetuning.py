@@ -8,7 +8,8 @@ from fewshot.config.sam import FinetuneSettings
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import read_json, read_json_lines
 from fewshot.masks.coco import SliceSet
-from fewshot.sam.finetuning import FinetuneJob, finetune
+from fewshot.sam.finetune_job import FinetuneJob
+from fewshot.sam.finetuning import finetune
 from fewshot.sam.model import load_sam
 
 Start = Callable[..., FinetuneJob]
