@@ -34,7 +34,7 @@ from pydantic import Field, ValidationError
 from ablation_holdout import holdout_data
 from ablation_table import RowScores, read_scores, write_tables
 from fewshot.config.base import Settings
-from fewshot.config.load import dump_settings, load_settings, read_yaml
+from fewshot.config.load import dump_settings, load_settings, read_tree
 from fewshot.config.tree import RunSettings
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import read_json, write_json
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read_matrix(path: Path) -> Matrix:
     """Return a matrix; its paths are relative to the file. `InputError` for a wrong one."""
-    tree = read_yaml(path)
+    tree = read_tree(path)
     try:
         matrix = Matrix.model_validate(tree)
     except ValidationError as error:

@@ -73,7 +73,7 @@ def write_baseline_coco(
             yield SliceMasks.from_label_map(record.image_id, label_map, SOURCE)
             advance(done, "")
 
-    write_masks(target, slices, f"regions of the {SOURCE} baseline", masks())
+    write_masks(target, slices, masks(), f"regions of the {SOURCE} baseline")
 
 
 def write_baseline_csv(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from fewshot.config.preprocessing import STEPS
 from fewshot.config.tree import RunSettings
+from fewshot.config.yaml_text import MAX_BYTES, parse_yaml
 from fewshot.errors import InputError
 
 _TYPES = ("int", "float", "str", "bool")
@@ -26,7 +27,16 @@ def load_settings(path: Path, overrides: Sequence[str] = ()) -> RunSettings:
     `radiologists.rough.iterations`. `${NAME}` and `${NAME:-default}` in values are replaced from
     the environment. Raises `InputError` with one line for each thing that is wrong.
     """
-    return parse_settings(read_yaml(path), overrides, source=str(path))
+    return parse_settings(_read_yaml(path), overrides, source=str(path))
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Return the plain tree in a YAML file, with environment variables replaced in its values.
+
+    Raises `InputError` for a file that is missing or is not such a tree.
+    """
+    expanded: dict[str, Any] = _expand(_read_yaml(path), str(path))
+    return expanded
 
 
 def parse_settings(
@@ -59,10 +69,10 @@ def builtin_config(name: str) -> Path:
     raise InputError(f"{name}: no such built-in configuration; install fewshot again")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the tree in a YAML file of settings; `InputError` for what is none."""
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = _parse_yaml(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            tree = parse_yaml(file.read(MAX_BYTES + 1))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such settings file; configs/ holds examples") from error
     except OSError as error:
@@ -74,20 +84,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise InputError(f"{path}: must hold settings such as 'seed: 0', one key a line")
     return tree
-
-
-def _parse_yaml(text: str) -> Any:
-    """Return the value that `text` stands for; `ValueError` says what is wrong with it."""
-    try:
-        return yaml.safe_load(text)
-    except Exception as error:  # a tag on a value that it does not fit raises nearly anything
-        raise ValueError(_where(error)) from error
-
-
-def _where(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or type(error).__name__
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
 
 
 def _expand(value: Any, where: str) -> Any:
@@ -112,7 +108,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise InputError(f"--set {override}: write it as key=value, such as final.iterations=900")
     try:
-        value = _parse_yaml(text)
+        value = parse_yaml(text)
     except ValueError as error:
         raise InputError(f"--set {override}: the value is not valid YAML") from error
     *parents, last = key.split(".")

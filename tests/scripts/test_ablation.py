@@ -11,6 +11,7 @@ import yaml
 from ablation import cells, main, read_matrix
 from ablation_holdout import holdout_data
 from ablation_table import RowScores, Scores, write_tables
+from fewshot.config.load import load_settings
 from fewshot.config.tree import DataSettings
 from fewshot.errors import InputError
 from fewshot.slices.label_csv import read_label_csv
@@ -46,6 +47,14 @@ def test_rows_of_the_same_data_and_seed_follow_one_another(tmp_path: Path) -> No
         *("a-9-0", "b-9-0", "a-9-1", "b-9-1"),
         *("a-4-0", "b-4-0", "a-4-1", "b-4-1"),
     ]
+
+
+@pytest.mark.parametrize("name", ["explore", "headneck"])
+def test_our_own_matrices_hold_settings_that_exist(name: str) -> None:
+    configs = Path(__file__).resolve().parents[2] / "configs"
+    matrix = read_matrix(configs / "ablation" / f"{name}.yaml")
+    for overrides in matrix.rows.values():
+        load_settings(matrix.base, [*matrix.settings, *overrides])
 
 
 def test_held_out_slices_are_the_labelled_ones_that_no_training_sees(tmp_path: Path) -> None:
