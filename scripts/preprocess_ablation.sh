@@ -66,18 +66,57 @@ for seed in $seeds; do
     done
 done
 
+# Differences are to no preprocessing with the same seed, slice by slice; their 95 % intervals draw
+# whole patients.
 python3 - "$out" <<'PYTHON'
 import json
+import random
 import sys
 from pathlib import Path
+from statistics import fmean
 
-print("| preprocessing | seed | ARI, all pixels | ARI, foreground | mask AP, validation |")
-print("|---|---|---|---|---|")
-for folder in sorted(Path(sys.argv[1]).glob("*-*")):
+RESAMPLES = 5000
+METRICS = ("all", "foreground")
+
+
+def per_image(folder, metric):
+    found = json.loads((folder / f"{metric}.json").read_text())["per_image"]
+    return {name: (row["group"], row[f"ari_{metric}"]) for name, row in found.items()}
+
+
+def interval(differences):
+    """Bootstrap interval of the mean of {image: (patient, difference)}, by patient."""
+    patients = {}
+    for patient, value in differences.values():
+        patients.setdefault(patient, []).append(value)
+    drawn, chance = list(patients.values()), random.Random(0)
+    means = sorted(
+        fmean(value for part in chance.choices(drawn, k=len(drawn)) for value in part)
+        for _ in range(RESAMPLES)
+    )
+    return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)]
+
+
+def cells(folder, plain):
+    for metric in METRICS:
+        mine = per_image(folder, metric)
+        yield f"{fmean(value for _, value in mine.values()):.3f}"
+        if folder == plain or not (plain / "all.json").is_file():
+            yield ""
+            continue
+        theirs = per_image(plain, metric)
+        difference = {name: (row[0], row[1] - theirs[name][1]) for name, row in mine.items()}
+        low, high = interval(difference)
+        yield f"{fmean(value for _, value in difference.values()):+.3f} ({low:+.3f} to {high:+.3f})"
+    model = json.loads((folder / "model" / "model.json").read_text())
+    yield f"{model['average_precision']['ap']:.3f}"
+
+
+out = Path(sys.argv[1])
+heads = "preprocessing|seed|ARI, all pixels|to none|ARI, foreground|to none|validation AP"
+print("|" + heads + "|\n" + "|---" * 7 + "|")
+for folder in sorted(out.glob("*-*"), key=lambda one: one.stat().st_ctime):
     if (folder / "all.json").is_file():
         name, seed = folder.name.rsplit("-", 1)
-        scores = {key: json.loads((folder / f"{key}.json").read_text()) for key in ("all", "foreground")}
-        ap = json.loads((folder / "model" / "model.json").read_text())["average_precision"]["ap"]
-        everywhere, foreground = scores["all"]["ari_all"], scores["foreground"]["ari_foreground"]
-        print(f"| {name} | {seed} | {everywhere:.3f} | {foreground:.3f} | {ap:.3f} |")
+        print("|", " | ".join([name, seed, *cells(folder, out / f"none-{seed}")]), "|")
 PYTHON

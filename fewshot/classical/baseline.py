@@ -2,9 +2,10 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def write_baseline_coco(
             yield SliceMasks.from_label_map(record.image_id, label_map, SOURCE)
             advance(done, "")
 
-    write_masks(target, slices, f"regions of the {SOURCE} baseline", masks())
+    write_masks(target, slices, masks(), f"regions of the {SOURCE} baseline")
 
 
 def write_baseline_csv(
@@ -99,15 +100,15 @@ def write_baseline_csv(
             f"{target}: the slices have {len(sizes)} sizes, and a CSV holds one; write .json"
         )
     most = 0
-    with tempfile.TemporaryFile(dir=_existing(target)) as spool:
-        shape = (len(names), *sizes.pop())
-        waiting: Any = np.memmap(spool, dtype=np.uint8, mode="w+", shape=shape)
-        found = label_maps(baseline, [paths[name] for name in names], workers)
-        for place, label_map in enumerate(found):
+    found = label_maps(baseline, [paths[name] for name in names], workers)
+    with _spool(target) as waiting:
+        for done, label_map in enumerate(found, start=1):
             most = max(most, int(label_map.max(initial=0)))
-            waiting[place] = within_a_byte(label_map)
-            advance(place + 1, "")
-        write_label_csv(target, names, list(waiting), form)
+            waiting.write(within_a_byte(label_map).tobytes())
+            advance(done, "")
+        waiting.flush()
+        stored: Any = np.memmap(waiting, np.uint8, "r", shape=(len(names), *sizes.pop()))
+        write_label_csv(target, names, list(stored), form)
     if most > _MOST_REGIONS:
         warn(f"{target}: slices of up to {most} regions keep the {_MOST_REGIONS} largest")
     return most
@@ -128,10 +129,12 @@ def within_a_byte(label_map: NDArray[np.int32]) -> NDArray[np.uint8]:
     return np.where(label_map > 0, fill_nearest(kept), 0).astype(np.uint8)
 
 
-def _existing(target: Path) -> Path:
-    """Return the folder of the target, made if need be: the disk that has room for the result."""
+@contextmanager
+def _spool(target: Path) -> Iterator[IO[bytes]]:
+    """Yield a file without a name, on the disk that must have room for the target anyway."""
+    folder = next(one for one in target.absolute().parents if one.is_dir())
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            yield file
     except OSError as error:
-        raise FewshotError(f"{target}: cannot be written ({error.strerror})") from error
-    return target.parent
+        raise FewshotError(f"{target}: cannot be written ({error.strerror or error})") from error

@@ -2,12 +2,13 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 import fewshot
 from fewshot.cli import baseline, data, doctor, export, run, sam, score, stages
+from fewshot.cli.interrupt import Stopped, how_to_go_on, stoppable
 from fewshot.errors import FewshotError
 from fewshot.progress import console, say
 
@@ -35,7 +36,8 @@ _STAGES = "One stage at a time, in this order"
 _SAM = "Segment Anything"
 _FORMS = "Pictures, and forms for other tools"
 _CHECKS = "Scores and checks"
-_INTERRUPTED = 130
+# What Typer raises for wrong options; newer versions bring a click of their own.
+_WrongUsage: Any = typer.BadParameter.__base__
 
 app.command("demo", rich_help_panel=_WHOLE)(run.demo)
 app.command("run", rich_help_panel=_WHOLE)(run.run)
@@ -68,18 +70,42 @@ def _main(
 
 def main() -> None:
     """Run the command line; errors are one line, exit 1 for failed work and 2 for wrong input."""
+    arguments = sys.argv[1:]
     try:
-        app()
+        with stoppable(arguments):
+            code = app(standalone_mode=False) or 0
+        sys.exit(code)
+    except Stopped as stop:
+        say(how_to_go_on(arguments))
+        sys.exit(stop.exit_code)
+    except _WrongUsage as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            sys.exit(error.exit_code)
+        _fail(_one_line(error), error.exit_code)
     except FewshotError as error:
-        for line in str(error).splitlines():
-            console.print(f"error: {line}", style="bold red", markup=False)
-        sys.exit(error.exit_code)
-    except SystemExit as stop:
-        # Typer turns the keyboard's interrupt into this code, and says nothing.
-        if stop.code == _INTERRUPTED:
-            say("stopped; call fewshot run again with --resume to go on")
-        raise
+        _fail(str(error), error.exit_code)
     except BrokenPipeError:
         # The reader of standard output went away, as `fewshot score | head -1` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        # A disk that is full or gone, where no reader or writer of ours has a better word for it.
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 1)
+    except MemoryError:
+        _fail("the machine's memory does not suffice; use smaller slices or batches", 1)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    for line in message.splitlines():
+        console.print(f"error: {line}", style="bold red", markup=False)
+    sys.exit(exit_code)
+
+
+def _one_line(error: Any) -> str:
+    """Return what is wrong with a command's options, and where to read about them."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "fewshot"
+    return f"{text}; see {path} --help"

@@ -36,8 +36,8 @@ def baseline(
         list[str] | None,
         typer.Option(
             "--preprocess",
-            help="Steps done first, such as '[clahe, {step: tv, weight: 0.08}]'; given several "
-            "times, each pixel takes the region that most of them say.",
+            help="Steps done first, as the setting of this name has them: a step such as clahe, or "
+            "a list. Given several times, each pixel takes the region that most of them say.",
         ),
     ] = None,
     table: Annotated[

@@ -20,6 +20,15 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda"] | None,
     typer.Option("--device", help="Where to compute; as the settings say when left out."),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=0,
+        help="Processes that read slices while training; they change no result.",
+        show_default=False,
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="Settings file (YAML); the built-in settings when left out."),
@@ -34,9 +43,11 @@ Sets = Annotated[
 ]
 
 
-def overrides_of(set_: list[str] | None, device: str | None, seed: int | None) -> list[str]:
-    """Return `--device`, `--seed` and `--set` as overrides of settings; the last of a key holds."""
-    given = [("detector.device", device), ("seed", seed)]
+def overrides_of(
+    set_: list[str] | None, device: str | None, seed: int | None, workers: int | None = None
+) -> list[str]:
+    """Return these options as overrides of settings, `--set` last; the last of a key holds."""
+    given = [("detector.device", device), ("seed", seed), ("detector.workers", workers)]
     return [*(f"{key}={value}" for key, value in given if value is not None), *(set_ or [])]
 
 

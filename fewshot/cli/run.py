@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot.cli.options import Device, Json, Out, SeedSetting, Sets, overrides_of, print_json
+from fewshot.cli.options import (
+    Device,
+    Json,
+    Out,
+    SeedSetting,
+    Sets,
+    Workers,
+    overrides_of,
+    print_json,
+)
 from fewshot.errors import InputError
 from fewshot.progress import say
 
@@ -49,6 +58,7 @@ def run(
     dry_run: DryRun = False,
     device: Device = None,
     seed: SeedSetting = None,
+    workers: Workers = None,
     control: Annotated[
         bool,
         typer.Option(
@@ -63,7 +73,8 @@ def run(
     soft_labels/annotations.json in the run directory.
     """
     mode = _mode(resume, overwrite)
-    overrides = overrides_of(set_, device, seed) + (["control=true"] if control else [])
+    overrides = overrides_of(set_, device, seed, workers)
+    overrides += ["control=true"] if control else []
     if dry_run:
         _dry_run(config, out, overrides, json_, mode)
     else:
@@ -87,11 +98,15 @@ def _run(config: Path, out: Path, overrides: list[str], json_: bool, mode: "Mode
 
 def _dry_run(config: Path, out: Path, overrides: list[str], json_: bool, mode: "Mode") -> None:
     from fewshot.config.load import load_settings
-    from fewshot.pipeline.run import status
+    from fewshot.pipeline.run import UNCHANGED, status
 
     stages = status(load_settings(config, overrides), out.resolve(), mode)
     if json_:
-        print_json({"stages": [{"stage": name, "status": reason} for name, reason in stages]})
+        rows = [
+            {"stage": name, "status": reason, "runs": reason != UNCHANGED}
+            for name, reason in stages
+        ]
+        print_json({"stages": rows})
         return
     for name, reason in stages:
-        say(f"{name}: {reason}" if reason.startswith("done") else f"{name}: would run, {reason}")
+        say(f"{name}: {'skip' if reason == UNCHANGED else 'run'}, {reason}")

@@ -12,12 +12,14 @@ from fewshot.cli.options import (
     Out,
     SeedSetting,
     Sets,
+    Workers,
     overrides_of,
     print_json,
     refuse_filled,
 )
 from fewshot.errors import InputError
-from fewshot.files import read_json
+from fewshot.files import read_json, remove_remains
+from fewshot.lock import locked
 
 if TYPE_CHECKING:
     from fewshot.config.tree import PredictionSettings, RunSettings
@@ -41,27 +43,29 @@ def train_radiologists(
     ] = None,
     seed: SeedSetting = None,
     device: Device = None,
+    workers: Workers = None,
     json_: Json = False,
 ) -> None:
     """Train the radiologists on the labelled slices and weigh them by validation AP.
 
-    Leaves one model folder a radiologist, and weights.json.
+    Leaves one model folder a radiologist, and weights.json. Given again with the same settings and
+    slices, an interrupted command goes on where it stopped.
     """
     from fewshot.pipeline import training
 
-    settings = _settings(config, overrides_of(set_, device, seed))
+    settings = _settings(config, overrides_of(set_, device, seed, workers))
     chosen = [one for one in settings.radiologists if only in (None, one.name)]
     if not chosen:
         names = ", ".join(one.name for one in settings.radiologists)
         raise InputError(f"--only {only}: no such radiologist; there are {names}")
-    _need_new([out / one.name for one in chosen])
-    for radiologist in settings.radiologists:
-        if radiologist in chosen:
+    with locked(out):
+        remove_remains(out)
+        for radiologist in chosen:
             model = training.model_to_train(settings, radiologist.name, data)
-            training.train_model(model, out / radiologist.name)
-    if only is None:
-        folders = {one.name: out / one.name for one in chosen}
-        training.weigh(folders, out / "weights.json")
+            training.train_model(model, out / radiologist.name, replace=False)
+        if only is None:
+            folders = {one.name: out / one.name for one in chosen}
+            training.weigh(folders, out / "weights.json")
     if json_:
         print_json(read_json(out / "weights.json" if only is None else out / only / "model.json"))
 
@@ -106,6 +110,7 @@ def train_final(
     set_: Sets = None,
     seed: SeedSetting = None,
     device: Device = None,
+    workers: Workers = None,
     json_: Json = False,
 ) -> None:
     """Train the final model on labelled and soft-labelled slices.
@@ -115,8 +120,7 @@ def train_final(
     from fewshot.pipeline import training
     from fewshot.pipeline.soft_labelling import UNCERTAIN
 
-    settings = _settings(config, overrides_of(set_, device, seed))
-    _need_new([out])
+    settings = _settings(config, overrides_of(set_, device, seed, workers))
     soft = None
     if soft_labels is not None:
         uncertain = soft_labels.with_name(UNCERTAIN)
@@ -128,7 +132,9 @@ def train_final(
         folders = _folders(settings, radiologists)
         lenders = training.WarmStart(folders, radiologists / "weights.json")
     model = training.model_to_train(settings, "final", data, soft, lenders)
-    training.train_model(model, out)
+    with locked(out):
+        remove_remains(out)
+        training.train_model(model, out, replace=False)
     if json_:
         print_json(read_json(out / "model.json"))
 
@@ -155,7 +161,7 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Predict instance masks with scores, all above 0.05: merge chooses from them."""
-    from fewshot.masks.coco import read_coco
+    from fewshot.masks.coco import open_coco, read_coco
     from fewshot.pipeline import datasets, stages
 
     views = _views(flip, scale or [])
@@ -167,9 +173,9 @@ def predict(
         raise InputError("predict: give either --data or --images")
     stages.predict(model, slices, out, views, device or "auto")
     if json_:
-        predicted = read_coco(out)
-        masks = sum(len(predicted.masks_of(record.image_id)) for record in predicted.records)
-        print_json({"images": len(predicted), "masks": masks, "file": str(out)})
+        predicted = open_coco(out)
+        masks = sum(len(one) for one in predicted.masks())
+        print_json({"images": len(predicted.slices), "masks": masks, "file": str(out)})
 
 
 def merge(
@@ -263,9 +269,3 @@ def _views(flip: bool, scales: list[float]) -> "PredictionSettings":
     if len(views) > _MOST_VIEWS:
         raise InputError(f"predict: {len(views)} looks at a slice; at most {_MOST_VIEWS} can vote")
     return PredictionSettings(views=tuple(views))
-
-
-def _need_new(folders: list[Path]) -> None:
-    for folder in folders:
-        if (folder / "model.json").exists():
-            raise InputError(f"--out: {folder} holds a trained model already; give another folder")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from fewshot.config.preprocessing import STEPS
 from fewshot.config.tree import RunSettings
+from fewshot.config.yaml_text import MAX_BYTES, parse_yaml
 from fewshot.errors import InputError
 
 _TYPES = ("int", "float", "str", "bool")
@@ -70,7 +71,8 @@ def builtin_config(name: str) -> Path:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = _parse_yaml(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            tree = parse_yaml(file.read(MAX_BYTES + 1))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such settings file; configs/ holds examples") from error
     except OSError as error:
@@ -82,20 +84,6 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise InputError(f"{path}: must hold settings such as 'seed: 0', one key a line")
     return tree
-
-
-def _parse_yaml(text: str) -> Any:
-    """Return the value that `text` stands for; `ValueError` says what is wrong with it."""
-    try:
-        return yaml.safe_load(text)
-    except Exception as error:  # a tag on a value that it does not fit raises nearly anything
-        raise ValueError(_where(error)) from error
-
-
-def _where(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or type(error).__name__
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
 
 
 def _expand(value: Any, where: str) -> Any:
@@ -120,7 +108,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise InputError(f"--set {override}: write it as key=value, such as final.iterations=900")
     try:
-        value = _parse_yaml(text)
+        value = parse_yaml(text)
     except ValueError as error:
         raise InputError(f"--set {override}: the value is not valid YAML") from error
     *parents, last = key.split(".")

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
 from fewshot.config.preprocessing import PreprocessSettings
+from fewshot.config.recovery import RecoverySettings
 from fewshot.config.sam import SamSettings
 
 
@@ -69,6 +70,7 @@ class DetectorSettings(Settings):
     checkpoint_period: Count = 250
     prediction_batch_size: Count = 8
     max_masks: Annotated[int, Field(ge=1, le=1000)] = 100
+    recovery: RecoverySettings = RecoverySettings()
 
     @field_validator("mixed_precision", mode="before")
     @classmethod

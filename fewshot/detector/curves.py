@@ -1,12 +1,17 @@
 """Learning curves as one JSON line an iteration, written while training."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from detectron2.utils.events import EventWriter, get_event_storage
 
-from fewshot.files import read_json_lines
+from fewshot.errors import FewshotError
+from fewshot.files import read_json_lines, write_text
+from fewshot.progress import warn
 
 
 class CurveWriter(EventWriter):  # type: ignore[misc]
@@ -17,9 +22,10 @@ class CurveWriter(EventWriter):  # type: ignore[misc]
     """
 
     def __init__(self, path: Path, start: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in read_json_lines(path) if line["iteration"] < start]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        kept = [line for line in read_json_lines(path) if line.get("iteration", start) < start]
+        if [line["iteration"] for line in kept] != list(range(start)):
+            warn(f"{path}: lines of iterations before {start} are missing")
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._path = path
         self._pending: dict[str, Any] = {}
 
@@ -41,8 +47,22 @@ class CurveWriter(EventWriter):  # type: ignore[misc]
         """Write what is still pending."""
         self._flush()
 
+    def sync(self) -> None:
+        """Put every line on the disk, so that a checkpoint never knows more than the curves."""
+        self._flush()
+        with _shown_as_error(self._path), self._path.open("a") as file:
+            os.fsync(file.fileno())
+
     def _flush(self) -> None:
         if self._pending:
-            with self._path.open("a", encoding="utf-8") as file:
+            with _shown_as_error(self._path), self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self._pending) + "\n")
         self._pending = {}
+
+
+@contextmanager
+def _shown_as_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FewshotError(f"{path}: cannot be written ({error.strerror})") from error

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, ViewSettings
 from fewshot.detector.copy_paste import Truth, paste
+from fewshot.errors import FewshotError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.preprocess.reader import read_preprocessed
 from fewshot.slices.augmentation import augment, recolour, warp
@@ -136,7 +137,7 @@ def training_batches(
 ) -> DataLoader[Sample]:
     """Return the batches of iterations `start` to `stop`, in order."""
     return DataLoader(
-        samples,
+        _Carried(samples),
         batch_size=batch_size,
         sampler=range(start * batch_size, stop * batch_size),
         num_workers=workers,
@@ -144,6 +145,22 @@ def training_batches(
         # Its own, so that starting the loader leaves the training's random numbers alone.
         generator=torch.Generator(),
     )
+
+
+class _Carried(Dataset[Sample]):
+    """Samples of which a wrong one is the error about it, to be raised where it reads as one line.
+
+    A worker process that raises adds its whole traceback to the message.
+    """
+
+    def __init__(self, samples: TrainingSamples) -> None:
+        self._samples = samples
+
+    def __getitem__(self, position: int) -> Any:
+        try:
+            return self._samples[position]
+        except FewshotError as error:
+            return error
 
 
 def prediction_batches(

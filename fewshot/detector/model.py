@@ -3,6 +3,7 @@
 A model folder holds `model.pth` (weights) and `model.json` (what it is): all that prediction needs.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
 from fewshot.detector.fusion import prepare_for_prediction
 from fewshot.errors import InputError
-from fewshot.files import read_json, write_json
+from fewshot.files import read_json, sha256_file, write_json
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 
@@ -37,9 +38,17 @@ class Detector:
 
 
 def save_detector(
-    detector: Detector, folder: Path, *, iterations: int, average_precision: AveragePrecision
+    detector: Detector,
+    folder: Path,
+    *,
+    iterations: int,
+    average_precision: AveragePrecision,
+    training: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a detector to its folder; the description last, so that it marks a whole model."""
+    """Write a detector to its folder; the description last, so that it marks a whole model.
+
+    `training`, what made it, is kept there, with a digest of the weights.
+    """
     save_checkpoint(folder / WEIGHTS, {"model": detector.network.state_dict()})
     # The run's device and workers are no part of what the model is.
     settings = detector.settings.model_dump(mode="json", exclude={"device", "workers"})
@@ -50,6 +59,7 @@ def save_detector(
         "average_precision": asdict(average_precision),
         "detector": settings,
         "preprocess": detector.preprocess.model_dump(mode="json"),
+        "training": {**(training or {}), "weights": sha256_file(folder / WEIGHTS)},
     }
     write_json(folder / DESCRIPTION, description)
 

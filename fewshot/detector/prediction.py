@@ -6,11 +6,12 @@ import torch
 from detectron2.structures import Instances
 
 from fewshot.config.tree import ViewSettings
-from fewshot.detector.data import prediction_batches
+from fewshot.detector.data import Sample, prediction_batches
 from fewshot.detector.model import Detector
+from fewshot.errors import FewshotError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
-from fewshot.progress import Advance, no_progress
+from fewshot.progress import Advance, no_progress, warn
 from fewshot.torch_tools.device import resolve_device
 from fewshot.torch_tools.precision import Precision
 
@@ -35,12 +36,29 @@ def predict_slices(
     done = 0
     for records, samples in batches:
         with torch.inference_mode(), precision.autocast():
-            outputs = detector.network(samples)
+            outputs = _answers(detector, samples)
         for record, output in zip(records, outputs, strict=True):
             masks = _to_masks(record, output["instances"], detector.name)
             yield masks.flipped() if flipped else masks
         done += len(records)
         advance(done, "")
+
+
+def _answers(detector: Detector, samples: list[Sample]) -> list[dict[str, Instances]]:
+    """Ask the network; a batch for which the memory does not suffice is asked in halves."""
+    try:
+        answers: list[dict[str, Instances]] = detector.network(samples)
+        return answers
+    except torch.OutOfMemoryError as error:
+        if len(samples) == 1:
+            raise FewshotError(
+                f"{detector.name}: the memory does not suffice to predict one slice; use a smaller "
+                "detector.input_size, or --device cpu"
+            ) from error
+    torch.cuda.empty_cache()
+    half = (len(samples) + 1) // 2
+    warn(f"{detector.name}: out of memory; {len(samples)} slices are predicted {half} at a time")
+    return _answers(detector, samples[:half]) + _answers(detector, samples[half:])
 
 
 def _to_masks(record: SliceRecord, instances: Instances, source: str) -> SliceMasks:

@@ -1,37 +1,34 @@
 """Training one Mask R-CNN with Detectron2's trainer and hooks, resumable at any checkpoint."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from detectron2.engine import HookBase, SimpleTrainer, hooks
+from detectron2.engine import HookBase, hooks
 from detectron2.utils.events import get_event_storage
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from fewshot.config.preprocessing import AS_READ, PreprocessSettings
-from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.architecture import TINY, build_config, build_network
 from fewshot.detector.average import running_mean
 from fewshot.detector.curves import CurveWriter
-from fewshot.detector.data import Sample, TrainingSamples, TrainingSource, training_batches
-from fewshot.detector.model import Detector, save_detector
+from fewshot.detector.data import TrainingSamples, training_batches
+from fewshot.detector.job import TrainingJob as TrainingJob
+from fewshot.detector.job import job_key
+from fewshot.detector.model import DESCRIPTION, WEIGHTS, Detector, describe_detector, save_detector
 from fewshot.detector.prediction import predict_slices
-from fewshot.detector.teacher import Renewal, Teacher
-from fewshot.detector.weights import initial_weights, load_initial_weights
-from fewshot.errors import FewshotError
+from fewshot.detector.step import Course, NotFiniteError, SliceTrainer, check_finite
+from fewshot.detector.teacher import Teacher
+from fewshot.detector.weights import load_initial_weights
+from fewshot.errors import InputError
 from fewshot.files import sha256_file
-from fewshot.masks.coco import SliceSet
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import AveragePrecision, average_precision
 from fewshot.metrics.rand import score_slice
-from fewshot.progress import Advance, no_progress
+from fewshot.progress import Advance, no_progress, say, warn
 from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.torch_tools.device import flushed_denormals, resolve_device
 from fewshot.torch_tools.precision import Precision
@@ -40,71 +37,101 @@ CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
 
 
-@dataclass(frozen=True)
-class TrainingJob:
-    """Everything that decides what a training yields.
-
-    Attributes:
-        name: the model's name; becomes the source of its predictions.
-        sources: the slices to train on.
-        validation: labelled slices that are only looked at; average precision is taken on them.
-        detector, augmentation, schedule: settings.
-        seed: of the weights' start, the order of samples and their augmentation.
-        weights: file to start from, in place of what the detector settings say.
-        renewal: how the soft labels of sources marked `renewed` are renewed; needs a running mean.
-        preprocess: what is done to every slice first, here and wherever the model predicts.
-    """
-
-    name: str
-    sources: Sequence[TrainingSource]
-    validation: SliceSet
-    detector: DetectorSettings
-    augmentation: AugmentationSettings
-    schedule: TrainingSettings
-    seed: int
-    weights: Path | None = None
-    renewal: Renewal | None = None
-    preprocess: PreprocessSettings = AS_READ
-
-
-def train_detector(job: TrainingJob, out: Path, advance: Advance = no_progress) -> AveragePrecision:
+def train_detector(
+    job: TrainingJob, out: Path, advance: Advance = no_progress, replace: bool = True
+) -> AveragePrecision:
     """Train a Mask R-CNN and leave it in the folder `out`; return its validation AP.
 
     Writes the model (see `detector.model`), the learning curves (`training.jsonl`, one line an
     iteration) and, while training, `checkpoint.pth`, from which the same job continues exactly: on
-    the CPU the loss curve is the one of an uninterrupted training to the last bit.
+    the CPU the loss curve is the one of an uninterrupted training to the last bit. A folder that
+    already holds the whole model of the same job is left as it is.
 
     Args:
         job: what to train.
         out: folder to write to.
         advance: called with the number of iterations done and a few words, for progress.
+        replace: whether another job's model in the folder gives way.
 
     Raises:
-        InputError: the architecture, options or weights cannot be used.
-        FewshotError: a loss became infinite or NaN.
+        InputError: the architecture, options or weights cannot be used, or the folder holds another
+            job's model that is to stay.
+        NotFiniteError: a loss, gradient or weight became infinite or NaN, more often than
+            `detector.recovery` allows; no model is left.
+        FewshotError: memory or disk do not suffice.
     """
-    torch.manual_seed(job.seed)
-    config = build_config(job.detector)
-    network = build_network(config)
-    training = _Training(job, network, out)
-    training.start()
+    key = job_key(job)
+    finished = _finished(out, key)
+    if finished is not None:
+        say(f"{job.name}: is trained already, from the same settings and slices; kept")
+        (out / CHECKPOINT).unlink(missing_ok=True)
+        return finished
+    if not replace and (out / DESCRIPTION).exists():
+        raise InputError(
+            f"{out}: holds a trained model already, of other settings or slices; give another "
+            "folder"
+        )
     with flushed_denormals():
-        training.run(advance)
+        training = _trained(job, key, out, advance)
     detector = Detector(training.result.eval(), job.detector, job.name, job.preprocess)
     precision = training.last_evaluation
-    save_detector(detector, out, iterations=job.schedule.iterations, average_precision=precision)
+    save_detector(
+        detector,
+        out,
+        iterations=job.schedule.iterations,
+        average_precision=precision,
+        training={"job": key, "curves": sha256_file(out / CURVES), **vars(training.course)},
+    )
     (out / CHECKPOINT).unlink(missing_ok=True)
     return precision
+
+
+def _finished(out: Path, key: str) -> AveragePrecision | None:
+    """Return the average precision of the model in a folder if it is this job's, and whole."""
+    if not (out / DESCRIPTION).is_file():
+        return None
+    try:
+        description = describe_detector(out)
+        training = description.get("training", {})
+        whole = (
+            training["job"] == key
+            and training["weights"] == sha256_file(out / WEIGHTS)
+            and training["curves"] == sha256_file(out / CURVES)
+        )
+        return AveragePrecision(**description["average_precision"]) if whole else None
+    except (InputError, OSError, KeyError, TypeError):
+        return None
+
+
+def _trained(job: TrainingJob, key: str, out: Path, advance: Advance) -> "_Training":
+    """Return a training that came to its end, perhaps after some that did not."""
+    course, failure = Course(), ""
+    while True:
+        training = _Training(job, key, out)
+        training.start()
+        if failure:
+            training.retry(course, failure)
+        try:
+            training.run(advance)
+            return training
+        except NotFiniteError as error:
+            if training.course.lowered >= job.detector.recovery.retries:
+                raise
+            course, failure = training.course, str(error)
+        del training  # before the next network is made
 
 
 class _Training:
     """The state of one training: network, optimiser, schedule, and where it stands."""
 
-    def __init__(self, job: TrainingJob, network: nn.Module, out: Path) -> None:
+    def __init__(self, job: TrainingJob, key: str, out: Path) -> None:
+        torch.manual_seed(job.seed)
         self.job = job
-        self.network = network
+        self.key = key
+        self.network = network = build_network(build_config(job.detector))
         self.checkpoint = out / CHECKPOINT
-        self.curves = out / CURVES
+        self.curves_path = out / CURVES
+        self.curves: CurveWriter | None = None
         self.precision = Precision(
             job.detector.mixed_precision, resolve_device(job.detector.device)
         )
@@ -118,6 +145,7 @@ class _Training:
         self.average = running_mean(network, job.detector.ema) if job.detector.ema else None
         self.teacher = None if job.renewal is None else Teacher(job.renewal, lambda: self.result)
         self.start_iteration = 0
+        self.course = Course()
         self.last_evaluation = AveragePrecision(0.0, 0.0, 0.0)
 
     @property
@@ -129,12 +157,31 @@ class _Training:
         """Continue from the checkpoint of the same job if there is one, else from the weights."""
         if self.checkpoint.is_file():
             content = load_checkpoint(self.checkpoint)
-            if content.get("job") == _job_key(self.job):
+            if content.get("job") == self.key:
                 self._restore(content)
                 return
-        weights = self.job.weights or initial_weights(self.job.detector)
+            warn(
+                f"{self.checkpoint}: is of other settings, slices or another fewshot; "
+                f"{self.job.name} is trained from the start"
+            )
+        weights = self.job.start
         if weights is not None:
             load_initial_weights(self.network, weights)
+
+    def retry(self, course: Course, failure: str) -> None:
+        """Take over what an attempt that failed knew about itself, and go slower than it."""
+        factor = self.job.detector.recovery.rate_factor
+        # The checkpoint may be older than rates that were lowered after it.
+        slower = factor ** (course.lowered + 1 - self.course.lowered)
+        for group in self.optimizer.param_groups:
+            for rate in ("lr", "initial_lr", "max_lr", "min_lr"):
+                group[rate] *= slower
+        course.lowered += 1
+        course.note(
+            self.start_iteration,
+            f"gone back to here, with the learning rate times {factor:g}, after this: {failure}",
+        )
+        self.course = course
 
     def run(self, advance: Advance) -> None:
         """Train to the last iteration."""
@@ -149,8 +196,16 @@ class _Training:
         batches = training_batches(
             samples, settings.batch_size, self.start_iteration, iterations, settings.workers
         )
-        trainer = _SliceTrainer(self, batches)
-        curves = CurveWriter(self.curves, self.start_iteration)
+        trainer = SliceTrainer(
+            self.network,
+            batches,
+            self.optimizer,
+            self.precision,
+            settings.clip_gradient_norm,
+            self.course,
+            None if self.teacher is None else self.teacher.relabel,
+        )
+        self.curves = curves = CurveWriter(self.curves_path, self.start_iteration)
         trainer.register_hooks(
             [
                 hooks.LRScheduler(self.optimizer, self.schedule),
@@ -162,6 +217,7 @@ class _Training:
             ]
         )
         trainer.train(self.start_iteration, iterations)
+        check_finite(self.result, iterations)
 
     def _update_average(self, _done: int) -> None:
         if self.average is not None:
@@ -182,11 +238,14 @@ class _Training:
         return scores
 
     def _save(self, done: int) -> None:
-        if done == self.job.schedule.iterations:
+        if done == self.job.schedule.iterations or self.curves is None:
             return
+        check_finite(self.network, done)
+        self.curves.sync()
         content = {
-            "job": _job_key(self.job),
+            "job": self.key,
             "iteration": done,
+            "course": vars(self.course),
             "network": self.network.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -212,48 +271,7 @@ class _Training:
         if content["cuda_random_state"]:
             torch.cuda.set_rng_state_all(content["cuda_random_state"])
         self.start_iteration = content["iteration"]
-
-
-class _SliceTrainer(SimpleTrainer):  # type: ignore[misc]
-    """Detectron2's trainer with autocast and a bound on the gradient's norm."""
-
-    def __init__(self, training: _Training, batches: Any) -> None:
-        super().__init__(training.network, batches, training.optimizer)
-        self._precision = training.precision
-        self._teacher = training.teacher
-        self._largest_norm = training.job.detector.clip_gradient_norm
-        self.summary = ""
-
-    def run_step(self) -> None:
-        """Do one iteration; `FewshotError` when a loss is infinite or NaN."""
-        batch: list[Sample] = next(self._data_loader_iter)
-        if self._teacher is not None:
-            batch = self._teacher.relabel(batch, self.iter)
-        with self._precision.autocast():
-            losses = self.model(batch)
-            total = sum(losses.values())
-        self._record(losses, batch)
-        scaler = self._precision.scaler
-        self.optimizer.zero_grad()
-        scaler.scale(total).backward()
-        scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self._largest_norm)
-        scaler.step(self.optimizer)
-        scaler.update()
-
-    def _record(self, losses: dict[str, torch.Tensor], batch: list[Sample]) -> None:
-        try:
-            self._write_metrics(losses, 0.0)
-        except FloatingPointError as error:
-            values = ", ".join(
-                f"{name} {float(value.detach()):.3g}" for name, value in losses.items()
-            )
-            names = ", ".join(sample["file_name"] for sample in batch)
-            raise FewshotError(
-                f"iteration {self.iter}: a loss became infinite or NaN ({values}) on the slices "
-                f"{names}; lower the learning rate, or look at these slices and their labels"
-            ) from error
-        self.summary = f"loss {sum(float(value.detach()) for value in losses.values()):.2f}"
+        self.course = Course(**content["course"])
 
 
 class _AfterStep(HookBase):  # type: ignore[misc]
@@ -288,33 +306,3 @@ def _optimizer(network: nn.Module, job: TrainingJob) -> torch.optim.Optimizer:
     if kind == "adamw":
         return torch.optim.AdamW(parameters, rate, weight_decay=settings.weight_decay)
     return torch.optim.SGD(parameters, rate, momentum=0.9, weight_decay=settings.weight_decay)
-
-
-def _job_key(job: TrainingJob) -> str:
-    """A digest of all that decides the course of a training."""
-    parts: list[Any] = [
-        job.name,
-        job.seed,
-        job.schedule.model_dump(include={"learning_rate", "iterations"}),
-    ]
-    parts += [
-        job.detector.model_dump(exclude={"workers", "evaluation_period", "checkpoint_period"})
-    ]
-    parts += [job.augmentation.model_dump(), job.preprocess.model_dump(mode="json")]
-    for source in job.sources:
-        parts += [source.share, source.weighed, source.renewed, _content(source.slices)]
-        parts += [] if source.uncertain is None else [_content(source.uncertain)]
-    parts += [_content(job.validation), None if job.weights is None else sha256_file(job.weights)]
-    if job.renewal is not None:
-        renewal = job.renewal
-        parts += [renewal.settings.model_dump(), renewal.most_masks]
-        parts += [job.detector.evaluation_period]  # the teacher stops at an evaluation
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _content(slices: SliceSet) -> list[Any]:
-    masks = [slices.masks_of(record.image_id) for record in slices.records]
-    return [
-        [vars(record) for record in slices.records],
-        [[one.rles, one.scores.tolist()] for one in masks],
-    ]

@@ -140,7 +140,8 @@ class _ArrayUnpickler(pickle.Unpickler):
         if (module, name) == ("_codecs", "encode"):
             return _latin1_bytes
         if (module, name) not in admitted:
-            raise _RefusedError(f"it wants to run {module}.{name}, which no array needs")
+            wanted = f"{module}.{name}"[:80]
+            raise _RefusedError(f"it wants to run {wanted!r}, which no array needs")
         return admitted[module, name]
 
 

@@ -1,8 +1,17 @@
 """COCO files: the one form in which slices and their masks pass between stages."""
 
 from fewshot.masks.coco_read import read_coco
-from fewshot.masks.coco_write import write_coco
+from fewshot.masks.coco_stream import open_coco
+from fewshot.masks.coco_write import write_coco, write_masks
 from fewshot.masks.slice_set import SliceRecord, SliceSet
 from fewshot.slices.volume import Volume
 
-__all__ = ["SliceRecord", "SliceSet", "Volume", "read_coco", "write_coco"]
+__all__ = [
+    "SliceRecord",
+    "SliceSet",
+    "Volume",
+    "open_coco",
+    "read_coco",
+    "write_coco",
+    "write_masks",
+]

@@ -1,7 +1,7 @@
 """Reading and checking a COCO file, ours or any other tool's."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -85,6 +85,37 @@ def read_boxes(
     return slices, boxes
 
 
+def read_slices(document: dict[str, Any], path: Path) -> SliceSet:
+    """Return the slices of a COCO document without looking at its annotations."""
+    records, volumes = _records(document, path), _volumes(document, path)
+    try:
+        return SliceSet(_folder(document, path, None), records, {}, volumes)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+class AnnotationReader:
+    """Checks the annotations of one slice after another, as `read_coco` does those of all."""
+
+    def __init__(self, document: dict[str, Any], path: Path) -> None:
+        self._path = path
+        self._categories = _categories(document, path)
+
+    def masks(self, record: SliceRecord, entries: Sequence[dict[str, Any]]) -> SliceMasks:
+        """Return the masks of a slice, given all its annotations; `InputError` as `read_coco`."""
+        if not entries:
+            return SliceMasks.empty(record.image_id, record.height, record.width)
+        rows = []
+        for entry in entries:
+            where = f"{self._path}: annotation {entry['id']}"
+            rows.append(_row(entry, record, self._categories, where))
+        rles = _checked_rles(record, rows)
+        try:
+            return _slice_masks(record, rows, rles)
+        except InputError as error:
+            raise InputError(f"{self._path}: {error}") from error
+
+
 def _document(path: Path) -> _Entry:
     try:
         document = read_json(path)
@@ -162,10 +193,7 @@ def _rows(
     document: _Entry, path: Path, records: Mapping[int, SliceRecord]
 ) -> dict[int, list[_Row]]:
     """Return the checked annotations by image id, in the order of the file."""
-    categories = {
-        _integer(entry, "id", f"{path}: categories[{index}]")
-        for index, entry in enumerate(_entries(document, "categories", path))
-    }
+    categories = _categories(document, path)
     rows: dict[int, list[_Row]] = {}
     seen: set[int] = set()
     for index, entry in enumerate(_entries(document, "annotations", path)):
@@ -179,6 +207,13 @@ def _rows(
             raise InputError(f"{where}: image_id is {image_id}, which is not among the images")
         rows.setdefault(image_id, []).append(_row(entry, records[image_id], categories, where))
     return rows
+
+
+def _categories(document: _Entry, path: Path) -> set[int]:
+    return {
+        _integer(entry, "id", f"{path}: categories[{index}]")
+        for index, entry in enumerate(_entries(document, "categories", path))
+    }
 
 
 def _row(entry: _Entry, record: SliceRecord, categories: Collection[int], where: str) -> _Row:

@@ -23,17 +23,28 @@ def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     order of image. An annotation that is not a label also holds `score` (6 decimals) and `source`,
     as COCO results do. Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
     """
-    write_document(path, slices, description, _annotations(slices))
+    masks = (slices.masks.get(record.image_id) for record in _in_order(slices))
+    write_document(path, slices, description, _annotations(one for one in masks if one is not None))
 
 
 def write_masks(
-    path: Path, slices: SliceSet, description: str, masks: Iterable[SliceMasks]
+    path: Path, slices: SliceSet, masks: Iterable[SliceMasks], description: str
 ) -> None:
-    """Write slices with these masks, as `write_coco` does, a slice at a time as they come.
+    """Write slices with these masks instead of their own, as `write_coco` does.
 
-    They come in order of image id; the slices' own masks are not written.
+    The masks are taken one slice at a time, and none is kept; they come in order of image id.
     """
-    write_document(path, slices, description, _numbered(masks))
+    known = {record.image_id: (record.height, record.width) for record in slices.records}
+
+    def checked() -> Iterator[SliceMasks]:
+        last = -1
+        for one in masks:
+            if one.image_id <= last or known.get(one.image_id) != (one.height, one.width):
+                raise ValueError(f"image {one.image_id}: out of order, or not among the slices")
+            last = one.image_id
+            yield one
+
+    write_document(path, slices, description, _annotations(checked()))
 
 
 def write_document(
@@ -73,14 +84,9 @@ def _images(slices: SliceSet) -> Iterator[dict[str, Any]]:
         yield entry | {key: value for key, value in place.items() if value is not None}
 
 
-def _annotations(slices: SliceSet) -> Iterator[dict[str, Any]]:
-    ordered = (slices.masks.get(record.image_id) for record in _in_order(slices))
-    return _numbered(masks for masks in ordered if masks is not None)
-
-
-def _numbered(ordered: Iterable[SliceMasks]) -> Iterator[dict[str, Any]]:
+def _annotations(slices: Iterable[SliceMasks]) -> Iterator[dict[str, Any]]:
     number = 0
-    for masks in ordered:
+    for masks in slices:
         areas = masks.areas()
         for row in range(len(masks)):
             number += 1

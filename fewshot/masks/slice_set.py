@@ -93,6 +93,11 @@ class SliceSet:
             masks={key: masks for key, masks in self.masks.items() if key in wanted},
         )
 
+    def in_order(self) -> "SliceSet":
+        """Return the same slices, ascending by image id, as COCO files have them."""
+        records = sorted(self.records, key=lambda record: record.image_id)
+        return replace(self, records=tuple(records))
+
     def with_masks(self, masks: Iterable[SliceMasks]) -> "SliceSet":
         """Return the same slices with these masks instead of the present ones."""
         by_id: dict[int, SliceMasks] = {}

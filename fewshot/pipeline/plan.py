@@ -43,7 +43,8 @@ class RunPlan(RunLayout):
         return [*plan, self._merge(), self._submit(), self._score(), self._report()]
 
     def _make_phantom(self, phantom: PhantomData) -> Stage:
-        tables = [self.files.train_labels, self.files.test_labels, self.files.groups]
+        files = self.files
+        tables = [files.train_labels, files.test_labels, files.groups, *self.images]
         return Stage(
             name="phantom",
             folder=self.phantom,

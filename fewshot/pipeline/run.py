@@ -8,13 +8,15 @@ from typing import Any, Literal
 from fewshot.config.load import dump_settings
 from fewshot.config.tree import DetectorSettings, RunSettings
 from fewshot.errors import InputError
-from fewshot.files import read_json, write_text
+from fewshot.files import read_json, remove_remains, write_text
+from fewshot.lock import LOCK, locked, refuse_if_locked
 from fewshot.pipeline.plan import RunPlan
-from fewshot.pipeline.run_directory import run_stage, why_run
+from fewshot.pipeline.run_directory import forecast, run_stage, why_run
 from fewshot.progress import say
 from fewshot.report.table import score_table
 
 RESOLVED = "config.resolved.yaml"
+UNCHANGED = "done and unchanged"
 Mode = Literal["new", "resume", "overwrite"]
 _DATA_KEYS = ("train_images", "train_labels", "test_images", "test_labels", "groups")
 
@@ -31,7 +33,9 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     Raises:
         InputError: the directory cannot be used, or the data or settings are wrong; then the
             directory is as it was.
+        FewshotError: another process works in the directory.
     """
+    refuse_if_locked(out)
     _check_directory(out, mode)
     settings = _resolve(settings)
     plan = RunPlan(settings, out)
@@ -41,11 +45,14 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     if settings.data.phantom is None and (mode == "overwrite" or why_run(plan.convert())):
         plan.read_datasets()
     _check_model(settings.detector)
-    if mode == "overwrite" and out.exists():
-        shutil.rmtree(out)
-    write_text(out / RESOLVED, dump_settings(settings))
-    for stage in plan.stages():
-        run_stage(stage)
+    with locked(out):
+        _check_directory(out, mode)  # another run may have begun and ended here meanwhile
+        if mode == "overwrite":
+            _empty(out)
+        remove_remains(out)
+        write_text(out / RESOLVED, dump_settings(settings))
+        for stage in plan.stages():
+            run_stage(stage)
     metrics: dict[str, Any] = read_json(plan.metrics)
     _print_table(metrics)
     say(f"submission: {plan.submission}")
@@ -56,8 +63,7 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
 def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tuple[str, str]]:
     """Return each stage's name and why it would run, or `done and unchanged`.
 
-    A stage after one that would run is judged by the files that are there now. Raises `InputError`
-    for a directory that `run` would refuse.
+    See `forecast`. Raises `InputError` for a directory that `run` would refuse.
     """
     _check_directory(out, mode)
     plan = RunPlan(_resolve(settings), out)
@@ -65,7 +71,7 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
     if mode == "overwrite":
         _check_outside(plan.settings, out)
         return [(stage.name, "the directory is emptied first") for stage in plan.stages()]
-    return [(stage.name, why_run(stage) or "done and unchanged") for stage in plan.stages()]
+    return [(name, reason or UNCHANGED) for name, reason in forecast(plan.stages())]
 
 
 def _resolve(settings: RunSettings) -> RunSettings:
@@ -117,12 +123,21 @@ def _check_outside(settings: RunSettings, out: Path) -> None:
 def _check_directory(out: Path, mode: Mode) -> None:
     if out.is_file():
         raise InputError(f"{out}: is a file; give a directory for the run")
-    if not out.is_dir() or not any(out.iterdir()):
+    if not out.is_dir() or all(path.name == LOCK for path in out.iterdir()):
         return
     if mode == "new":
         raise InputError(f"{out}: is not empty; use --resume, --overwrite, or another directory")
     if not (out / RESOLVED).is_file():
         raise InputError(f"{out}: is not a run directory (no {RESOLVED}); left as it is")
+
+
+def _empty(out: Path) -> None:
+    """Remove everything in a directory but the lock on it."""
+    for path in out.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
 
 
 def _print_table(metrics: dict[str, Any]) -> None:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import fewshot
+from fewshot.code_digest import code_digest
 from fewshot.errors import FewshotError
 from fewshot.files import read_json, sha256_file, write_json
 from fewshot.progress import say
 
 RECORD = "stage.json"
-_SOURCES = (".py", ".jinja", ".css")
 _PACKAGES = ("detectron2", "torch", "torchvision", "numpy", "scipy", "scikit-image", "pycocotools")
 
 
@@ -36,7 +36,7 @@ class Stage:
         folder: where its record goes.
         settings: plain values that its results depend on.
         inputs: files, or folders of files, that it reads.
-        outputs: files that it leaves.
+        outputs: files, or folders of files, that it leaves.
         work: does it.
     """
 
@@ -57,7 +57,7 @@ def why_run(stage: Stage) -> str | None:
         record = read_json(record_path)
         if record["settings"] != _plain(stage.settings):
             return "its settings changed"
-        if record["code"] != _code_digest():
+        if record["code"] != code_digest():
             return "fewshot itself changed"
         inputs = _digests(stage.inputs)
         for path in stage.inputs:
@@ -66,13 +66,32 @@ def why_run(stage: Stage) -> str | None:
         if list(record["inputs"]) != list(inputs):
             return "it reads other files than before"
         for path in stage.outputs:
-            if not path.is_file():
+            if not path.exists():
                 return f"{path} is gone"
-            if record["outputs"].get(path.name) != sha256_file(path):
+            if record["outputs"].get(path.name) != _fresh_digest(path):
                 return f"{path} is not what the stage wrote"
     except (FewshotError, KeyError, TypeError, AttributeError):
         return f"{record_path} is damaged"
     return None
+
+
+def forecast(stages: Sequence[Stage]) -> list[tuple[str, str | None]]:
+    """Return each stage's name and why it would run, None where it would be skipped.
+
+    A stage that reads what an earlier one is going to write anew counts as one that runs, though it
+    will be skipped if that comes out as it was.
+    """
+    makers: dict[Path, str] = {}
+    found: list[tuple[str, str | None]] = []
+    for stage in stages:
+        reason = why_run(stage)
+        if reason is None:
+            renewed = next((path for path in stage.inputs if path in makers), None)
+            reason = None if renewed is None else f"{makers[renewed]!r} before it runs"
+        if reason is not None:
+            makers.update(dict.fromkeys(stage.outputs, stage.name))
+        found.append((stage.name, reason))
+    return found
 
 
 def run_stage(stage: Stage) -> None:
@@ -90,8 +109,8 @@ def run_stage(stage: Stage) -> None:
         "stage": stage.name,
         "settings": _plain(stage.settings),
         "inputs": inputs,
-        "outputs": {path.name: sha256_file(path) for path in stage.outputs},
-        "code": _code_digest(),
+        "outputs": {path.name: _fresh_digest(path) for path in stage.outputs},
+        "code": code_digest(),
         "environment": environment(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
         "seconds": round(time.time() - started, 1),
@@ -118,11 +137,24 @@ def _digests(paths: Sequence[Path]) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
+    """Return a digest of what an input holds; a file that was read before is not read again."""
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file())
-        parts = [(file.name, _file_digest(file, *_stamp(file))) for file in files]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return _folder_digest(path, lambda file: _file_digest(file, *_stamp(file)))
     return _file_digest(path, *_stamp(path)) if path.is_file() else "missing"
+
+
+def _fresh_digest(path: Path) -> str:
+    """Return a digest of what an output holds; whatever its time says, it is read."""
+    return _folder_digest(path, sha256_file) if path.is_dir() else sha256_file(path)
+
+
+def _folder_digest(folder: Path, digest: Callable[[Path], str]) -> str:
+    """Hidden files do not count: no reader of ours looks at them."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    names = sorted(path.relative_to(folder) for path in files)
+    seen = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    parts = [(name.as_posix(), digest(folder / name)) for name in seen]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -134,14 +166,6 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _file_digest(path: Path, _size: int, _modified: int) -> str:
     """Within one process a file of the same size and time is read once."""
     return sha256_file(path)
-
-
-@lru_cache(maxsize=1)
-def _code_digest() -> str:
-    package = Path(fewshot.__file__).parent
-    sources = sorted(path for path in package.rglob("*") if path.suffix in _SOURCES)
-    parts = [(str(path.relative_to(package)), sha256_file(path)) for path in sources]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _plain(settings: Any) -> Any:

@@ -16,7 +16,7 @@ from fewshot.config.base import Metric
 from fewshot.config.tree import MergeSettings, PredictionSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
-from fewshot.masks.coco import SliceRecord, SliceSet, read_coco, write_coco
+from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, write_masks
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.rand import RandScore, RandSummary, score_slice, summarise
@@ -62,9 +62,10 @@ def predict(
     check_images(data)
     detectors = [load_detector(model, device) for model in models]
     name = detectors[-1].name
+    ordered = data.in_order()
     with progress(f"predicting {target.stem} with {name}", len(data)) as advance:
-        masks = list(predict_together(detectors, data, name, weights, settings.views, advance))
-    write_coco(target, data.with_masks(masks), f"predictions of {name}")
+        masks = predict_together(detectors, ordered, name, weights, settings.views, advance)
+        write_masks(target, ordered, masks, f"predictions of {name}")
 
 
 def calibrate(
@@ -114,22 +115,19 @@ def read_rule(path: Path, metric: Metric) -> MergeRule:
 
 def merge(predictions: Path, rule: MergeRule, target: Path) -> None:
     """Write predictions without overlaps, as COCO: one mask a region of the merged label map."""
-    slices = read_coco(predictions)
+    stream = open_coco(predictions)
     merged = (
-        SliceMasks.from_label_map(
-            record.image_id, merge_masks(slices.masks_of(record.image_id), rule), "merged"
-        )
-        for record in slices.records
+        SliceMasks.from_label_map(masks.image_id, merge_masks(masks, rule), "merged")
+        for masks in stream.masks()
     )
-    write_coco(target, slices.with_masks(merged), f"merged masks ({asdict(rule)})")
+    write_masks(target, stream.slices, merged, f"merged masks ({asdict(rule)})")
 
 
 def submit(merged: Path, target: Path, form: str = "named") -> None:
     """Write merged masks as the challenge's submission CSV."""
-    slices = read_coco(merged)
-    label_maps = [_label_map(slices, record) for record in slices.records]
-    names = [record.file_name for record in slices.records]
-    write_submission(target, names, label_maps, cast(Any, form))
+    stream = open_coco(merged)
+    names = [record.file_name for record in stream.slices.records]
+    write_submission(target, names, map(_merged_map, stream.masks()), cast(Any, form))
 
 
 def true_label_maps(truth: SliceSet) -> dict[int, LabelMap]:
@@ -166,5 +164,8 @@ def _score(slices: SliceSet, prediction: Any) -> RandSummary:
 
 
 def _label_map(slices: SliceSet, record: SliceRecord) -> LabelMap:
-    masks = slices.masks_of(record.image_id)
+    return _merged_map(slices.masks_of(record.image_id))
+
+
+def _merged_map(masks: SliceMasks) -> LabelMap:
     return merge_masks(masks, MergeRule(score_threshold=0.0))

@@ -108,8 +108,8 @@ def model_to_train(
     )
 
 
-def train_model(model: ModelToTrain, folder: Path) -> None:
-    """Train one model into its folder."""
+def train_model(model: ModelToTrain, folder: Path, replace: bool = True) -> None:
+    """Train one model into its folder; without `replace` another model there is refused."""
     from fewshot.detector.training import TrainingJob, train_detector
 
     labelled = check_images(read_coco(model.train))
@@ -130,7 +130,7 @@ def train_model(model: ModelToTrain, folder: Path) -> None:
         preprocess=model.preprocess,
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
-        precision = train_detector(job, folder, advance)
+        precision = train_detector(job, folder, advance, replace)
     say(f"{model.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
 
 

@@ -21,4 +21,5 @@ def check_grey(image: NDArray[Any], what: str) -> None:
 
 def to_grey(values: NDArray[np.floating[Any]]) -> Grey:
     """Return values as grey levels: rounded, and clipped to 0 to 255."""
-    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+    grey: Grey = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+    return grey

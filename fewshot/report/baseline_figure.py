@@ -46,14 +46,14 @@ def write_baseline_figure(
         labels = merge_masks(truth.masks_of(record.image_id), MergeRule(score_threshold=0.0))
         above, below = axes[2 * number], axes[2 * number + 1]
         _show(above[0], _rgb(image), record.file_name, "the slice")
-        _show(below[0], _coloured(image, labels), "true labels", f"{labels.max()} regions")
+        _show(below[0], _coloured(image, labels), "true labels", _count(labels))
         for column, ((name, parameters), baseline) in enumerate(baselines.items(), start=1):
             steps = baseline.sequences[len(baseline.sequences) // 2]
             filtered, found = apply_steps(image, steps), baseline.label_map(image)
             score = score_slice(labels, found)
             _show(above[column], _rgb(filtered), name, parameters)
             words = f"ARI {score.all_pixels:.2f}, foreground {score.foreground:.2f}"
-            _show(below[column], _coloured(filtered, found), words, f"{_count(found)} regions")
+            _show(below[column], _coloured(filtered, found), words, _count(found))
     vertical = _TITLE / size[1]
     figure.subplots_adjust(0.004, 0.004, 0.996, 1 - vertical, 0.02, _TITLE / _SIDE)
     with atomic_path(target) as temporary:
@@ -82,5 +82,6 @@ def _coloured(image: Grey, label_map: LabelMap) -> NDArray[np.float64]:
     return shown
 
 
-def _count(label_map: LabelMap) -> int:
-    return int(np.unique(label_map[label_map > 0]).size)
+def _count(label_map: LabelMap) -> str:
+    regions = int(np.unique(label_map[label_map > 0]).size)
+    return "1 region" if regions == 1 else f"{regions} regions"

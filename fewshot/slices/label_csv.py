@@ -24,11 +24,14 @@ from fewshot.slices.label_rows import (
     parse_rows,
     read_layout,
 )
+from fewshot.slices.packed_maps import MapChecker, PackedMaps
 
 # Text is written in blocks of about so many cells, which stay in the processor's cache, but of not
 # much fewer rows, for each column costs a call a block.
 _BLOCK_CELLS = 1 << 16
 _BLOCK_ROWS = 256
+# Nor of so many that the blocks of thousands of columns fill the memory.
+_MOST_CELLS = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +118,13 @@ def read_label_csv(path: Path) -> LabelTable:
 def write_label_csv(
     path: Path,
     names: Sequence[str],
-    label_maps: Sequence[NDArray[np.integer[Any]]],
+    label_maps: Sequence[NDArray[np.integer[Any]]] | PackedMaps,
     form: LabelForm = "named",
 ) -> None:
     """Write label maps as a label CSV, gzipped when `path` ends in .gz, atomically.
 
-    `label_maps` holds one map of shape (height, width), ids 0 to 255, per name, all of one size.
+    `label_maps` holds one map of shape (height, width), ids 0 to 255, per name, all of one size,
+    or packed ones, so that memory holds a few kilobytes a map.
     The named form writes `0.png` and `Pixel 0` (names without an image suffix get .png), the
     plain form `0` and `0`. The text is what pandas' `to_csv` writes, and the same input gives
     the same bytes, gzipped too.
@@ -129,19 +133,23 @@ def write_label_csv(
     need quotes, maps of unequal size, or ids outside 0 to 255.
     """
     header = _header(path, names, form)
+    if len(names) != len(label_maps):
+        raise InputError(
+            f"{path}: {len(names)} names for {len(label_maps)} label maps; give one map per name"
+        )
     columns = _columns(path, names, label_maps)
-    pixels = columns[0].size
-    rows = max(_BLOCK_ROWS, _BLOCK_CELLS // len(columns))
+    pixels = columns.pixels
+    rows = max(min(_BLOCK_ROWS, _MOST_CELLS // len(names)), _BLOCK_CELLS // len(names), 1)
     prefix = index_prefix(form)
     with (
-        atomic_path(path) as temporary,
+        atomic_path(path, _least_bytes(path, header, len(names), pixels)) as temporary,
         _output(temporary, path.suffix == ".gz") as file,
         ThreadPoolExecutor(1) as writer,
     ):
         # The next block is put together while this one is compressed or handed to the disk.
         written = writer.submit(file.write, header.encode())
         for start in range(0, pixels, rows):
-            ids = np.stack([column[start : start + rows] for column in columns])
+            ids = columns.block(start, min(start + rows, pixels))
             text = format_digits(ids, prefix, start)
             written.result()
             written = writer.submit(file.write, text)
@@ -171,34 +179,36 @@ def _header(path: Path, names: Sequence[str], form: LabelForm) -> str:
     return ",".join(cells) + "\n"
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """Flat label maps that their caller holds in memory anyway."""
+
+    maps: Sequence[NDArray[np.uint8]]
+
+    @property
+    def pixels(self) -> int:
+        return self.maps[0].size
+
+    def block(self, start: int, stop: int) -> NDArray[np.uint8]:
+        return np.stack([one[start:stop] for one in self.maps])
+
+
 def _columns(
-    path: Path, names: Sequence[str], label_maps: Sequence[NDArray[np.integer[Any]]]
-) -> list[NDArray[np.uint8]]:
-    """Return each label map as flat uint8 values, checked."""
-    if len(names) != len(label_maps):
-        raise InputError(
-            f"{path}: {len(names)} names for {len(label_maps)} label maps; give one map per name"
-        )
-    shape = label_maps[0].shape
-    columns = []
-    for name, label_map in zip(names, label_maps, strict=True):
-        where = f"{path}: image {name!r}"
-        if label_map.ndim != 2 or label_map.size == 0 or label_map.dtype.kind not in "iu":
-            raise InputError(
-                f"{where}: {label_map.dtype} values of shape {label_map.shape} are no label map;"
-                " give integers of shape (height, width)"
-            )
-        if label_map.shape != shape:
-            raise InputError(
-                f"{where} has shape {label_map.shape} and {names[0]!r} has {shape};"
-                " all images of one file must be of one size"
-            )
-        low, high = int(label_map.min()), int(label_map.max())
-        if low < 0 or high > 255:
-            wrong = low if low < 0 else high
-            raise InputError(f"{where} holds id {wrong}; renumber its regions within 0 to 255")
-        columns.append(label_map.astype(np.uint8, copy=False).ravel())
-    return columns
+    path: Path,
+    names: Sequence[str],
+    label_maps: Sequence[NDArray[np.integer[Any]]] | PackedMaps,
+) -> _Columns | PackedMaps:
+    if isinstance(label_maps, PackedMaps):
+        return label_maps
+    check = MapChecker(str(path))
+    return _Columns([check.flat(name, one) for name, one in zip(names, label_maps, strict=True)])
+
+
+def _least_bytes(path: Path, header: str, columns: int, pixels: int) -> int | None:
+    """Return the size of the text with ids of one digit; unknown when it is compressed."""
+    if path.suffix == ".gz":
+        return None
+    return len(header) + pixels * (2 * columns + len(str(pixels)))
 
 
 @contextmanager

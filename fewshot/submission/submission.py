@@ -1,6 +1,6 @@
 """Writing the challenge's submission, and matching its columns with images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +11,36 @@ from fewshot.errors import InputError
 from fewshot.slices.images import image_stem, in_slice_order
 from fewshot.slices.label_csv import write_label_csv
 from fewshot.slices.label_rows import LabelForm
+from fewshot.slices.packed_maps import MapChecker, PackedMaps
 
 
 def write_submission(
     path: Path,
     names: Sequence[str],
-    label_maps: Sequence[NDArray[np.integer[Any]]],
+    label_maps: Iterable[NDArray[np.integer[Any]]],
     form: LabelForm = "named",
 ) -> None:
     """Write label maps as a submission: one column per image, in slice order (9 before 10).
 
-    `label_maps` holds one map of shape (height, width), ids 0 to 255, per name, in any order.
+    `label_maps` yields one map of shape (height, width), ids 0 to 255, per name, in their order.
+    Each is taken once and packed, so that memory holds a few kilobytes a map.
     Raises `InputError` as `write_label_csv`.
     """
-    if len(names) != len(label_maps):
-        raise InputError(
-            f"{path}: {len(names)} names for {len(label_maps)} label maps; give one map per name"
-        )
-    map_of = dict(zip(names, label_maps, strict=True))
-    if len(map_of) != len(names):
+    if len(set(names)) != len(names):
         raise InputError(f"{path}: an image is given twice; keep one label map per image")
+    check = MapChecker(str(path))
+    left = iter(label_maps)
+    flat = (check.flat(name, one) for name, one in zip(names, left, strict=False))
+    maps = PackedMaps(flat, len(names))
+    found = len(maps) + sum(1 for _ in left)
+    if len(names) != found:
+        raise InputError(
+            f"{path}: {len(names)} names for {found} label maps; give one map per name"
+        )
+    place = {name: number for number, name in enumerate(names)}
     ordered = in_slice_order(names)
-    write_label_csv(path, ordered, [map_of[name] for name in ordered], form)
+    maps.reorder([place[name] for name in ordered])
+    write_label_csv(path, ordered, maps, form)
 
 
 def unmatched(expected: Sequence[str], found: Sequence[str]) -> tuple[list[str], list[str]]:

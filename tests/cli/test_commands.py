@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from fewshot.masks.coco import read_coco
+from fewshot.pipeline import training
 from fewshot.slices.label_csv import read_label_csv
 
 Call = Callable[..., tuple[int, str, str]]
@@ -143,6 +146,38 @@ def test_one_radiologist_can_be_trained_alone(
 
 
 @pytest.mark.slow
+def test_interrupted_trainings_go_on_in_the_same_folder(
+    fewshot: Call, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["train-radiologists", "--config", "run.yaml", "--data", "data", "--out", "models"]
+    train = training.train_model
+    trained: list[str] = []
+
+    def stop_at_the_last(model: training.ModelToTrain, folder: Path, replace: bool = True) -> None:
+        if model.name == "fine":
+            os.kill(os.getpid(), signal.SIGINT)
+        train(model, folder, replace)
+        trained.append(model.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train_model", stop_at_the_last)
+        code, _, err = fewshot(*command)
+    assert (code, trained) == (130, ["rough", "steady"])
+    assert "give the same command again" in err
+    assert not list(Path("models").glob(".*"))
+    before = Path("models/rough/model.pth").stat().st_mtime_ns
+    code, _, err = fewshot(*command, "--workers", "0")
+    assert code == 0
+    assert "rough: is trained already" in err
+    assert Path("models/rough/model.pth").stat().st_mtime_ns == before
+    assert set(json.loads(Path("models/weights.json").read_text())["weights"]) == NAMES
+    # Other settings are another model, which does not take the place of this one.
+    code, _, err = fewshot(*command, "--seed", "3")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "models/rough: holds a trained model already" in err
+
+
+@pytest.mark.slow
 def test_demo_runs_everything_and_its_settings_run_again(
     answer: Callable[[str], dict[str, Any]],
     fewshot: Call,
@@ -183,7 +218,7 @@ def test_demo_runs_everything_and_its_settings_run_again(
 def test_dry_run_says_what_would_run_and_writes_nothing(fewshot: Call, work: Path) -> None:
     code, out, err = fewshot("run", "--config", "run.yaml", "--out", "new", "--dry-run")
     assert (code, out) == (0, "")
-    assert err.splitlines()[0] == "data: would run, not done yet"
+    assert err.splitlines()[0] == "data: run, not done yet"
     assert not Path("new").exists()
 
 

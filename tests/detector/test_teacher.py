@@ -148,7 +148,10 @@ def test_a_taught_training_resumes_exactly(
     whole, parts = (read_json_lines(tmp_path / one / CURVES) for one in ("whole", "parts"))
     assert whole == parts
     assert "validation/ari" in whole[-1]
-    weights = [torch.load(tmp_path / one / "model.pth")["model"] for one in ("whole", "parts")]
+    weights = [
+        torch.load(tmp_path / one / "model.pth", weights_only=True)["model"]
+        for one in ("whole", "parts")
+    ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     untaught = replace(
         job, renewal=None, sources=[replace(one, renewed=False) for one in job.sources]

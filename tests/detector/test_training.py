@@ -61,7 +61,10 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert read_json_lines(tmp_path / "parts" / CURVES) == read_json_lines(
         tmp_path / "whole" / CURVES
     )
-    weights = [torch.load(tmp_path / one / "model.pth")["model"] for one in ("parts", "whole")]
+    weights = [
+        torch.load(tmp_path / one / "model.pth", weights_only=True)["model"]
+        for one in ("parts", "whole")
+    ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -102,7 +105,9 @@ def test_a_loss_that_is_no_number_is_reported_with_its_slices(
         detector=job.detector.model_copy(update={"clip_gradient_norm": 1e30, "optimizer": "sgd"}),
         schedule=TrainingSettings(learning_rate=10, iterations=50),
     )
-    with pytest.raises(FewshotError, match=r"iteration \d+: a loss .*\.png.*learning rate"):
+    with pytest.raises(
+        FewshotError, match=r"iteration \d+: (a loss|the gradient) .*\.png.*learning rate"
+    ):
         train_detector(wild, tmp_path)
     assert not (tmp_path / "model.json").exists()
 

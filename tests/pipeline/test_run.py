@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from fewshot.config.load import load_settings, parse_settings
 from fewshot.config.tree import RunSettings
-from fewshot.errors import InputError
+from fewshot.errors import FewshotError, InputError
 from fewshot.masks.coco import read_coco
 from fewshot.pipeline.run import run, status
 from fewshot.slices.label_csv import read_label_csv
@@ -121,6 +123,27 @@ def test_a_changed_threshold_runs_exactly_what_follows(to_be_changed: Path) -> N
         "control",
         "predictions/rough",
     }
+
+
+def test_a_second_process_is_refused_and_changes_nothing(
+    to_be_changed: Path, settings: RunSettings
+) -> None:
+    before = (to_be_changed / "metrics.json").stat().st_mtime_ns
+    hold = "import sys, time; from pathlib import Path; from fewshot.lock import locked\n"
+    hold += "with locked(Path(sys.argv[1])): print(flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", hold, str(to_be_changed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        for mode in ("resume", "overwrite", "new"):
+            with pytest.raises(FewshotError, match=rf"process {other.pid} on .*, since 20"):
+                run(settings, to_be_changed, mode)  # type: ignore[arg-type]
+        other.kill()
+    assert (to_be_changed / "metrics.json").stat().st_mtime_ns == before
+    # The killed process left its lock, and perhaps half a file.
+    (to_be_changed / "merged" / ".test.json.abc.part").write_text("half")
+    run(settings, to_be_changed, "resume")
+    assert not list(to_be_changed.rglob(".*"))
 
 
 def test_the_same_seed_gives_the_same_bytes(

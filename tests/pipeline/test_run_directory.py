@@ -12,7 +12,7 @@ import pytest
 
 import fewshot
 from fewshot.files import sha256_file
-from fewshot.pipeline.run_directory import RECORD, Stage, environment, run_stage, why_run
+from fewshot.pipeline.run_directory import RECORD, Stage, environment, forecast, run_stage, why_run
 
 SETTINGS = {"seed": 0, "names": ("a", "b"), "in": Path("X")}
 
@@ -227,3 +227,66 @@ def test_the_environment_names_versions() -> None:
     versions = environment()
     assert {"fewshot", "python", "torch", "detectron2", "numpy", "machine"} <= versions.keys()
     assert all(versions.values())
+
+
+# Folders as outputs, and what a dry run says of stages that follow one that runs
+
+
+def test_a_damaged_file_in_a_folder_that_a_stage_left_is_noticed(tmp_path: Path) -> None:
+    """As the images of the phantom: whatever the file's time says, it is read again."""
+    pictures = tmp_path / "out" / "X"
+
+    def work() -> None:
+        (pictures / "deep").mkdir(parents=True, exist_ok=True)
+        for name in ("0.png", "deep/1.png"):
+            (pictures / name).write_bytes(name.encode())
+
+    stage = Stage("phantom", tmp_path / "out", {}, [], [pictures], work)
+    run_stage(stage)
+    assert why_run(stage) is None
+    (pictures / ".0.png.x.part").write_bytes(b"of a killed writer")
+    assert why_run(stage) is None
+    for name in ("0.png", "deep/1.png"):
+        status = (pictures / name).stat()
+        (pictures / name).write_bytes(name.upper().encode())
+        os.utime(pictures / name, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert why_run(stage) == f"{pictures} is not what the stage wrote"
+        run_stage(stage)
+    (pictures / "0.png").unlink()
+    assert why_run(stage) == f"{pictures} is not what the stage wrote"
+
+
+def test_a_forecast_follows_the_files_from_stage_to_stage(tmp_path: Path) -> None:
+    """The soft labels' threshold changes: what reads them runs, what does not is skipped."""
+
+    def stage(name: str, reads: str, settings: Any = None) -> Stage:
+        inputs = [tmp_path / one / "file" for one in reads.split()]
+        output = tmp_path / name / "file"
+
+        def work() -> None:
+            output.parent.mkdir(exist_ok=True)
+            output.write_text(name + "".join(path.read_text() for path in inputs))
+
+        return Stage(name, output.parent, settings, inputs, [output], work)
+
+    def plan(threshold: float) -> list[Stage]:
+        soft = stage("soft", "data rough", threshold)
+        return [
+            *(stage("data", ""), stage("rough", "data"), soft),
+            *(stage("final", "data soft"), stage("predict rough", "rough")),
+            stage("predict final", "final"),
+        ]
+
+    stages = plan(0.5)
+    assert {reason for _, reason in forecast(stages)} == {"not done yet"}
+    for one in stages:
+        run_stage(one)
+    assert {reason for _, reason in forecast(stages)} == {None}
+    assert dict(forecast(plan(0.6))) == {
+        "data": None,
+        "rough": None,
+        "soft": "its settings changed",
+        "final": "'soft' before it runs",
+        "predict rough": None,
+        "predict final": "'final' before it runs",
+    }

@@ -1,0 +1,133 @@
+"""Killing a run at a chosen point: fewshot's writes and training steps are wrapped from outside.
+
+The package itself knows nothing of this: a child process imports it, replaces a few functions by
+ones that at the chosen moment send SIGKILL to their own process, and starts the run.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import fewshot.detector.curves as curves
+import fewshot.detector.step as step
+import fewshot.detector.training as training
+import fewshot.files as files
+import fewshot.pipeline.run_directory as run_directory
+
+POINTS = {
+    "start": "before the stage's work",
+    "write begun": "a temporary file was made, nothing is in it",
+    "write half": "half of the first file's bytes are in the temporary file",
+    "write done": "the first file is whole, but not yet renamed",
+    "renamed": "the first file has its name, the stage is not recorded",
+    "record": "the work is done, its record is half-written",
+    "iteration": "in the middle of a training step, gradients made, weights not moved",
+    "checkpoint half": "half of the second checkpoint is in its temporary file",
+    "checkpoint new": "right after the second checkpoint got its name",
+    "curve line": "half of a line of the learning curves is written",
+    "model": "the weights are in place, the model's description is not",
+}
+TRAINING_POINTS = ("iteration", "checkpoint half", "checkpoint new", "curve line", "model")
+GENERAL_POINTS = tuple(name for name in POINTS if name not in TRAINING_POINTS)
+
+
+@dataclass
+class Target:
+    """Where to die: in which stage, at which point."""
+
+    stage: str
+    point: str
+    active: bool = False  # the stage is running
+
+
+def die() -> None:
+    """End this process as the system does when it is out of memory or patience."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(target: Target) -> None:
+    """Wrap fewshot so that this process dies at the target."""
+    _watch_stages(target)
+    _watch_writes(target)
+    if target.point in TRAINING_POINTS:
+        _watch_training(target)
+
+
+def _watch_stages(target: Target) -> None:
+    run_stage = run_directory.run_stage
+
+    def watched(stage: run_directory.Stage) -> None:
+        target.active = stage.name == target.stage
+        run_stage(replace(stage, work=die) if target.active and target.point == "start" else stage)
+        target.active = False
+
+    _replace_everywhere("run_stage", run_stage, watched)
+
+
+def _watch_writes(target: Target) -> None:
+    whole = files.atomic_path
+
+    @contextmanager
+    def watched(path: Path, needed: int | None = None) -> Iterator[Path]:
+        mine = target.active and _concerns(target, path)
+        with whole(path, needed) as temporary:
+            if mine and target.point == "write begun":
+                die()
+            yield temporary
+            if mine and target.point in ("write half", "checkpoint half", "record"):
+                os.truncate(temporary, temporary.stat().st_size // 2)
+                die()
+            if mine and target.point == "write done":
+                die()
+        if mine and target.point in ("renamed", "checkpoint new", "model"):
+            die()
+
+    _replace_everywhere("atomic_path", whole, watched)
+
+
+def _concerns(target: Target, path: Path) -> bool:
+    is_record = path.name == run_directory.RECORD
+    if target.point == "record":
+        return is_record
+    if target.point.startswith("checkpoint"):
+        return path.name == training.CHECKPOINT and path.exists()
+    if target.point == "model":
+        return path.name == "model.pth"
+    return not is_record
+
+
+def _watch_training(target: Target) -> None:
+    if target.point == "iteration":
+        record = step.SliceTrainer._record
+        count = iter(range(1000))
+
+        def watched(self: Any, *arguments: Any) -> None:
+            record(self, *arguments)
+            if target.active and next(count) == 2:
+                die()
+
+        step.SliceTrainer._record = watched  # type: ignore[method-assign]
+    if target.point == "curve line":
+        flush = curves.CurveWriter._flush
+        calls = iter(range(1000))
+
+        def torn(self: Any) -> None:
+            if self._pending and target.active and next(calls) == 2:
+                with self._path.open("a") as file:
+                    file.write('{"iteration": 2, "total_l')
+                die()
+            flush(self)
+
+        curves.CurveWriter._flush = torn  # type: ignore[method-assign]
+
+
+def _replace_everywhere(name: str, old: Callable[..., Any], new: Callable[..., Any]) -> None:
+    """Modules that imported a function by name hold it themselves."""
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith("fewshot") and getattr(module, name, None) is old:
+            setattr(module, name, new)

@@ -1,0 +1,137 @@
+"""What the source may not do: read data as code, or write files that a kill would leave half."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(
+    path for folder in ("fewshot", "scripts", "tests") for path in (ROOT / folder).rglob("*.py")
+)
+# Calls that run what they read, wherever they come from.
+FORBIDDEN = {
+    *(
+        "pickle.load",
+        "pickle.loads",
+        "cPickle.load",
+        "cPickle.loads",
+        "marshal.load",
+        "shelve.open",
+    ),
+    *("dill.load", "dill.loads", "joblib.load", "pandas.read_pickle", "pd.read_pickle"),
+    *("cloudpickle.load", "cloudpickle.loads", "torch.hub.load", "numpy.fromregex"),
+    *("yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load", "yaml.UnsafeLoader"),
+    *("yaml.Loader", "yaml.FullLoader", "os.system", "os.popen", "eval", "exec"),
+    *("CfgNode.load_yaml_with_base",),
+}
+# Makes files that would run a command, to see them refused.
+ATTACKER = ROOT / "tests" / "detector" / "test_weights.py"
+# The one unpickler there is; it admits arrays only.
+UNPICKLER = "fewshot/detector/weights.py"
+# Where a file is written in place, and why that is safe.
+IN_PLACE = {
+    "fewshot/files.py",  # the temporary file itself
+    "fewshot/detector/curves.py",  # whole lines at the end; a torn one is dropped by the reader
+    "fewshot/detector/weights.py",  # into a temporary file
+    "fewshot/export/coco_results.py",  # into a temporary folder
+    "fewshot/masks/coco_write.py",  # the same
+    "fewshot/slices/label_csv.py",  # the same
+    "fewshot/lock.py",  # who holds a lock; a torn one counts as none
+}
+
+
+def dangers(source: str) -> Iterator[str]:
+    """Yield each call in a source that must not be there."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node) in FORBIDDEN:
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        given = {one.arg: ast.unparse(one.value) for one in node.keywords}
+        if name == "torch.load" and given.get("weights_only") != "True":
+            yield f"line {node.lineno}: torch.load without weights_only=True"
+        if name in ("np.load", "numpy.load") and given.get("allow_pickle", "False") != "False":
+            yield f"line {node.lineno}: {name} with pickles"
+        if given.get("allow_unsafe") == "True" or given.get("shell") == "True":
+            yield f"line {node.lineno}: {name}({given})"
+        if name.endswith("merge_from_file"):
+            yield f"line {node.lineno}: {name} reads YAML unsafely by default"
+
+
+def writers(source: str) -> Iterator[str]:
+    """Yield each place in a source that opens a file for writing."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
+            continue
+        name = ast.unparse(node.func).rpartition(".")[2]
+        values = [*node.args, *(one.value for one in node.keywords if one.arg == "mode")]
+        modes = [one.value for one in values if isinstance(one, ast.Constant)]
+        if name in ("write_text", "write_bytes") and isinstance(node.func, ast.Attribute):
+            yield f"line {node.lineno}: {ast.unparse(node.func)}"
+        if name == "open" and any(
+            str(mode) in ("w", "wb", "a", "ab", "x", "r+b") for mode in modes
+        ):
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if path != ATTACKER],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_data_are_never_run(path: Path) -> None:
+    found = list(dangers(path.read_text()))
+    assert found == [], f"{path}: {found}"
+
+
+def test_there_is_one_unpickler() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "fewshot") and "Unpickler(" in path.read_text()
+    }
+    assert found == {UNPICKLER}
+
+
+def test_files_are_written_atomically() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): list(writers(path.read_text()))
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "fewshot")
+    }
+    assert {name for name, places in found.items() if places} <= IN_PLACE
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "pickle.loads(data)",
+        "yaml.load(text, Loader=yaml.SafeLoader)",
+        "yaml.load_all(text, yaml.FullLoader)",
+        "config.merge_from_file(path)",
+        "subprocess.run(command, shell=True)",
+        "eval(text)",
+        "reader = pickle.loads",
+    ],
+)
+def test_the_check_sees(source: str) -> None:
+    assert list(dangers(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["torch.load(p, weights_only=True)", "np.load(p)", "yaml.safe_load(t)", "re.compile(x)"],
+)
+def test_the_check_lets_pass(source: str) -> None:
+    assert not list(dangers(source))
+
+
+@pytest.mark.parametrize("source", ['p.write_text("x")', 'open(p, "w")', 'p.open("ab")'])
+def test_the_check_sees_writers(source: str) -> None:
+    assert list(writers(source))
