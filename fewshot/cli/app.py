@@ -7,7 +7,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import fewshot
-from fewshot.cli import baseline, data, doctor, export, run, sam, score, stages
+from fewshot.cli import baseline, data, doctor, export, run, sam, score, stages, volume
+from fewshot.cli.annotations import annotations
 from fewshot.cli.interrupt import Stopped, how_to_go_on, stoppable
 from fewshot.errors import FewshotError
 from fewshot.progress import console, say
@@ -35,6 +36,7 @@ _WHOLE = "The whole run"
 _STAGES = "One stage at a time, in this order"
 _SAM = "Segment Anything"
 _FORMS = "Pictures, and forms for other tools"
+_VOLUMES = "From slices to volumes"
 _CHECKS = "Scores and checks"
 # What Typer raises for wrong options; newer versions bring a click of their own.
 _WrongUsage: Any = typer.BadParameter.__base__
@@ -53,6 +55,9 @@ app.command("baseline", rich_help_panel=_STAGES)(baseline.baseline)
 app.add_typer(sam.app, rich_help_panel=_SAM)
 app.command("look", rich_help_panel=_FORMS)(export.look)
 app.command("export", rich_help_panel=_FORMS)(export.export)
+app.add_typer(annotations, name="annotations", rich_help_panel=_VOLUMES)
+app.command("volume", rich_help_panel=_VOLUMES)(volume.volume)
+app.command("volume-agreement", rich_help_panel=_VOLUMES)(volume.volume_agreement)
 app.command("score", rich_help_panel=_CHECKS)(score.score)
 app.command("agree", rich_help_panel=_CHECKS)(score.agree)
 app.command("validate", rich_help_panel=_CHECKS)(score.validate)

@@ -101,6 +101,21 @@ def read_channels(path: Path) -> NDArray[np.uint8]:
             raise _unreadable(path, error) from error
 
 
+def read_colour(path: Path) -> NDArray[np.uint8]:
+    """Return an 8-bit image as red, green, blue, uint8 (height, width, 3); transparency is dropped.
+
+    Raises `InputError` as `read_image` does.
+    """
+    with _open(path) as image:
+        if _depth(path, image) != 8:
+            raise InputError(f"{path}: not an 8-bit image (Pillow mode {image.mode})")
+        try:
+            plain = image.convert("RGBA") if image.mode == "P" else image
+            return np.array(plain.convert("RGB"), dtype=np.uint8)
+        except Exception as error:
+            raise _unreadable(path, error) from error
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Return (height, width) of an image from its header alone; `InputError` as `read_image`."""
     with _open(path) as image:
