@@ -11,6 +11,7 @@ from fewshot.code_digest import code_digest
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.data import TrainingSource
 from fewshot.detector.teacher import Renewal
+from fewshot.detector.watch import Watch
 from fewshot.detector.weights import initial_weights
 from fewshot.errors import InputError
 from fewshot.files import sha256_file
@@ -29,6 +30,7 @@ class TrainingJob:
         seed: of the weights' start, the order of samples and their augmentation.
         weights: file to start from, in place of what the detector settings say.
         renewal: how the soft labels of sources marked `renewed` are renewed; needs a running mean.
+        watch: where the training can be watched; the one field that decides nothing.
     """
 
     name: str
@@ -40,6 +42,7 @@ class TrainingJob:
     seed: int
     weights: Path | None = None
     renewal: Renewal | None = None
+    watch: Watch | None = None
 
     @property
     def start(self) -> Path | None:
