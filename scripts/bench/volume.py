@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from measure import environment
+from measure import environment  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
@@ -94,11 +95,12 @@ def section(index: int) -> NDArray[np.uint8]:
     labels = np.zeros((SIDE, SIDE), dtype=np.uint8)
     names = np.random.default_rng(index).permutation(len(BODIES)) + 1
     for name, (centre, axes) in zip(names, BODIES, strict=True):
-        squares = (
+        places: tuple[Any, ...] = (index, rows, columns)
+        squares = [
             ((one - middle) / half) ** 2
-            for one, middle, half in zip((index, rows, columns), centre, axes, strict=True)
-        )
-        labels[sum(squares) <= 1] = name
+            for one, middle, half in zip(places, centre, axes, strict=True)
+        ]
+        labels[squares[0] + squares[1] + squares[2] <= 1] = name
     return labels
 
 
