@@ -7,7 +7,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import fewshot
-from fewshot.cli import baseline, data, doctor, export, run, score, stages
+from fewshot.cli import (
+    baseline,
+    data,
+    doctor,
+    export,
+    report,
+    review,
+    run,
+    score,
+    stages,
+    volume,
+)
+from fewshot.cli.annotations import annotations
 from fewshot.cli.interrupt import Stopped, how_to_go_on, stoppable
 from fewshot.errors import FewshotError
 from fewshot.progress import console, say
@@ -33,7 +45,9 @@ app = typer.Typer(
 
 _WHOLE = "The whole run"
 _STAGES = "One stage at a time, in this order"
+_PAGES = "Pages to look at"
 _FORMS = "Pictures, and forms for other tools"
+_VOLUMES = "From slices to volumes"
 _CHECKS = "Scores and checks"
 # What Typer raises for wrong options; newer versions bring a click of their own.
 _WrongUsage: Any = typer.BadParameter.__base__
@@ -49,8 +63,13 @@ app.command("predict", rich_help_panel=_STAGES)(stages.predict)
 app.command("merge", rich_help_panel=_STAGES)(stages.merge)
 app.command("submit", rich_help_panel=_STAGES)(stages.submit)
 app.command("baseline", rich_help_panel=_STAGES)(baseline.baseline)
+app.command("review", rich_help_panel=_PAGES)(review.review)
+app.command("report", rich_help_panel=_PAGES)(report.report)
 app.command("look", rich_help_panel=_FORMS)(export.look)
 app.command("export", rich_help_panel=_FORMS)(export.export)
+app.add_typer(annotations, name="annotations", rich_help_panel=_VOLUMES)
+app.command("volume", rich_help_panel=_VOLUMES)(volume.volume)
+app.command("volume-agreement", rich_help_panel=_VOLUMES)(volume.volume_agreement)
 app.command("score", rich_help_panel=_CHECKS)(score.score)
 app.command("agree", rich_help_panel=_CHECKS)(score.agree)
 app.command("validate", rich_help_panel=_CHECKS)(score.validate)

@@ -1,5 +1,6 @@
 """`fewshot phantom` and `fewshot convert`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +81,18 @@ def convert(
         str,
         typer.Option("--axis", help="Axis of a NIfTI volume: axial, coronal, sagittal, 0, 1, 2."),
     ] = "",
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            "--spacing",
+            help='Numbered slices are a volume: mm of column, row, slice ("0.05 0.05 0.08").',
+            show_default=False,
+        ),
+    ] = None,
+    structures: Annotated[
+        bool,
+        typer.Option("--structures", help="A label id is the same structure on every slice."),
+    ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Report and pass over slices that cannot be read.")
     ] = False,
@@ -95,11 +108,16 @@ def convert(
     """
     from fewshot.pipeline.convert import ConvertRequest
     from fewshot.pipeline.convert import convert as convert_files
+    from fewshot.slices.sequence import parse_spacing
 
     if not images.exists():
         raise InputError(f"--images {images}: no such file or folder")
     refuse_filled(out)
-    options = _import_options(window or [], axis, skip_bad)
+    options = replace(
+        _import_options(window or [], axis, skip_bad),
+        spacing=parse_spacing(spacing) if spacing is not None else None,
+        structures=structures,
+    )
     request = ConvertRequest(images, labels, groups, test, validation_fraction, seed, options)
     made = convert_files(request, out)
     if check:

@@ -63,8 +63,9 @@ def export(
 ) -> None:
     """Write masks as label PNGs, as NIfTI volumes or as COCO results, for other tools.
 
-    In PNGs and volumes a pixel of several masks belongs to the one with the highest score, and ids
-    run from 1 on each slice, by score. Slices without masks are all 0.
+    In PNGs and volumes a pixel of several masks belongs to the one with the highest score. Ids are
+    the structures' where the file knows them (see fewshot volume), else they run from 1 on each
+    slice, by score. Slices without masks are all 0.
     """
     from fewshot.export.folder import filled_folder
     from fewshot.masks.coco import read_coco

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
+from fewshot.config.live import LiveSettings
 from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.recovery import RecoverySettings
 
@@ -213,6 +214,7 @@ class RunSettings(Settings):
     prediction: PredictionSettings = PredictionSettings()
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
+    live: LiveSettings = LiveSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

@@ -7,22 +7,31 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from fewshot.masks.coco import SliceRecord, SliceSet
-from fewshot.masks.merge import MergeRule, merge_masks
+from fewshot.masks.merge import MergeRule, merge_masks, merge_structures
 from fewshot.masks.predicted import SliceMasks
 
-LabelMap = NDArray[np.uint8]
+LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def label_maps(
     slices: SliceSet, records: Iterable[SliceRecord], rule: MergeRule
 ) -> Iterator[tuple[SliceRecord, LabelMap]]:
-    """Yield slices with their merged label maps: ids from 1 on by score, as in a submission.
+    """Yield slices with their merged label maps, uint8 or, of structures, uint16.
 
-    Ids belong to a slice: the masks of a COCO file are of one class, so the same structure may
-    have another id on the next slice.
+    Where every mask of the set says of which structure it is (`fewshot volume` links them), ids
+    are the structures'. Otherwise they run from 1 on by score, as in a submission, and belong to a
+    slice: the same structure may have another id on the next one.
     """
+    structures = has_structures(slices)
     for record in records:
-        yield record, merge_masks(slices.masks_of(record.image_id), rule)
+        masks = slices.masks_of(record.image_id)
+        yield record, merge_structures(masks, rule) if structures else merge_masks(masks, rule)
+
+
+def has_structures(slices: SliceSet) -> bool:
+    """Return whether there are masks, and every one says of which structure it is."""
+    known = [bool(masks.structures) for masks in slices.masks.values() if len(masks)]
+    return bool(known) and all(known)
 
 
 def overlapping(slices: SliceSet, rule: MergeRule) -> int:

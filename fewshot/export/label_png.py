@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from PIL import Image
 
 from fewshot.errors import InputError
@@ -13,7 +14,8 @@ from fewshot.masks.merge import MergeRule
 def write_label_pngs(folder: Path, slices: SliceSet, rule: MergeRule) -> list[Path]:
     """Write every slice's label map below `folder`, under the image's name with the suffix .png.
 
-    8-bit grey, 0 is background, ids from 1 on; slices without masks are all 0. Returns the files.
+    8-bit grey, or 16-bit where a slice has the number of a structure above 255; 0 is background,
+    ids are those of `label_maps`; slices without masks are all 0. Returns the files.
     Raises `InputError` when two slices would have the same file.
     """
     names = {record.image_id: _label_name(record) for record in slices.records}
@@ -29,7 +31,10 @@ def write_label_pngs(folder: Path, slices: SliceSet, rule: MergeRule) -> list[Pa
     for record, label_map in label_maps(slices, slices.records, rule):
         target = folder / names[record.image_id]
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(label_map).save(target, format="PNG")
+        deep = label_map.max() > 255
+        Image.fromarray(label_map if deep else label_map.astype(np.uint8)).save(
+            target, format="PNG"
+        )
         written.append(target)
     return written
 

@@ -11,7 +11,7 @@ from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.polygons import encode_polygons
-from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.predicted import MAX_STRUCTURE, SliceMasks
 from fewshot.masks.rle import CheckedRles, short_repr
 from fewshot.masks.slice_set import SliceRecord, SliceSet
 from fewshot.slices.volume import Volume
@@ -23,7 +23,8 @@ _MAX_COORDINATE = 1e6
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 _Entry = dict[str, Any]
-_Row = tuple[float, list[float] | None, object, str, str]  # score, box, mask, source, where
+# score, box, mask, source, structure, where
+_Row = tuple[float, list[float] | None, object, str, int | None, str]
 
 
 def read_coco(path: Path, images: Path | None = None) -> SliceSet:
@@ -33,7 +34,8 @@ def read_coco(path: Path, images: Path | None = None) -> SliceSet:
     mask. Every category becomes organ. An annotation with `iscrowd` 1 is one mask like any other:
     tools write it to say "this is an RLE", and slices have no crowds. Boxes are taken from `bbox`,
     or from the mask where there is none; `area` is counted anew. A missing `score` is 1; a missing
-    `source` is `label`, or `prediction` where there is a score.
+    `source` is `label`, or `prediction` where there is a score. Structures are known for a slice
+    where every annotation of it has a `structure`.
 
     `images` is the folder of the image files; without it `info.images` of the file, from the file's
     own folder if relative, and without that the file's own folder.
@@ -207,17 +209,27 @@ def _row(entry: _Entry, record: SliceRecord, categories: Collection[int], where:
         _box(entry["bbox"], where) if "bbox" in entry else None,
         segmentation,
         _text(entry, "source", where) if "source" in entry else source,
+        _structure(entry, where) if "structure" in entry else None,
         where,
     )
 
 
+def _structure(entry: _Entry, where: str) -> int:
+    structure = _integer(entry, "structure", where)
+    if not 1 <= structure <= MAX_STRUCTURE:
+        raise InputError(
+            f"{where}: structure is {short_repr(structure)}; give 1 to {MAX_STRUCTURE}"
+        )
+    return structure
+
+
 def _checked_rles(record: SliceRecord, rows: list[_Row]) -> CheckedRles:
-    masks = [mask for _, _, mask, _, _ in rows]
+    masks = [row[2] for row in rows]
     return rle_codec.check_rles(masks, record.height, record.width, lambda row: rows[row][-1])
 
 
 def _slice_masks(record: SliceRecord, rows: list[_Row], rles: CheckedRles) -> SliceMasks:
-    scores, given, _, sources, _ = zip(*rows, strict=True)
+    scores, given, _, sources, structures, _ = zip(*rows, strict=True)
     boxes = rle_codec.boxes(rles)
     for row, box in enumerate(given):
         if box is not None:
@@ -231,6 +243,7 @@ def _slice_masks(record: SliceRecord, rows: list[_Row], rles: CheckedRles) -> Sl
         boxes,
         rles,
         sources,
+        () if None in structures else structures,
     )
 
 

@@ -21,7 +21,8 @@ def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     `volumes` the slices were cut from; an image its `group`, `volume`, `index`, `spacing` and
     `position` where it has them. Images are in order of id, and annotations, numbered from 1, in
     order of image. An annotation that is not a label also holds `score` (6 decimals) and `source`,
-    as COCO results do. Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
+    as COCO results do, and one whose structure is known its number, `structure`, beyond COCO.
+    Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
     """
     masks = (slices.masks.get(record.image_id) for record in _in_order(slices))
     write_document(path, slices, description, _annotations(one for one in masks if one is not None))
@@ -106,6 +107,8 @@ def _annotation(masks: SliceMasks, row: int, area: int) -> dict[str, Any]:
     score, source = round(float(masks.scores[row]), 6), masks.sources[row]
     if source != "label" or score != 1.0:
         entry |= {"score": score, "source": source}
+    if masks.structures:
+        entry["structure"] = masks.structures[row]
     return entry
 
 

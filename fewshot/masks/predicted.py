@@ -12,6 +12,9 @@ from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.rle import CheckedRles, Rle
 
+MAX_STRUCTURE = 32767
+"""The largest number of a structure: what every NIfTI tool reads as a label."""
+
 
 @dataclass(frozen=True, eq=False)
 class SliceMasks:
@@ -19,7 +22,8 @@ class SliceMasks:
 
     `scores`: (masks,) float32 in 0..1. `boxes`: (masks, 4) float32 as x0, y0, x1, y1 in pixels.
     `rles`: compressed RLEs of size [height, width]. `sources`: who made each mask, `label` for a
-    human label, otherwise the name of a model.
+    human label, otherwise the name of a model. `structures`: which structure of its volume each
+    mask is a section of, from 1 up, the same number on every slice; empty where that is not known.
 
     Raises `InputError` naming the slice when the columns disagree, a number is not finite, or an
     RLE would not be safe to decode.
@@ -32,6 +36,7 @@ class SliceMasks:
     boxes: NDArray[np.float32]
     rles: tuple[Rle, ...]
     sources: tuple[str, ...]
+    structures: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("image_id", "height", "width"):
@@ -46,6 +51,14 @@ class SliceMasks:
             raise InputError(
                 f"{where}: {count} masks need as many scores and sources, not "
                 f"{self.scores.shape} and {len(self.sources)}"
+            )
+        object.__setattr__(self, "structures", tuple(map(int, self.structures)))
+        if self.structures and (
+            len(self.structures) != count
+            or not 1 <= min(self.structures) <= max(self.structures) <= MAX_STRUCTURE
+        ):
+            raise InputError(
+                f"{where}: {count} masks need as many structures, from 1 to {MAX_STRUCTURE}"
             )
         if self.boxes.shape != (count, 4):
             raise InputError(f"{where}: boxes have shape {self.boxes.shape}, not ({count}, 4)")
@@ -77,15 +90,22 @@ class SliceMasks:
 
     @classmethod
     def from_label_map(
-        cls, image_id: int, label_map: NDArray[np.integer[Any]], source: str = "label"
+        cls,
+        image_id: int,
+        label_map: NDArray[np.integer[Any]],
+        source: str = "label",
+        *,
+        structures: bool = False,
     ) -> "SliceMasks":
         """Return one mask of score 1 for each non-zero id of a (height, width) label map.
 
-        Masks are in ascending order of id; separate parts of one id stay one mask.
+        Masks are in ascending order of id; separate parts of one id stay one mask. With
+        `structures` an id means the same on all slices and is kept as the mask's structure.
         """
         columns_first = np.asfortranarray(label_map)
         ids = np.unique(columns_first)
-        rles = tuple(rle_codec.encode(columns_first == label) for label in ids[ids != 0])
+        ids = ids[ids != 0]
+        rles = tuple(rle_codec.encode(columns_first == label) for label in ids)
         height, width = label_map.shape
         return cls(
             image_id,
@@ -95,6 +115,7 @@ class SliceMasks:
             rle_codec.boxes(rles),
             rles,
             (source,) * len(rles),
+            tuple(ids.tolist()) if structures else (),
         )
 
     @classmethod
@@ -132,6 +153,9 @@ class SliceMasks:
         object.__setattr__(chosen, "boxes", self.boxes[rows])
         object.__setattr__(chosen, "rles", tuple(self.rles[row] for row in rows))
         object.__setattr__(chosen, "sources", tuple(self.sources[row] for row in rows))
+        if self.structures:
+            structures = tuple(self.structures[row] for row in rows)
+            object.__setattr__(chosen, "structures", structures)
         return chosen
 
     def above(self, threshold: float) -> "SliceMasks":

@@ -15,7 +15,8 @@ from fewshot.masks.coco import SliceSet
 from fewshot.masks.coco_boxes import write_boxes
 from fewshot.pipeline import datasets
 from fewshot.pipeline.importing import Imported, ImportOptions, import_slices
-from fewshot.progress import say
+from fewshot.progress import say, warn
+from fewshot.slices.sequence import gap_note
 
 PICTURES = "images"
 BOXES = "boxes.json"
@@ -44,6 +45,8 @@ def convert(request: ConvertRequest, out: Path) -> dict[str, Any]:
         options = replace(request.options, pictures=pictures)
         imported = import_slices(request.images, request.labels, request.groups, options)
         found = describe(imported)
+        for line in _gaps(imported.slices):
+            warn(line)
         parts = _parts(imported.slices, request, imported)
         for line in report(found):
             say(line)
@@ -111,6 +114,16 @@ def report(found: dict[str, Any]) -> list[str]:
         )
     lines.append(f"window: {found['window']}")
     return lines + [f"skipped: {reason}" for reason in found["skipped"]]
+
+
+def _gaps(slices: SliceSet) -> list[str]:
+    """Return a line for each volume that lacks slices between its first and its last."""
+    indices: dict[str, list[int]] = {}
+    for record in slices.records:
+        if record.volume is not None and record.index is not None:
+            indices.setdefault(record.volume, []).append(record.index)
+    notes = (gap_note(found, f"volume {name!r}") for name, found in indices.items())
+    return [note for note in notes if note is not None]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from fewshot.slices.images import image_stem, name_a_few, read_image, write_imag
 from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.labels.source import LabelSource
 from fewshot.slices.labels.table import TableLabels
+from fewshot.slices.sequence import Spacing, as_sequence
 from fewshot.slices.sources.image_folder import ImageFolder
 from fewshot.slices.sources.recognise import open_source
 from fewshot.slices.sources.source import SliceSource, SourceSlice
@@ -33,6 +34,9 @@ class ImportOptions:
 
     `pictures` is the folder for the 8-bit PNGs of slices that are in another form. Three `channels`
     in place of the window make colour PNGs: each window of a slice becomes one of its channels.
+    `spacing` makes the slices of each folder one volume (see `fewshot.slices.sequence`). With
+    `structures` a label id means the same structure on every slice, which otherwise only label
+    volumes say.
     """
 
     window: Window | Auto | None = None
@@ -40,6 +44,8 @@ class ImportOptions:
     skip_bad: bool = False
     pictures: Path | None = None
     channels: tuple[Window, Window, Window] | None = None
+    spacing: Spacing | None = None
+    structures: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ def import_slices(
     """
     options = options or ImportOptions()
     source = open_source(images, options.axis, options.skip_bad)
+    if options.spacing is not None:
+        source = as_sequence(source, options.spacing)
     given = read_groups(groups) if groups else None
     reader = _Reader(source, images, options, given)
     has_boxes = labels is not None and is_box_table(labels)
@@ -154,7 +162,9 @@ class _Reader:
                 self.dropped.add(record.image_id)
                 continue
             if ids is not None and ids.any():
-                masks[record.image_id] = SliceMasks.from_label_map(record.image_id, ids)
+                masks[record.image_id] = SliceMasks.from_label_map(
+                    record.image_id, ids, structures=labels.structures or self._options.structures
+                )
         return masks
 
     def _picture(self, item: SourceSlice) -> NDArray[np.uint8]:

@@ -95,8 +95,20 @@ def read_channels(path: Path) -> NDArray[np.uint8]:
                 f"{path}: is no 8-bit colour image (Pillow mode {image.mode}); fewshot convert with"
                 " three --window makes them, or leave out preprocess.input: colour"
             )
+    return read_colour(path)
+
+
+def read_colour(path: Path) -> NDArray[np.uint8]:
+    """Return an 8-bit image as red, green, blue, uint8 (height, width, 3); transparency is dropped.
+
+    Raises `InputError` as `read_image` does.
+    """
+    with _open(path) as image:
+        if _depth(path, image) != 8:
+            raise InputError(f"{path}: not an 8-bit image (Pillow mode {image.mode})")
         try:
-            return np.array(image.convert("RGBA").convert("RGB"), dtype=np.uint8)
+            plain = image.convert("RGBA") if image.mode == "P" else image
+            return np.array(plain.convert("RGB"), dtype=np.uint8)
         except Exception as error:
             raise _unreadable(path, error) from error
 

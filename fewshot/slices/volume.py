@@ -85,6 +85,24 @@ def slice_spacing(axis: int, affine: ArrayLike) -> tuple[float, float]:
     return float(sizes[row]), float(sizes[column])
 
 
+def picture_affine(volume: Volume) -> NDArray[np.float64]:
+    """Return the 4 x 4 matrix from (slice, row, column) of upright pictures to millimetres.
+
+    Slice `k` is `slice_of(voxels, volume.axis, k, volume.affine)`.
+    """
+    matrix = np.asarray(volume.affine, dtype=np.float64)
+    directions = _orientation(matrix)[:, 1]
+    found = np.eye(4)
+    found[:3, 3] = matrix[:3, 3]
+    axes = (volume.axis, *_row_and_column(volume.axis, matrix))
+    for place, axis in enumerate(axes):
+        turned = place > 0 and directions[axis] > 0
+        found[:3, place] = -matrix[:3, axis] if turned else matrix[:3, axis]
+        if turned:
+            found[:3, 3] += (volume.shape[axis] - 1) * matrix[:3, axis]
+    return found
+
+
 def slice_position(axis: int, index: int, affine: ArrayLike) -> float:
     """Return where slice `index` lies along the direction of its axis, in mm of the affine."""
     matrix = np.asarray(affine, dtype=np.float64)

@@ -20,6 +20,7 @@ class ArrayLabels:
     """
 
     form = "NumPy array"
+    structures = False
 
     def __init__(self, path: Path, source: SliceSource) -> None:
         self._path = path

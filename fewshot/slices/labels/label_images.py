@@ -21,6 +21,7 @@ class ImageLabels:
     """
 
     form = "label images"
+    structures = False
 
     def __init__(self, path: Path, source: SliceSource) -> None:
         files = list_images(path) if path.is_dir() else [path]

@@ -21,6 +21,7 @@ class NiftiLabels:
     """One label volume for one image volume, or a folder of them under the images' names."""
 
     form = "NIfTI"
+    structures = True
 
     def __init__(self, path: Path, source: SliceSource) -> None:
         if not source.volumes:

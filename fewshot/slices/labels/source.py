@@ -13,6 +13,7 @@ class LabelSource(Protocol):
     """The labels of slices; a new form is a file with a class like this and a row in `open`."""
 
     form: str
+    structures: bool  # an id means the same structure on every slice of a volume
 
     def label_map(self, item: SourceSlice, height: int, width: int) -> NDArray[Any] | None:
         """Return ids, shape (height, width), 0 for background; None for a slice without any.

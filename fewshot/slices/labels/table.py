@@ -13,6 +13,7 @@ class TableLabels:
     """A column for each slice; an all-zero one is unlabelled."""
 
     form = "label CSV"
+    structures = False
 
     def __init__(self, path: Path, source: SliceSource) -> None:
         self._table = read_label_csv(path)

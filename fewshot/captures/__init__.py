@@ -1,0 +1,1 @@
+"""Screen captures with drawn outlines to images and masks."""

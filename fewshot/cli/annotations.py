@@ -1,0 +1,100 @@
+"""`fewshot annotations extract`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fewshot.cli.options import Json, Out, print_json, refuse_filled
+from fewshot.errors import InputError
+
+if TYPE_CHECKING:
+    from fewshot.captures.frame import Frame
+
+annotations = typer.Typer(no_args_is_help=True, help="Annotations drawn in other programs.")
+
+
+@annotations.command("extract")
+def extract(
+    captures: Annotated[Path, typer.Option(help="Folder of screen captures with outlines.")],
+    out: Out,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="The same captures without outlines, under the same names."),
+    ] = None,
+    colour: Annotated[
+        str,
+        typer.Option(
+            help="Of the outlines: blue, cyan, green, yellow, red, magenta, or "
+            "HUE,SATURATION,VALUE as 20-128,100-255,100-255 (hue 0 to 180)."
+        ),
+    ] = "blue",
+    frame: Annotated[
+        str,
+        typer.Option(help="The image's place in a capture: auto, none, or LEFT,TOP,WIDTH,HEIGHT."),
+    ] = "auto",
+    size: Annotated[
+        int | None,
+        typer.Option(min=16, max=4096, help="Longer side of the written images, pixels."),
+    ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            help="mm of a column and a row of the capture, and from one capture to the next."
+        ),
+    ] = None,
+    max_gap: Annotated[
+        float,
+        typer.Option(min=0, max=2, help="Largest gap closed, as part of the frame's shorter side."),
+    ] = 0.25,
+    min_area: Annotated[
+        int, typer.Option(min=1, help="Fewest pixels of the capture that a region has.")
+    ] = 64,
+    keep_line: Annotated[
+        bool, typer.Option("--keep-line", help="Leave the outlines in the images.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Turn screen captures with drawn outlines into images, masks and COCO.
+
+    Finds the image in the capture, the outlines in it by their colour, closes and fills them, and
+    paints the lines over. Look at check.png afterwards.
+    """
+    from fewshot.captures.colour import parse_colour
+    from fewshot.captures.extract import ExtractRequest
+    from fewshot.captures.extract import extract as extract_captures
+    from fewshot.slices.sequence import parse_spacing
+
+    refuse_filled(out)
+    request = ExtractRequest(
+        captures=captures,
+        originals=images,
+        colour=parse_colour(colour),
+        frame=_frame(frame, captures),
+        size=size,
+        max_gap=max_gap,
+        min_area=min_area,
+        spacing=None if spacing is None else parse_spacing(spacing),
+        keep_line=keep_line,
+    )
+    made = extract_captures(request, out)
+    if json_:
+        print_json(made)
+
+
+def _frame(text: str, captures: Path) -> "Frame | None":
+    from fewshot.captures.frame import Frame
+    from fewshot.slices.images import image_size, list_images
+
+    if text == "auto":
+        return None
+    if text == "none":
+        height, width = image_size(list_images(captures)[0])
+        return Frame(0, 0, height, width)
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise InputError(f"--frame {text}: give auto, none, or LEFT,TOP,WIDTH,HEIGHT in pixels")
+    left, top, width, height = (int(part) for part in parts)
+    if min(width, height) < 1:
+        raise InputError(f"--frame {text}: width and height must be 1 or more")
+    return Frame(top, left, top + height, left + width)

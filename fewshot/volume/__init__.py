@@ -1,0 +1,1 @@
+"""From slices to volumes: captures, stacks, linking, reconstruction, volumetry, agreement."""

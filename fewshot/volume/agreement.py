@@ -1,0 +1,299 @@
+"""`fewshot volume-agreement`: a model's volumes beside those of annotators."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from fewshot.errors import InputError
+from fewshot.export.folder import filled_folder
+from fewshot.files import write_json
+from fewshot.metrics.contingency import contingency
+from fewshot.metrics.fleiss import fleiss_kappa
+from fewshot.metrics.kappa import foreground_kappa
+from fewshot.progress import say, warn
+from fewshot.slices.sequence import Spacing
+from fewshot.volume.bland_altman import bland_altman, write_figure
+from fewshot.volume.link import LinkRule
+from fewshot.volume.readers import Link, link_stacks, on_slices, pairs
+from fewshot.volume.stack import MAX_VOXELS, Labels, LabelStack, crop, read_stacks
+from fewshot.volume.surface import surface_distance
+
+MODEL = "model"
+_MARGIN = 1.0  # of the structures' own size, around them: kappa of whole slices is near 1 always
+
+
+@dataclass(frozen=True)
+class AgreementRequest:
+    """Who is compared with whom; seconds are for all slices of all volumes."""
+
+    model: Path
+    annotators: tuple[Path, ...]
+    spacing: Spacing | None = None
+    score_threshold: float = 0.0
+    link: Link = "auto"
+    model_seconds: float | None = None
+    annotation_seconds: float | None = None
+    max_voxels: int = MAX_VOXELS
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """How two readers agree on one structure; distances in mm, volumes in mm3.
+
+    `dice` is 0 and distances are None where one of them has none of it. The difference is the first
+    reader's volume less the second's, `percent` of the second's.
+    """
+
+    volume: str
+    structure: int
+    first: str
+    second: str
+    dice: float
+    surface_mean_mm: float | None
+    hausdorff95_mm: float | None
+    first_mm3: float
+    second_mm3: float
+    difference_mm3: float
+    difference_percent: float | None
+
+
+@dataclass(frozen=True)
+class KappaRow:
+    """Agreement beyond chance of a volume, within the box of all structures and a margin."""
+
+    volume: str
+    readers: str
+    cohen: float | None
+    fleiss: float | None
+
+
+def agreement(request: AgreementRequest, out: Path) -> dict[str, Any]:
+    """Write `agreement.csv`, `agreement.json` and `bland_altman.png`; all of it or nothing.
+
+    Structures are matched by their ids where the files know them, and else by their overlap with
+    the model's. Returns what the JSON holds.
+    Raises `InputError` when an annotator has none of the model's volumes or other slices.
+    """
+    volumes = _read(request)
+    rows, kappas = [], []
+    for name, readers in volumes.items():
+        rows += compare(name, readers)
+        kappas += _kappas(name, readers)
+    shown = bland_altman(
+        [row.first_mm3 for row in rows if row.first == MODEL],
+        [row.second_mm3 for row in rows if row.first == MODEL],
+    )
+    slices = sum(len(next(iter(readers.values())).labels) for readers in volumes.values())
+    answer = {
+        "pairs": [asdict(row) for row in rows],
+        "means": _means(rows),
+        "kappa": [asdict(row) for row in kappas],
+        "bland_altman": asdict(shown),
+        "slices": slices,
+        "seconds_per_slice": _times(request, slices),
+    }
+    with filled_folder(out) as folder:
+        _write_table(folder / "agreement.csv", rows)
+        write_json(folder / "agreement.json", answer)
+        write_figure(folder / "bland_altman.png", rows, shown)
+    _report(answer, out)
+    return {"folder": str(out), **answer}
+
+
+def compare(name: str, readers: Mapping[str, LabelStack]) -> list[PairRow]:
+    """Return a row for each pair of readers and each structure that one of the two has.
+
+    The stacks show the same slices and use one id a structure.
+    """
+    rows = []
+    boxes = {who: dict(crop(stack.labels)) for who, stack in readers.items()}
+    for first, second in combinations(readers, 2):
+        for structure in sorted(boxes[first].keys() | boxes[second].keys()):
+            both = [boxes[who].get(structure) for who in (first, second)]
+            box = _around([one for one in both if one is not None])
+            a, b = (readers[who].labels[box] == structure for who in (first, second))
+            rows.append(_pair(name, structure, (first, second), a, b, readers[first], box))
+    return rows
+
+
+def matched(reference: Labels, other: Labels) -> Labels:
+    """Return label maps with the ids of the reference's structures that they overlap most.
+
+    One to one, by Dice (Hungarian method); structures without a partner take ids above all others.
+    """
+    rows, columns = int(reference.max(initial=0)), int(other.max(initial=0))
+    width = columns + 1
+    pairs_of = reference.ravel().astype(np.int64) * width + other.ravel()
+    table = np.bincount(pairs_of, minlength=(rows + 1) * width).reshape(rows + 1, width)
+    sizes = table.sum(axis=1)[1:, np.newaxis] + table.sum(axis=0)[1:]
+    dice = 2 * table[1:, 1:] / np.maximum(sizes, 1)
+    names = np.zeros(width, dtype=np.uint16)
+    for row, column in zip(*linear_sum_assignment(dice, maximize=True), strict=True):
+        if dice[row, column] > 0:
+            names[column + 1] = row + 1
+    following = rows
+    for column in range(1, width):
+        if not names[column] and table[:, column].any():
+            following += 1
+            names[column] = following
+    found: Labels = names[other]
+    return found
+
+
+def _read(request: AgreementRequest) -> dict[str, dict[str, LabelStack]]:
+    """Return volume → reader → stack, the model first, all on the model's slices."""
+    limits = request.spacing, request.score_threshold, request.max_voxels
+    model = read_stacks(request.model, *limits)
+    for stack in model:
+        for line in stack.warnings():
+            warn(line)
+    known = all(stack.linked for stack in model)
+    _, model = link_stacks(model, request.link, LinkRule())
+    volumes: dict[str, dict[str, LabelStack]] = {stack.name: {MODEL: stack} for stack in model}
+    for path in request.annotators:
+        own = read_stacks(path, request.spacing, 0.0, request.max_voxels)
+        alike = known and all(stack.linked for stack in own)
+        _, own = link_stacks(own, request.link, LinkRule())
+        found = pairs(model, own)
+        if not found:
+            names = ", ".join(sorted(volumes))
+            raise InputError(f"{path}: has none of the volumes {names} of {request.model}")
+        who = path.name.split(".")[0]
+        for stack, other in found:
+            placed = on_slices(other, stack, path)
+            if not alike:
+                labels = matched(stack.labels, placed.labels)
+                placed = placed.with_labels(labels, linked=True)
+            name = who
+            while name in volumes[stack.name]:
+                name += "'"
+            volumes[stack.name][name] = placed
+    return {name: readers for name, readers in volumes.items() if len(readers) > 1}
+
+
+def _pair(
+    name: str,
+    structure: int,
+    who: tuple[str, str],
+    a: NDArray[np.bool_],
+    b: NDArray[np.bool_],
+    stack: LabelStack,
+    box: tuple[slice, slice, slice],
+) -> PairRow:
+    common, total = int(np.count_nonzero(a & b)), int(a.sum()) + int(b.sum())
+    apart = surface_distance(a, b, (stack.step, *stack.pixel))
+    heights = stack.thickness()[box[0]] * stack.pixel[0] * stack.pixel[1]
+    first, second = (float(one.sum(axis=(1, 2)) @ heights) for one in (a, b))
+    return PairRow(
+        name,
+        structure,
+        *who,
+        dice=2 * common / total,
+        surface_mean_mm=None if apart is None else apart.mean,
+        hausdorff95_mm=None if apart is None else apart.hausdorff95,
+        first_mm3=first,
+        second_mm3=second,
+        difference_mm3=first - second,
+        difference_percent=100 * (first - second) / second if second else None,
+    )
+
+
+def _kappas(name: str, readers: Mapping[str, LabelStack]) -> list[KappaRow]:
+    labels = {who: stack.labels for who, stack in readers.items()}
+    boxes = [box for one in labels.values() for _, box in crop(one)]
+    if not boxes:
+        return []
+    box = _with_margin(_around(boxes), next(iter(labels.values())).shape)
+    parts = {who: one[box] for who, one in labels.items()}
+    rows = [
+        KappaRow(name, f"{a} / {b}", foreground_kappa(contingency(parts[a], parts[b])), None)
+        for a, b in combinations(parts, 2)
+    ]
+    annotators = {who: part for who, part in parts.items() if who != MODEL}
+    for who, group in ((", ".join(parts), parts), (", ".join(annotators), annotators)):
+        if len(group) > 1:
+            rows.append(KappaRow(name, who, None, fleiss_kappa(list(group.values()))))
+    return rows
+
+
+def _around(boxes: Sequence[tuple[slice, slice, slice]]) -> tuple[slice, slice, slice]:
+    starts = np.min([[side.start for side in box] for box in boxes], axis=0)
+    stops = np.max([[side.stop for side in box] for box in boxes], axis=0)
+    a, b, c = (slice(int(low), int(high)) for low, high in zip(starts, stops, strict=True))
+    return a, b, c
+
+
+def _with_margin(
+    box: tuple[slice, slice, slice], shape: tuple[int, ...]
+) -> tuple[slice, slice, slice]:
+    a, b, c = (
+        slice(
+            max(0, side.start - round(_MARGIN * (side.stop - side.start) / 2)),
+            min(most, side.stop + round(_MARGIN * (side.stop - side.start) / 2)),
+        )
+        for side, most in zip(box, shape, strict=True)
+    )
+    return a, b, c
+
+
+def _means(rows: Sequence[PairRow]) -> list[dict[str, Any]]:
+    found = []
+    for pair in dict.fromkeys((row.first, row.second) for row in rows):
+        own = [row for row in rows if (row.first, row.second) == pair]
+        entry: dict[str, Any] = {"first": pair[0], "second": pair[1], "structures": len(own)}
+        keys = ("dice", "surface_mean_mm", "hausdorff95_mm", "difference_mm3", "difference_percent")
+        for key in keys:
+            values = [value for row in own if (value := getattr(row, key)) is not None]
+            entry[key] = float(np.mean(values)) if values else None
+        found.append(entry)
+    return found
+
+
+def _times(request: AgreementRequest, slices: int) -> dict[str, float | None]:
+    model, annotation = request.model_seconds, request.annotation_seconds
+    ratio = annotation / model if model and annotation is not None else None
+    return {
+        MODEL: None if model is None else model / slices,
+        "annotation": None if annotation is None else annotation / slices,
+        "times_as_fast": ratio,
+    }
+
+
+def _write_table(target: Path, rows: Sequence[PairRow]) -> None:
+    with target.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, list(PairRow.__dataclass_fields__), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            values = asdict(row).items()
+            writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in values})
+
+
+def _report(answer: dict[str, Any], out: Path) -> None:
+    for mean in answer["means"]:
+        apart = mean["surface_mean_mm"]
+        distance = "–" if apart is None else f"{apart:.3f} mm"
+        worst = "–" if apart is None else f"{mean['hausdorff95_mm']:.3f} mm"
+        say(
+            f"{mean['first']} / {mean['second']}: Dice {mean['dice']:.4f}, surfaces {distance} "
+            f"apart (95 % Hausdorff {worst}), volume {mean['difference_mm3']:+.2f} mm3; means of "
+            f"{mean['structures']}"
+        )
+    for row in answer["kappa"]:
+        kind, value = (
+            ("Cohen", row["cohen"]) if row["fleiss"] is None else ("Fleiss", row["fleiss"])
+        )
+        say(f"{kind}'s kappa, {row['volume']}, {row['readers']}: {value:.4f}".replace("s's", "s'"))
+    times = answer["seconds_per_slice"]
+    if times["times_as_fast"] is not None:
+        say(
+            f"time per slice: model {times['model']:.3g} s, annotation {times['annotation']:.3g} s,"
+            f" {times['times_as_fast']:.3g} times as fast"
+        )
+    say(f"written to {out}")

@@ -1,0 +1,88 @@
+"""The Bland-Altman figure: differences of two ways to measure against their means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fewshot.files import atomic_path
+
+if TYPE_CHECKING:
+    from fewshot.volume.agreement import PairRow
+
+_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+_LIMITS = 1.96
+
+
+@dataclass(frozen=True)
+class BlandAltman:
+    """The bias (mean of first - second) and the limits of agreement, bias ± 1.96 SD, in mm3.
+
+    Limits are None for fewer than two pairs, the bias for none.
+    Source: J. M. Bland and D. G. Altman, Lancet 327, 1986.
+    """
+
+    pairs: int
+    bias: float | None
+    lower: float | None
+    upper: float | None
+
+
+def bland_altman(first: Sequence[float], second: Sequence[float]) -> BlandAltman:
+    """Return bias and limits of agreement of paired volumes; the SD has n - 1 in its divisor."""
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    if not differences.size:
+        return BlandAltman(0, None, None, None)
+    bias = float(differences.mean())
+    if differences.size < 2:
+        return BlandAltman(1, bias, None, None)
+    spread = _LIMITS * float(differences.std(ddof=1))
+    return BlandAltman(differences.size, bias, bias - spread, bias + spread)
+
+
+def write_figure(target: Path, rows: Sequence["PairRow"], shown: BlandAltman) -> None:
+    """Draw the model's volumes against each annotator's, as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    model = [row for row in rows if row.first == "model"]
+    for number, who in enumerate(dict.fromkeys(row.second for row in model)):
+        own = [row for row in model if row.second == who]
+        axes.scatter(
+            [(row.first_mm3 + row.second_mm3) / 2 for row in own],
+            [row.difference_mm3 for row in own],
+            s=26,
+            color=_COLORS[number % len(_COLORS)],
+            label=f"model − {who}",
+        )
+    for value, name, style in (
+        (shown.bias, "bias", "-"),
+        (shown.lower, "−1.96 SD", "--"),
+        (shown.upper, "+1.96 SD", "--"),
+    ):
+        if value is not None and (name == "bias" or shown.upper != shown.lower):
+            axes.axhline(value, color="#57606a", linestyle=style, linewidth=1)
+            axes.annotate(
+                f"{name} {value:+.4g}",
+                (1, value),
+                xycoords=("axes fraction", "data"),
+                xytext=(-4, 3),
+                textcoords="offset points",
+                ha="right",
+                color="#57606a",
+                fontsize=9,
+            )
+    axes.axhline(0, color="#dde2e7", linewidth=1, zorder=0)
+    axes.set_xlabel("mean of both volumes, mm³")
+    axes.set_ylabel("model − annotator, mm³")
+    axes.set_title(f"Bland–Altman, {shown.pairs} pairs of volumes", loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    if model:
+        axes.legend(loc="upper left", frameon=False, fontsize=9)
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)

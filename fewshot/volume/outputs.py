@@ -1,0 +1,171 @@
+"""What is written of measured structures: tables, grids as NIfTI, surfaces, linked masks."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.errors import InputError
+from fewshot.files import atomic_path, write_json
+from fewshot.masks.coco import SliceSet, write_coco
+from fewshot.masks.predicted import SliceMasks
+from fewshot.slices.volume import put_slice
+from fewshot.volume.interpolate import Sections, plane_positions, planes
+from fewshot.volume.measure import Structure, Volumetry
+from fewshot.volume.stack import Labels, LabelStack
+from fewshot.volume.surface_mesh import Mesh
+
+MeshForm = Literal["ply", "stl", "glb"]
+
+_SCANNER = 1  # NIfTI's code for coordinates of the scanner
+_LONGEST_SIDE = 32767  # NIfTI-1 holds sides as int16
+_PALETTE = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233))
+
+
+def rows(figures: Iterable[Volumetry]) -> list[dict[str, Any]]:
+    """Return the table's rows: volumes in mm3 with three decimals, and by voxels in ml too."""
+    found = []
+    for one in figures:
+        row = {
+            key: round(value, 4) if isinstance(value, float) else value
+            for key, value in asdict(one).items()
+        }
+        found.append({**row, "voxels_ml": round(one.voxels_ml, 6)})
+    return found
+
+
+def write_tables(folder: Path, figures: Sequence[Volumetry], notes: Sequence[str]) -> None:
+    """Write `volumes.csv` and `volumes.json` (with the notes on missing slices) to a folder."""
+    table = rows(figures)
+    names = list(table[0]) if table else ["volume", "structure"]
+    with (
+        atomic_path(folder / "volumes.csv") as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as out,
+    ):
+        writer = csv.DictWriter(out, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+    write_json(folder / "volumes.json", {"structures": table, "notes": list(notes)})
+
+
+def write_grid(target: Path, stack: LabelStack, labels: Labels) -> None:
+    """Write label maps as a NIfTI volume, int16, where they lie in their volume's own arrangement.
+
+    Slices that are missing between the first and the last are those of their nearest neighbour.
+    """
+    volume = stack.volume
+    if volume is None:
+        raise InputError(f"volume {stack.name!r}: has no place in space")
+    sides = max(volume.shape)
+    if sides > _LONGEST_SIDE:
+        raise InputError(f"volume {stack.name!r}: a NIfTI side has at most {_LONGEST_SIDE} voxels")
+    voxels = np.zeros(volume.shape, dtype=np.int16, order="F")
+    last = round(float(stack.positions[-1]) / stack.step)
+    for number in range(last + 1):
+        nearest = int(np.abs(stack.positions - number * stack.step).argmin())
+        put_slice(voxels, volume.axis, stack.first + number, volume.affine, labels[nearest])
+    _save(target, voxels, np.array(volume.affine))
+
+
+def write_fine_grid(
+    target: Path, stack: LabelStack, structures: Sequence[Structure], per_step: int, most: int
+) -> None:
+    """Write structures interpolated to `per_step` planes a step as a NIfTI volume, int16.
+
+    Axes are columns, rows, planes; where structures overlap the smaller one is kept.
+    Raises `InputError` for more than `most` voxels.
+    """
+    whole = Sections(np.zeros((0, 0, 0), np.bool_), stack.positions, stack.step, stack.pixel)
+    positions = plane_positions(whole, per_step)
+    height, width = stack.labels.shape[1:]
+    if len(positions) * height * width > most:
+        raise InputError(
+            f"volume {stack.name!r}: the interpolated grid has {len(positions) * height * width} "
+            f"voxels; the limit is {most}, which --max-voxels raises; or give fewer --planes"
+        )
+    voxels = np.zeros((width, height, len(positions)), dtype=np.int16, order="F")
+    for one in sorted(structures, key=lambda one: -one.figures.voxels):
+        place = np.s_[one.box[2], one.box[1]]
+        for index, plane in enumerate(planes(one.framed, positions)):
+            inside = (plane > 0).T
+            if inside.any():
+                voxels[(*place, index)][inside] = one.figures.structure
+    affine = stack.affine[:, [2, 1, 0, 3]].copy()
+    affine[:3, 2] /= per_step
+    affine[:3, 3] += stack.affine[:3, 0] * float(positions[0]) / stack.step
+    _save(target, voxels, affine)
+
+
+def world_vertices(mesh: Mesh, stack: LabelStack) -> NDArray[np.float64]:
+    """Return the vertices in mm of the volume: right, anterior, superior."""
+    sizes = np.array([stack.step, *stack.pixel])
+    found: NDArray[np.float64] = (
+        mesh.vertices / sizes @ stack.affine[:3, :3].T + stack.affine[:3, 3]
+    )
+    return found
+
+
+def write_mesh(target: Path, mesh: Mesh, stack: LabelStack, structure: int) -> None:
+    """Write a surface as PLY, STL or GLB, by the suffix of the file.
+
+    PLY and STL are in mm of the volume (right, anterior, superior), GLB in metres as its
+    specification asks.
+    """
+    import trimesh
+
+    vertices = world_vertices(mesh, stack)
+    made: Any = trimesh.Trimesh(vertices, mesh.faces, process=False)
+    if made.volume < 0:  # the volume's axes are left-handed
+        made.invert()
+    form = target.suffix[1:]
+    if form == "glb":
+        made.apply_scale(0.001)
+    if form != "stl":
+        made.visual.face_colors = (*_PALETTE[(structure - 1) % len(_PALETTE)], 255)
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(made.export(file_type=form))
+
+
+def write_linked(target: Path, slices: SliceSet, stacks: Sequence[LabelStack]) -> None:
+    """Write a COCO file with a mask for each structure on each slice, and its `structure`."""
+    masks = []
+    for stack in stacks:
+        for record, labels in zip(stack.records, stack.labels, strict=True):
+            if labels.any():
+                linked = SliceMasks.from_label_map(
+                    record.image_id, labels, "linked", structures=True
+                )
+                masks.append(linked)
+    described = {record.image_id: record for stack in stacks for record in stack.records}
+    records = tuple(described.get(one.image_id, one) for one in slices.records)
+    if not slices.volumes:
+        volumes = {stack.name: stack.volume for stack in stacks if stack.volume is not None}
+        records = tuple(_placed(described[one.image_id], stacks) for one in records)
+        slices = replace(slices, records=records, volumes=volumes)
+    write_coco(target, slices.with_masks(masks), "structures linked across slices")
+
+
+def _placed(record: Any, stacks: Sequence[LabelStack]) -> Any:
+    """Return the record of a slice with the place that its stack gives it."""
+    for stack in stacks:
+        for one, position in zip(stack.records, stack.positions, strict=True):
+            number = position / stack.step
+            if one.image_id != record.image_id or abs(number - round(number)) > 1e-6:
+                continue
+            index = stack.first + round(number)
+            where = {"volume": stack.name, "index": index, "spacing": stack.pixel}
+            return replace(record, **where, position=float(index * stack.step))
+    return record
+
+
+def _save(target: Path, voxels: NDArray[np.int16], affine: NDArray[np.float64]) -> None:
+    image = nibabel.Nifti1Image(voxels, affine)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(affine, _SCANNER)
+    image.set_qform(affine, _SCANNER)
+    nibabel.save(image, target)

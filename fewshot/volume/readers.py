@@ -1,0 +1,97 @@
+"""Stacks of several readers, brought onto the same slices."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fewshot.errors import InputError
+from fewshot.slices.sequence import Spacing
+from fewshot.volume.link import LinkRule, link_labels
+from fewshot.volume.stack import Labels, LabelStack, read_stacks
+
+Link = Literal["auto", "always", "never"]
+
+
+def link_stacks(
+    stacks: Sequence[LabelStack], link: Link, rule: LinkRule
+) -> tuple[bool, list[LabelStack]]:
+    """Return whether structures were linked, and the stacks with one id a structure."""
+    if link == "never" or (link == "auto" and all(stack.linked for stack in stacks)):
+        return False, list(stacks)
+    return True, [
+        stack.with_labels(link_labels(stack.labels, rule), linked=True)
+        if link == "always" or not stack.linked
+        else stack
+        for stack in stacks
+    ]
+
+
+def read_annotators(
+    paths: Sequence[Path],
+    stacks: Sequence[LabelStack],
+    spacing: Spacing | None,
+    max_voxels: int,
+) -> dict[str, dict[str, LabelStack]]:
+    """Return annotator → volume → stack on the slices of the model's stacks.
+
+    The name of an annotator is that of the file. Raises `InputError` when a file has none of the
+    volumes, or slices of another size.
+    """
+    found: dict[str, dict[str, LabelStack]] = {}
+    for path in paths:
+        own = read_stacks(path, spacing, 0.0, max_voxels)
+        who = path.name.split(".")[0]
+        while who in found:
+            who += "'"
+        found[who] = {stack.name: on_slices(one, stack, path) for stack, one in pairs(stacks, own)}
+        if not found[who]:
+            names = ", ".join(sorted({stack.name for stack in stacks}))
+            raise InputError(f"{path}: has none of the volumes {names}")
+    return found
+
+
+def pairs(
+    stacks: Sequence[LabelStack], others: Sequence[LabelStack]
+) -> list[tuple[LabelStack, LabelStack]]:
+    """Return the stacks of two readers that show one volume: by name, or if each has only one."""
+    if len(stacks) == len(others) == 1:
+        return [(stacks[0], others[0])]
+    named = {other.name: other for other in others}
+    return [(stack, named[stack.name]) for stack in stacks if stack.name in named]
+
+
+def on_slices(other: LabelStack, stack: LabelStack, path: Path) -> LabelStack:
+    """Return another reader's labels on the slices of a stack; 0 where that reader has none.
+
+    Slices are matched by where they lie in space, or, where the two do not share a space, by their
+    index in the volume. Raises `InputError` when sizes or spacings differ, or no slice is shared.
+    """
+    if other.labels.shape[1:] != stack.labels.shape[1:]:
+        mine, theirs = (" x ".join(map(str, one.labels.shape[1:])) for one in (stack, other))
+        raise InputError(f"{path}: volume {other.name!r}: slices are {theirs}, not {mine}")
+    if not np.allclose((*other.pixel, other.step), (*stack.pixel, stack.step), rtol=1e-3):
+        raise InputError(f"{path}: volume {other.name!r}: has another spacing; give the same")
+    start = _apart(other, stack)
+    labels: Labels = np.zeros_like(stack.labels)
+    shared = 0
+    for index, position in enumerate(stack.positions):
+        near = np.flatnonzero(np.abs(other.positions + start - position) < stack.step / 100)
+        if near.size:
+            labels[index] = other.labels[near[0]]
+            shared += 1
+    if not shared:
+        raise InputError(f"{path}: volume {other.name!r}: has none of the slices; give the same")
+    return stack.with_labels(labels, linked=other.linked)
+
+
+def _apart(other: LabelStack, stack: LabelStack) -> float:
+    """Return how far the first slice of another stack lies above that of a stack, mm."""
+    away = other.affine[:3, 3] - stack.affine[:3, 3]
+    along = stack.affine[:3, 0] / stack.step
+    same_axes = np.allclose(other.affine[:3, :3], stack.affine[:3, :3], atol=1e-3 * stack.step)
+    beside = np.linalg.norm(away - (away @ along) * along)
+    if same_axes and beside < min(stack.pixel):
+        return float(away @ along)
+    return (other.first - stack.first) * stack.step

@@ -1,0 +1,165 @@
+"""`fewshot volume`: from slices with masks to volumes, grids, surfaces and a page."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from fewshot.errors import InputError
+from fewshot.export.folder import filled_folder
+from fewshot.masks.coco import read_coco
+from fewshot.progress import progress, say, warn
+from fewshot.slices.sequence import Spacing
+from fewshot.volume.clean import CleanRule
+from fewshot.volume.interpolate import planes_per_step
+from fewshot.volume.link import LinkRule
+from fewshot.volume.measure import Structure, measure
+from fewshot.volume.outputs import (
+    MeshForm,
+    rows,
+    write_fine_grid,
+    write_grid,
+    write_linked,
+    write_mesh,
+    write_tables,
+)
+from fewshot.volume.readers import Link, link_stacks, read_annotators
+from fewshot.volume.stack import MAX_VOXELS, LabelStack, read_stacks
+
+Grid = Literal["slices", "interpolated", "none"]
+
+_UNUSUAL = re.compile(r"[^\w.+-]")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is reconstructed, and how.
+
+    `masks` and `annotators` are COCO files or NIfTI label volumes; `planes` a step are
+    interpolated, None for as many as make even voxels; `meshes` are the forms of surfaces.
+    """
+
+    masks: Path
+    images: Path | None = None
+    annotators: tuple[Path, ...] = ()
+    spacing: Spacing | None = None
+    score_threshold: float = 0.0
+    link: Link = "auto"
+    link_rule: LinkRule = field(default_factory=LinkRule)
+    clean: CleanRule = field(default_factory=CleanRule)
+    planes: int | None = None
+    meshes: tuple[MeshForm, ...] = ("ply",)
+    grid: Grid = "slices"
+    page: bool = True
+    max_voxels: int = MAX_VOXELS
+
+
+def reconstruct(request: Request, out: Path) -> dict[str, Any]:
+    """Write what a request asks for to a folder that is empty or not there, all of it or nothing.
+
+    `volumes.csv` and `volumes.json`; NIfTI grids `NAME.nii.gz`; surfaces `meshes/NAME_ID.ply`;
+    `linked.json` where structures were linked; `NAME.html`. Returns the rows of the table and the
+    names of the files.
+    """
+    stacks = read_stacks(
+        request.masks, request.spacing, request.score_threshold, request.max_voxels
+    )
+    notes = [line for stack in stacks for line in stack.warnings()]
+    for line in notes:
+        warn(line)
+    linked, stacks = link_stacks(stacks, request.link, request.link_rule)
+    plain = _plain_names(stacks)
+    annotators = (
+        read_annotators(request.annotators, stacks, request.spacing, request.max_voxels)
+        if request.page
+        else {}
+    )
+    with filled_folder(out) as folder:
+        found: list[Structure] = []
+        for stack in stacks:
+            structures = _measured(stack, request)
+            found += structures
+            _write_stack(folder, plain[stack.name], stack, structures, request)
+            if request.page:
+                from fewshot.volume.page import write_page
+
+                write_page(
+                    folder / f"{plain[stack.name]}.html",
+                    stack,
+                    structures,
+                    {who: own[stack.name] for who, own in annotators.items() if stack.name in own},
+                    _images(request),
+                )
+        if linked and _is_coco(request.masks):
+            write_linked(folder / "linked.json", read_coco(request.masks, request.images), stacks)
+        figures = [one.figures for one in found]
+        write_tables(folder, figures, notes)
+        files = sorted(str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file())
+    table = rows(figures)
+    _report(table, out)
+    return {"folder": str(out), "structures": table, "notes": notes, "files": files}
+
+
+def _measured(stack: LabelStack, request: Request) -> list[Structure]:
+    total = int(np.count_nonzero(np.bincount(stack.labels.ravel())[1:]))
+    found = []
+    with progress(f"measuring {stack.name}", max(total, 1)) as advance:
+        for structure in measure(stack, request.clean, request.planes):
+            found.append(structure)
+            advance(len(found), "")
+    return found
+
+
+def _write_stack(
+    folder: Path, name: str, stack: LabelStack, structures: list[Structure], request: Request
+) -> None:
+    if request.grid == "slices":
+        cleaned = np.zeros_like(stack.labels)
+        for one in sorted(structures, key=lambda one: -one.figures.voxels):
+            cleaned[one.box][one.sections.masks] = one.figures.structure
+        write_grid(folder / f"{name}.nii.gz", stack, cleaned)
+    elif request.grid == "interpolated":
+        per_step = request.planes or planes_per_step(stack.step, stack.pixel)
+        target = folder / f"{name}.nii.gz"
+        write_fine_grid(target, stack, structures, per_step, request.max_voxels)
+    for one in structures:
+        for form in request.meshes if one.mesh is not None else ():
+            assert one.mesh is not None
+            target = folder / "meshes" / f"{name}_{one.figures.structure}.{form}"
+            write_mesh(target, one.mesh, stack, one.figures.structure)
+
+
+def _plain_names(stacks: Sequence[LabelStack]) -> dict[str, str]:
+    """Return a file name for each volume; `InputError` when two would have the same."""
+    plain: dict[str, str] = {}
+    for stack in stacks:
+        name = _UNUSUAL.sub("_", stack.name).lstrip(".") or "volume"
+        if name in plain.values():
+            raise InputError(f"volume {stack.name!r}: another one would be {name!r} too")
+        plain[stack.name] = name
+    return plain
+
+
+def _images(request: Request) -> Path | None:
+    if not _is_coco(request.masks):
+        return request.images
+    return read_coco(request.masks, request.images).images
+
+
+def _is_coco(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
+
+
+def _report(table: list[dict[str, Any]], out: Path) -> None:
+    for row in table[:20]:
+        mesh = "–" if row["mesh_mm3"] is None else f"{row['mesh_mm3']:.2f}"
+        say(
+            f"{row['volume']} {row['structure']}: {row['voxels_mm3']:.2f} mm3 by {row['voxels']} "
+            f"voxels, {row['interpolated_mm3']:.2f} interpolated, {mesh} by surface"
+        )
+    if len(table) > 20:
+        say(f"and {len(table) - 20} more structures")
+    say(f"written to {out}")
