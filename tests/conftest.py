@@ -61,6 +61,8 @@ def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         # A root user in a container, such as a CI job's, has no sandbox.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        # WebGL without a graphics card.
+        arguments += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
         found = driver.chromium.launch(executable_path=path, args=arguments)
         yield found
         found.close()

@@ -14,6 +14,7 @@ from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Sett
 from fewshot.config.live import LiveSettings
 from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.recovery import RecoverySettings
+from fewshot.config.sam import SamSettings
 
 
 class PhantomData(Settings):
@@ -215,6 +216,7 @@ class RunSettings(Settings):
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
     live: LiveSettings = LiveSettings()
+    sam: SamSettings = SamSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

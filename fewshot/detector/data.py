@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, ViewSettings
-from fewshot.detector.augmentation import augment, recolour, warp
 from fewshot.detector.copy_paste import Truth, paste
 from fewshot.errors import FewshotError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.preprocess.reader import read_preprocessed
+from fewshot.slices.augmentation import augment, recolour, warp
 
 Sample = dict[str, Any]
 

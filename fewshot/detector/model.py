@@ -15,10 +15,10 @@ from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
 from fewshot.detector.fusion import prepare_for_prediction
-from fewshot.detector.weights import load_checkpoint, save_checkpoint
 from fewshot.errors import InputError
 from fewshot.files import read_json, sha256_file, write_json
 from fewshot.metrics.average_precision import AveragePrecision
+from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 
 WEIGHTS = "model.pth"
 DESCRIPTION = "model.json"

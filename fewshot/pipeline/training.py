@@ -112,8 +112,8 @@ def model_to_train(
         seed=settings.seed * 1000 + order,
         soft=soft,
         warm_start=radiologists if warm_start else None,
-        preprocess=settings.preprocess,
         live=settings.live,
+        preprocess=settings.preprocess,
     )
 
 
@@ -141,8 +141,8 @@ def train_model(
         seed=model.seed,
         weights=None if model.warm_start is None else _best(model.warm_start) / "model.pth",
         renewal=_renewal(model, labelled) if len(sources) > 1 else None,
-        preprocess=model.preprocess,
         watch=_watch(model, logs or folder / "tensorboard"),
+        preprocess=model.preprocess,
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
         precision = train_detector(job, folder, advance, replace)

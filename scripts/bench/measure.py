@@ -29,9 +29,12 @@ class Comparison:
         return statistics.median(pair[side][clock] for pair in self.rounds)
 
 
-def compare(theirs: Callable[[], Any], ours: Callable[[], Any], rounds: int) -> Comparison:
+def compare(
+    theirs: Callable[[], Any], ours: Callable[[], Any], rounds: int, *, warm_up: bool = True
+) -> Comparison:
     """Return the time of both, run in turn so that a busy machine slows them alike."""
-    theirs(), ours()  # imports, caches and files
+    if warm_up:
+        theirs(), ours()  # imports, caches and files
     return Comparison([(timed(theirs), timed(ours)) for _ in range(rounds)])
 
 
