@@ -27,7 +27,6 @@ from fewshot.slices.split import split_slices
 
 NOTHING = np.zeros((64, 64), dtype=np.uint8)
 SOMETHING = np.array([[0, 1], [2, 0]], dtype=np.uint8).repeat(32, axis=0).repeat(32, axis=1)
-)
 
 
 @pytest.mark.parametrize(
