@@ -167,7 +167,7 @@ def _zoo(path: Path) -> None:
 
 
 def _read_checkpoint(path: Path) -> None:
-    from fewshot.detector.weights import load_checkpoint
+    from fewshot.torch_tools.checkpoints import load_checkpoint
 
     load_checkpoint(path)
 

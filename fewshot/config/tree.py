@@ -12,7 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
 from fewshot.config.live import LiveSettings
+from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.recovery import RecoverySettings
+from fewshot.config.sam import SamSettings
 
 
 class PhantomData(Settings):
@@ -202,6 +204,7 @@ class RunSettings(Settings):
     """Everything `fewshot run` needs to know."""
 
     data: DataSettings
+    preprocess: PreprocessSettings = PreprocessSettings()
     detector: DetectorSettings = DetectorSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     radiologists: Annotated[tuple[RadiologistSettings, ...], Field(min_length=1)] = Field(
@@ -213,6 +216,7 @@ class RunSettings(Settings):
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
     live: LiveSettings = LiveSettings()
+    sam: SamSettings = SamSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from detectron2 import model_zoo
 from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import build_model
@@ -14,17 +13,9 @@ from torch import nn
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.heads import use_lenient_heads
 from fewshot.errors import InputError
+from fewshot.torch_tools.device import resolve_device
 
 TINY = "tiny"
-
-
-def resolve_device(device: str) -> str:
-    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`; `InputError` when CUDA is not there."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: no CUDA device is visible; use --device cpu, or see the driver")
-    return device
 
 
 def build_config(settings: DetectorSettings) -> CfgNode:

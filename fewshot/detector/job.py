@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.code_digest import code_digest
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.data import TrainingSource
 from fewshot.detector.teacher import Renewal
@@ -30,6 +31,7 @@ class TrainingJob:
         seed: of the weights' start, the order of samples and their augmentation.
         weights: file to start from, in place of what the detector settings say.
         renewal: how the soft labels of sources marked `renewed` are renewed; needs a running mean.
+        preprocess: what is done to every slice first, here and wherever the model predicts.
         watch: where the training can be watched; the one field that decides nothing.
     """
 
@@ -42,6 +44,7 @@ class TrainingJob:
     seed: int
     weights: Path | None = None
     renewal: Renewal | None = None
+    preprocess: PreprocessSettings = AS_READ
     watch: Watch | None = None
 
     @property
@@ -63,6 +66,7 @@ def job_key(job: TrainingJob) -> str:
         job.schedule.model_dump(include={"learning_rate", "iterations"}),
         job.detector.model_dump(exclude={"workers", "evaluation_period", "checkpoint_period"}),
         job.augmentation.model_dump(),
+        job.preprocess.model_dump(mode="json"),
     ]
     for source in job.sources:
         parts += [source.share, source.weighed, source.renewed, _content(source.slices)]

@@ -6,14 +6,14 @@ import torch
 from detectron2.structures import Instances
 
 from fewshot.config.tree import ViewSettings
-from fewshot.detector.architecture import resolve_device
 from fewshot.detector.data import Sample, prediction_batches
 from fewshot.detector.model import Detector
-from fewshot.detector.precision import Precision
 from fewshot.errors import FewshotError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import Advance, no_progress, warn
+from fewshot.torch_tools.device import resolve_device
+from fewshot.torch_tools.precision import Precision
 
 
 def predict_slices(
@@ -29,7 +29,9 @@ def predict_slices(
     """
     settings = detector.settings
     precision = Precision(settings.mixed_precision, resolve_device(settings.device))
-    batches = prediction_batches(slices, settings.prediction_batch_size, settings.input_size, view)
+    batches = prediction_batches(
+        slices, settings.prediction_batch_size, settings.input_size, view, detector.preprocess
+    )
     flipped = view is not None and view.flip
     done = 0
     for records, samples in batches:

@@ -9,9 +9,9 @@ from detectron2.engine import SimpleTrainer
 from torch import nn
 
 from fewshot.detector.data import Sample
-from fewshot.detector.precision import Precision
 from fewshot.errors import FewshotError
 from fewshot.progress import warn
+from fewshot.torch_tools.precision import Precision
 
 Relabel = Callable[[list[Sample], int], list[Sample]]
 

@@ -1,7 +1,6 @@
 """Training one Mask R-CNN with Detectron2's trainer and hooks, resumable at any checkpoint."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,18 @@ from detectron2.utils.events import get_event_storage
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from fewshot.detector.architecture import TINY, build_config, build_network, resolve_device
+from fewshot.detector.architecture import TINY, build_config, build_network
 from fewshot.detector.average import running_mean
 from fewshot.detector.curves import CurveWriter
 from fewshot.detector.data import TrainingSamples, training_batches
 from fewshot.detector.job import TrainingJob as TrainingJob
 from fewshot.detector.job import job_key
 from fewshot.detector.model import DESCRIPTION, WEIGHTS, Detector, describe_detector, save_detector
-from fewshot.detector.precision import Precision
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.step import Course, NotFiniteError, SliceTrainer, check_finite
 from fewshot.detector.teacher import Teacher
 from fewshot.detector.watch import NO_WATCHERS, Watchers, open_watchers
-from fewshot.detector.weights import load_checkpoint, load_initial_weights, save_checkpoint
+from fewshot.detector.weights import load_initial_weights
 from fewshot.errors import InputError
 from fewshot.files import sha256_file
 from fewshot.masks.merge import MergeRule, merge_masks
@@ -32,6 +30,9 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import AveragePrecision, average_precision
 from fewshot.metrics.rand import score_slice
 from fewshot.progress import Advance, no_progress, say, warn
+from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.torch_tools.device import flushed_denormals, resolve_device
+from fewshot.torch_tools.precision import Precision
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
@@ -71,9 +72,9 @@ def train_detector(
             f"{out}: holds a trained model already, of other settings or slices; give another "
             "folder"
         )
-    with _flushed_denormals():
+    with flushed_denormals():
         training = _trained(job, key, out, advance)
-    detector = Detector(training.result.eval(), job.detector, job.name)
+    detector = Detector(training.result.eval(), job.detector, job.name, job.preprocess)
     precision = training.last_evaluation
     save_detector(
         detector,
@@ -119,16 +120,6 @@ def _trained(job: TrainingJob, key: str, out: Path, advance: Advance) -> "_Train
                 raise
             course, failure = training.course, str(error)
         del training  # before the next network is made
-
-
-@contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    """Adam's decayed moments become denormal numbers, which are slow on a CPU: 2.5 times a step."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 class _Training:
@@ -198,7 +189,11 @@ class _Training:
         """Train to the last iteration."""
         settings, iterations = self.job.detector, self.job.schedule.iterations
         samples = TrainingSamples(
-            self.job.sources, self.job.augmentation, self.job.seed, settings.input_size
+            self.job.sources,
+            self.job.augmentation,
+            self.job.seed,
+            settings.input_size,
+            self.job.preprocess,
         )
         batches = training_batches(
             samples, settings.batch_size, self.start_iteration, iterations, settings.workers
@@ -233,7 +228,8 @@ class _Training:
 
     def _evaluate(self) -> dict[str, float]:
         validation = self.job.validation
-        detector = Detector(self.result.eval(), self.job.detector, self.job.name)
+        job = self.job
+        detector = Detector(self.result.eval(), job.detector, job.name, job.preprocess)
         truth = [validation.masks_of(record.image_id) for record in validation.records]
         predictions = {masks.image_id: masks for masks in predict_slices(detector, validation)}
         self.last_evaluation = average_precision(truth, predictions)

@@ -8,10 +8,8 @@ import io
 import os
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +21,7 @@ from torch import nn
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY
 from fewshot.errors import InputError
-from fewshot.files import atomic_path
+from fewshot.torch_tools.checkpoints import load_checkpoint
 
 WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
 
@@ -82,74 +80,6 @@ def load_initial_weights(network: nn.Module, path: Path) -> None:
     after = network.state_dict()
     if all(torch.equal(before[name], after[name]) for name in before):
         raise InputError(f"{path}: no layer fits the architecture; choose the one it was made for")
-
-
-def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and plain values with `torch.save`, atomically; equal ones as equal bytes.
-
-    Raises `FewshotError`, which says how much room it needs, when the disk is full.
-    """
-    with (
-        atomic_path(path, _bytes_of(content)) as temporary,
-        temporary.open("wb") as file,
-        _own_errors(file) as output,
-    ):
-        # To a path PyTorch would write that path's name, and hide what the disk said.
-        torch.save(content, output)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return what `save_checkpoint` wrote, on the CPU; `InputError` for anything else."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # a damaged file can raise nearly anything
-        raise InputError(
-            f"{path}: not a usable checkpoint (truncated, damaged or holding code); "
-            "delete it and train again, or give another file"
-        ) from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not a checkpoint of a detector")
-    return content
-
-
-class _Output:
-    """A file that remembers the error of a write, which PyTorch turns into another one."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, block: Any) -> int:
-        try:
-            return self._file.write(block)
-        except OSError as error:
-            self.error = self.error or error
-            raise
-
-    def flush(self) -> None:
-        self._file.flush()
-
-
-@contextmanager
-def _own_errors(file: BinaryIO) -> Iterator[Any]:
-    output = _Output(file)
-    try:
-        yield output
-    except RuntimeError as error:
-        raise output.error or error from error
-
-
-def _bytes_of(content: Any) -> int:
-    """Return how many bytes the tensors in nested containers take."""
-    if isinstance(content, torch.Tensor):
-        return content.numel() * content.element_size()
-    if isinstance(content, dict):
-        return sum(_bytes_of(value) for value in content.values())
-    if isinstance(content, list | tuple):
-        return sum(_bytes_of(value) for value in content)
-    return 0
 
 
 def _zoo_address(architecture: str) -> str:

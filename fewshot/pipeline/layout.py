@@ -95,6 +95,24 @@ class RunLayout:
         """The folder of a model's predictions."""
         return self.root / "predictions" / name
 
+    def answers(self, name: str) -> Path:
+        """The folder of a model's masks as they are merged: its predictions, or those refined."""
+        refined = self.settings.sam.predictions
+        return self.root / "refined" / name if refined else self.predictions(name)
+
+    def predicted_parts(self, name: str) -> list[Path]:
+        """The COCO files of the slices that a model predicts.
+
+        Without labels for the test slices only the final model's answer is of any use there.
+        """
+        return [self.validation, self.test] if name == FINAL else self.labelled_parts
+
+    @property
+    def labels_to_learn(self) -> Path:
+        """The soft labels that the final model learns from, as they came or refined."""
+        refined = self.root / "soft_labels" / "refined" / "annotations.json"
+        return refined if self.settings.sam.soft_labels else self.soft_labels
+
     def rule(self, name: str) -> Path:
         """The file of the merge rules that were chosen for a model."""
         return self.root / "calibration" / name / "rule.json"

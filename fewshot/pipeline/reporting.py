@@ -24,10 +24,10 @@ def report_files(layout: RunLayout) -> ReportFiles:
         curves={name: layout.curves(name) for name in layout.models},
         calibration=layout.rule(FINAL),
         truth=layout.labelled_parts[-1],
-        predictions=layout.predictions(FINAL),
+        predictions=layout.answers(FINAL),
         soft_labels=layout.soft_labels,
         readers={
-            name: (layout.predictions(name), layout.rule(name)) for name in layout.radiologists
+            name: (layout.answers(name), layout.rule(name)) for name in layout.radiologists
         },
         train=layout.train,
         validation=layout.validation,

@@ -79,8 +79,9 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
 
 def _resolve(settings: RunSettings) -> RunSettings:
     """Return the settings with device and starting weights as they are on this machine."""
-    from fewshot.detector.architecture import build_config, resolve_device
+    from fewshot.detector.architecture import build_config
     from fewshot.detector.weights import initial_weights
+    from fewshot.torch_tools.device import resolve_device
 
     build_config(settings.detector)
     weights = initial_weights(settings.detector)

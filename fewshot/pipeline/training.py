@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fewshot.config.live import LiveSettings
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import (
     AugmentationSettings,
     DetectorSettings,
@@ -68,6 +69,7 @@ class ModelToTrain:
     seed: int
     soft: SoftTraining | None = None
     warm_start: WarmStart | None = None
+    preprocess: PreprocessSettings = AS_READ
     live: LiveSettings = field(default_factory=LiveSettings)
 
 
@@ -111,6 +113,7 @@ def model_to_train(
         soft=soft,
         warm_start=radiologists if warm_start else None,
         live=settings.live,
+        preprocess=settings.preprocess,
     )
 
 
@@ -139,6 +142,7 @@ def train_model(
         weights=None if model.warm_start is None else _best(model.warm_start) / "model.pth",
         renewal=_renewal(model, labelled) if len(sources) > 1 else None,
         watch=_watch(model, logs or folder / "tensorboard"),
+        preprocess=model.preprocess,
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
         precision = train_detector(job, folder, advance, replace)

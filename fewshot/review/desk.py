@@ -139,9 +139,12 @@ class Desk:
 def open_desk(place: Path) -> Desk:
     """Return the desk of a run directory, or of an `annotations.json` of soft labels.
 
+    Of a run those are looked at that the final model learns from: refined ones where there are any.
     The review is `review.json` in the run, or beside the file.
     """
     run_file = place / "soft_labels" / "annotations.json"
+    refined = place / "soft_labels" / "refined" / "annotations.json"
+    run_file = refined if refined.is_file() else run_file
     if place.is_dir() and not run_file.is_file():
         raise InputError(f"{place}: holds no soft labels (no soft_labels/annotations.json)")
     if not place.exists():

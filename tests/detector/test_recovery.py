@@ -18,11 +18,11 @@ from fewshot.detector.model import describe_detector, load_detector
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.step import NotFiniteError
 from fewshot.detector.training import CHECKPOINT, CURVES, TrainingJob, train_detector
-from fewshot.detector.weights import load_checkpoint
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
 from fewshot.slices.images import read_image, write_image
+from fewshot.torch_tools.checkpoints import load_checkpoint
 
 ITERATIONS = 4
 Step = Callable[[Any, list[dict[str, Any]]], dict[str, torch.Tensor]]

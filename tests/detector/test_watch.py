@@ -123,3 +123,13 @@ def test_mlflow_that_is_not_installed_is_said_before_any_work(
     check_mlflow(LiveSettings())
     with pytest.raises(InputError, match=r"pip install 'fewshot\[mlflow\]'"):
         check_mlflow(LiveSettings(mlflow="http://localhost:5000"))
+
+
+def test_logs_that_cannot_be_written_do_not_stop_a_training(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tensorboard").write_text("a file where the folder should be")
+    watchers = open_watchers(Watch(LiveSettings(), tmp_path / "tensorboard" / "final", 2, {}), 0)
+    tell(watchers, 0, 2)
+    watchers.close()
+    assert "TensorBoard logs cannot be written" in capfd.readouterr().err.replace("\n", " ")

@@ -17,7 +17,6 @@ from fewshot.detector.architecture import build_config, build_network
 from fewshot.detector.weights import (
     WEIGHTS_FOLDER_VARIABLE,
     initial_weights,
-    load_checkpoint,
     load_initial_weights,
     zoo_weights_present,
 )
@@ -132,11 +131,6 @@ def test_files_that_are_no_weights_are_refused(
     with pytest.raises(InputError, match=words):
         load_initial_weights(_tiny(), tmp_path / name)
     assert not Path("/tmp/fewshot-was-here").exists()
-
-
-def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gone\.pth: no such checkpoint"):
-        load_checkpoint(tmp_path / "gone.pth")
 
 
 def test_scalars_in_a_zoo_pickle_are_admitted(tmp_path: Path) -> None:

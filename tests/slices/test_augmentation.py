@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.config.tree import AugmentationSettings
-from fewshot.detector.augmentation import augment
+from fewshot.slices.augmentation import augment
 
 SIZE = 128
 OFF: dict[str, Any] = dict.fromkeys(AugmentationSettings.model_fields, 0) | {"flip": False}

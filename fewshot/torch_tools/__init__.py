@@ -1,0 +1,1 @@
+"""What the rooms with networks share: checkpoints, devices and number formats."""
