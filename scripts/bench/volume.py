@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from measure import environment  # type: ignore[import-not-found]
@@ -95,12 +94,9 @@ def section(index: int) -> NDArray[np.uint8]:
     labels = np.zeros((SIDE, SIDE), dtype=np.uint8)
     names = np.random.default_rng(index).permutation(len(BODIES)) + 1
     for name, (centre, axes) in zip(names, BODIES, strict=True):
-        places: tuple[Any, ...] = (index, rows, columns)
-        squares = [
-            ((one - middle) / half) ** 2
-            for one, middle, half in zip(places, centre, axes, strict=True)
-        ]
-        labels[squares[0] + squares[1] + squares[2] <= 1] = name
+        depth = ((index - centre[0]) / axes[0]) ** 2
+        across = ((rows - centre[1]) / axes[1]) ** 2 + ((columns - centre[2]) / axes[2]) ** 2
+        labels[depth + across <= 1] = name
     return labels
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +20,13 @@ def write(target: Path, positions: list[float] | None, indices: list[int] | None
     count = len(positions or indices or [])
     records, masks = [], {}
     for one in range(count):
-        place = (
-            {"volume": "v", "index": indices[one]}
-            if indices is not None
-            else {"group": "p", "position": positions[one], "spacing": (0.5, 0.25)}  # type: ignore[index]
+        place: dict[str, Any] = (
+            {"volume": "v"} if indices else {"group": "p", "spacing": (0.5, 0.25)}
         )
+        if indices is not None:
+            place["index"] = indices[one]
+        if positions is not None:
+            place["position"] = positions[one]
         records.append(SliceRecord(one, f"{one}.png", 6, 8, **place))
         labels = np.zeros((6, 8), np.uint8)
         labels[1:4, 2:5] = one + 1
