@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage import filters, morphology, segmentation
 
 from fewshot.errors import InputError
+from fewshot.preprocess.denoising import median
 
 _Filter = Callable[..., NDArray[Any]]
 
@@ -37,23 +38,33 @@ def watershed_label_map(
     The image is split by a compact watershed of its Sobel edges, from markers where the gradient of
     the median-filtered image is low. Where no pixel is flat enough to be a marker, all are 0.
 
-    Raises `InputError` unless the image is (height, width) uint8.
+    Raises `InputError` unless the image is (height, width) uint8 and not empty.
     Source: the organisers' notebook of the ENS / Raidium challenge; P. Neubert and P. Protzel,
     Compact watershed and preemptive SLIC, ICPR 2014.
     """
-    if image.ndim != 2 or image.dtype != np.uint8:
+    if image.ndim != 2 or image.dtype != np.uint8 or image.size == 0:
         raise InputError(
             f"watershed: the image is {image.dtype} of shape {image.shape}; "
             "give 8-bit grey of shape (height, width)"
         )
     rule = settings or WatershedSettings()
     sobel: _Filter = filters.sobel
-    median: _Filter = filters.rank.median
-    gradient: _Filter = filters.rank.gradient
-    disk: _Filter = morphology.disk
     watershed: _Filter = segmentation.watershed
-    denoised = median(image, disk(rule.median_radius))
-    flat = gradient(denoised, disk(rule.gradient_radius)) < rule.marker_gradient
-    markers = ndimage.label(flat)[0]
+    denoised = median(image, rule.median_radius)
+    markers = ndimage.label(_local_range(denoised, rule.gradient_radius) < rule.marker_gradient)[0]
+    # Sobel in scikit-image's own rounding: where it makes two edges differ, it breaks the tie.
     regions = watershed(sobel(image), markers=markers, compactness=rule.compactness)
     return regions.astype(np.int32, copy=False)
+
+
+def _local_range(image: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+    """Return the largest less the smallest grey of the disk around each pixel, within the slice.
+
+    The same as scikit-image's `rank.gradient` with `disk(radius)`, many times as fast.
+    """
+    import cv2
+
+    make_disk: _Filter = morphology.disk
+    disk = make_disk(radius)
+    largest, smallest = cv2.dilate(image, disk), cv2.erode(image, disk)
+    return np.asarray(largest, dtype=np.uint8) - np.asarray(smallest, dtype=np.uint8)

@@ -7,7 +7,20 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import fewshot
-from fewshot.cli import data, doctor, export, run, score, semantic, stages, volume
+from fewshot.cli import (
+    baseline,
+    data,
+    doctor,
+    export,
+    report,
+    review,
+    run,
+    sam,
+    score,
+    semantic,
+    stages,
+    volume,
+)
 from fewshot.cli.annotations import annotations
 from fewshot.cli.interrupt import Stopped, how_to_go_on, stoppable
 from fewshot.errors import FewshotError
@@ -35,6 +48,8 @@ app = typer.Typer(
 _WHOLE = "The whole run"
 _STAGES = "One stage at a time, in this order"
 _NETWORKS = "Other networks"
+_PAGES = "Pages to look at"
+_SAM = "Segment Anything"
 _FORMS = "Pictures, and forms for other tools"
 _VOLUMES = "From slices to volumes"
 _CHECKS = "Scores and checks"
@@ -52,6 +67,10 @@ app.command("predict", rich_help_panel=_STAGES)(stages.predict)
 app.command("merge", rich_help_panel=_STAGES)(stages.merge)
 app.command("submit", rich_help_panel=_STAGES)(stages.submit)
 app.add_typer(semantic.app, name="semantic", rich_help_panel=_NETWORKS)
+app.command("baseline", rich_help_panel=_STAGES)(baseline.baseline)
+app.add_typer(sam.app, rich_help_panel=_SAM)
+app.command("review", rich_help_panel=_PAGES)(review.review)
+app.command("report", rich_help_panel=_PAGES)(report.report)
 app.command("look", rich_help_panel=_FORMS)(export.look)
 app.command("export", rich_help_panel=_FORMS)(export.export)
 app.add_typer(annotations, name="annotations", rich_help_panel=_VOLUMES)

@@ -1,13 +1,17 @@
 """`fewshot phantom` and `fewshot convert`."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fewshot.cli.export import draw_check
 from fewshot.cli.options import Json, Out, Seed, print_json, refuse_filled
 from fewshot.errors import InputError
+
+if TYPE_CHECKING:
+    from fewshot.pipeline.importing import ImportOptions
 
 Images = Annotated[
     Path,
@@ -64,11 +68,12 @@ def convert(
         bool, typer.Option("--check", help="Also draw slices with outlines: check.png.")
     ] = False,
     window: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--window",
             help="Grey window: soft-tissue, lung, bone, brain, abdomen, …, centre/width, "
-            "percentile or minmax; the file's own or percentile when left out.",
+            "percentile or minmax; the file's own or percentile when left out. Given three times, "
+            "each is a channel of a colour PNG (see preprocess.input).",
             show_default=False,
         ),
     ] = None,
@@ -103,17 +108,13 @@ def convert(
     """
     from fewshot.pipeline.convert import ConvertRequest
     from fewshot.pipeline.convert import convert as convert_files
-    from fewshot.pipeline.importing import ImportOptions
     from fewshot.slices.sequence import parse_spacing
-    from fewshot.slices.window import parse_window
 
     if not images.exists():
         raise InputError(f"--images {images}: no such file or folder")
     refuse_filled(out)
-    options = ImportOptions(
-        parse_window(window) if window is not None else None,
-        axis,
-        skip_bad,
+    options = replace(
+        _import_options(window or [], axis, skip_bad),
         spacing=parse_spacing(spacing) if spacing is not None else None,
         structures=structures,
     )
@@ -123,3 +124,19 @@ def convert(
         draw_check(out)
     if json_:
         print_json(made)
+
+
+def _import_options(windows: list[str], axis: str, skip_bad: bool) -> "ImportOptions":
+    from fewshot.pipeline.importing import ImportOptions
+    from fewshot.slices.window import Window, parse_window
+
+    parsed = [parse_window(text) for text in windows]
+    if len(parsed) < 2:
+        return ImportOptions(parsed[0] if parsed else None, axis, skip_bad)
+    fixed = [window for window in parsed if isinstance(window, Window)]
+    if len(parsed) != 3 or len(fixed) != 3:
+        raise InputError(
+            f"--window: {', '.join(windows)}: give one window, or three for the three channels, "
+            "each by its name or as centre/width"
+        )
+    return ImportOptions(None, axis, skip_bad, channels=(fixed[0], fixed[1], fixed[2]))

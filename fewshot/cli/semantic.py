@@ -71,7 +71,7 @@ def train(
     from fewshot.pipeline import semantic_stages
 
     settings = settings_of(config, _overrides(set_, device, seed))
-    semantic_stages.train(data, settings.semantic, settings.seed, out)
+    semantic_stages.train(data, settings, out)
     if json_:
         print_json(read_json(out / "model.json"))
 
@@ -147,8 +147,7 @@ def compare(
             run=run,
             append=append,
         ),
-        settings.semantic,
-        settings.seed,
+        settings,
         out,
     )
     if json_:

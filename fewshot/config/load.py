@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from fewshot.config.preprocessing import STEPS
 from fewshot.config.tree import RunSettings
 from fewshot.config.yaml_text import MAX_BYTES, parse_yaml
 from fewshot.errors import InputError
@@ -200,6 +201,8 @@ def _model_below(model: type[BaseModel], key: int | str) -> type[BaseModel] | No
     if isinstance(key, int):
         return model
     field = model.model_fields.get(key)
+    if field is None and "step" in model.model_fields:  # one kind of step stands for all of them
+        return STEPS.get(key)
     candidates = [field.annotation] if field else []
     while candidates:
         candidate = candidates.pop()

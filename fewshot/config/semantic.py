@@ -76,6 +76,11 @@ class SemanticSettings(NetworkSettings):
     augmentation: SemanticAugmentation = SemanticAugmentation()
     optimizer: Literal["adamw", "sgd"] = "adamw"
 
+    @property
+    def architecture(self) -> str:
+        """What the network is called where models of all kinds are listed."""
+        return f"{self.network} {self.encoder}"
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.regions.method == "watershed" and not self.boundary:

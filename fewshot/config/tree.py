@@ -11,8 +11,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
+from fewshot.config.live import LiveSettings
 from fewshot.config.network import NetworkSettings
+from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.recovery import RecoverySettings
+from fewshot.config.sam import SamSettings
 from fewshot.config.semantic import SemanticSettings
 
 
@@ -216,6 +219,7 @@ class RunSettings(Settings):
     """Everything `fewshot run` needs to know."""
 
     data: DataSettings
+    preprocess: PreprocessSettings = PreprocessSettings()
     detector: DetectorSettings = DetectorSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     radiologists: Annotated[tuple[RadiologistSettings, ...], Field(min_length=1)] = Field(
@@ -227,6 +231,8 @@ class RunSettings(Settings):
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
     semantic: SemanticTrainingSettings = SemanticTrainingSettings()
+    live: LiveSettings = LiveSettings()
+    sam: SamSettings = SamSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

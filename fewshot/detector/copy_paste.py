@@ -43,7 +43,8 @@ def paste(
     if image.shape != from_image.shape or not chosen.any():
         return onto
     covered: NDArray[np.bool_] = np.any(from_truth.masks[chosen], axis=0)
-    pasted = np.where(covered, from_image, image)
+    spread = covered.reshape(*covered.shape, *[1] * (image.ndim - 2))  # over channels, if any
+    pasted = np.where(spread, from_image, image)
     masks, visible = _uncovered(truth.masks, covered)
     uncertain, still_uncertain = _uncovered(truth.uncertain, covered)
     return pasted, replace(

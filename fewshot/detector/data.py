@@ -9,12 +9,13 @@ from detectron2.structures import BitMasks, Instances
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, ViewSettings
 from fewshot.detector.copy_paste import Truth, paste
 from fewshot.errors import FewshotError
 from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.preprocess.reader import read_preprocessed
 from fewshot.slices.augmentation import augment, recolour, warp
-from fewshot.slices.images import read_image
 from fewshot.torch_tools.samples import SampleOrder, TrainingSource
 
 Sample = dict[str, Any]
@@ -34,6 +35,7 @@ class TrainingSamples(Dataset[Sample]):
         augmentation: AugmentationSettings,
         seed: int,
         input_size: int | None = None,
+        preprocess: PreprocessSettings = AS_READ,
     ) -> None:
         if not any(len(source.slices) for source in sources):
             raise ValueError("no slices to train on")
@@ -41,6 +43,7 @@ class TrainingSamples(Dataset[Sample]):
         self._augmentation = augmentation
         self._seed = seed
         self._input_size = input_size
+        self._preprocess = preprocess
         sizes = [len(source.slices) for source in self._sources]
         self._order = SampleOrder(sizes, [source.share for source in self._sources], seed)
 
@@ -59,7 +62,7 @@ class TrainingSamples(Dataset[Sample]):
         image = recolour(weak, self._augmentation, rng)
         return {
             "image": to_channels(image),
-            "instances": to_instances(truth, image.shape),
+            "instances": to_instances(truth, shape_of(image)),
             **({"weak_image": to_channels(weak)} if source.renewed else {}),
             "file_name": record.file_name,
             "image_id": record.image_id,
@@ -70,7 +73,7 @@ class TrainingSamples(Dataset[Sample]):
     def _warped(
         self, source: TrainingSource, record: SliceRecord, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], Truth]:
-        image = read_slice(source.slices, record)
+        image = read_slice(source.slices, record, self._preprocess)
         labels = source.slices.masks_of(record.image_id)
         unsure = None if source.uncertain is None else source.uncertain.masks_of(record.image_id)
         masks = labels.decode()
@@ -114,12 +117,19 @@ class _Carried(Dataset[Sample]):
 
 
 def prediction_batches(
-    slices: SliceSet, batch_size: int, input_size: int | None, view: ViewSettings | None = None
+    slices: SliceSet,
+    batch_size: int,
+    input_size: int | None,
+    view: ViewSettings | None = None,
+    preprocess: PreprocessSettings = AS_READ,
 ) -> Iterator[tuple[list[SliceRecord], list[Sample]]]:
     """Yield slices in batches, as records and as the samples Detectron2's models take."""
     for start in range(0, len(slices.records), batch_size):
         records = list(slices.records[start : start + batch_size])
-        yield records, [prediction_sample(slices, record, input_size, view) for record in records]
+        yield (
+            records,
+            [prediction_sample(slices, one, input_size, view, preprocess) for one in records],
+        )
 
 
 def prediction_sample(
@@ -127,28 +137,39 @@ def prediction_sample(
     record: SliceRecord,
     input_size: int | None,
     view: ViewSettings | None = None,
+    preprocess: PreprocessSettings = AS_READ,
 ) -> Sample:
     """Return one slice as a sample, resized for the detector but answered in its own size.
 
     A flipped view is answered flipped.
     """
     view = view or ViewSettings()
-    image = read_slice(slices, record)
+    image = read_slice(slices, record, preprocess)
     size = resized_shape(image, input_size, view.scale)
-    if size != image.shape:
+    if size != shape_of(image):
         still = AugmentationSettings(
             flip=False, rotation=0, scale=0, shift=0, contrast=0, brightness=0, noise=0
         )
-        no_masks = np.zeros((0, *image.shape), dtype=np.uint8)
+        no_masks = np.zeros((0, *shape_of(image)), dtype=np.uint8)
         image, _ = augment(image, no_masks, still, np.random.default_rng(0), size)
     if view.flip:
         image = np.ascontiguousarray(image[:, ::-1])
     return {"image": to_channels(image), "height": record.height, "width": record.width}
 
 
-def read_slice(slices: SliceSet, record: SliceRecord) -> NDArray[np.float32]:
-    """Return a slice as float32 (height, width), grey levels 0–255."""
-    return read_image(slices.path_of(record)).astype(np.float32)
+def read_slice(
+    slices: SliceSet, record: SliceRecord, preprocess: PreprocessSettings = AS_READ
+) -> NDArray[np.float32]:
+    """Return a preprocessed slice, grey levels 0–255.
+
+    It is float32 (height, width), or (height, width, 3) where the input channels differ.
+    """
+    return read_preprocessed(slices.path_of(record), preprocess).astype(np.float32)
+
+
+def shape_of(image: NDArray[np.float32]) -> tuple[int, int]:
+    """Return the (height, width) of a slice with or without channels."""
+    return image.shape[0], image.shape[1]
 
 
 def resized_shape(
@@ -158,13 +179,15 @@ def resized_shape(
 
     If `input_size` is set, the shorter side is made that long first.
     """
-    height, width = image.shape
+    height, width = shape_of(image)
     factor = scale * (1 if input_size is None else input_size / min(height, width))
     return round(height * factor), round(width * factor)
 
 
 def to_channels(image: NDArray[np.float32]) -> torch.Tensor:
-    """Return a float32 (3, height, width) tensor with the grey slice in every channel."""
+    """Return a float32 (3, height, width) tensor; a grey slice is in every channel."""
+    if image.ndim == 3:
+        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, 2, 0)))
     return torch.from_numpy(image).expand(3, *image.shape)
 
 

@@ -24,6 +24,7 @@ _DISTRIBUTIONS = {
     "polars": "polars",
     "matplotlib": "matplotlib",
     "jinja2": "jinja2",
+    "segment_anything": "segment-anything",
 }
 _REPORT_ARCHITECTURES = ("mask_rcnn_R_50_FPN_3x", "mask_rcnn_X_101_32x8d_FPN_3x")
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.teacher import Renewal
+from fewshot.detector.watch import Watch
 from fewshot.detector.weights import initial_weights
 from fewshot.masks.coco import SliceSet
 from fewshot.torch_tools.jobs import digest_of, job_digest
@@ -25,6 +27,8 @@ class TrainingJob:
         seed: of the weights' start, the order of samples and their augmentation.
         weights: file to start from, in place of what the detector settings say.
         renewal: how the soft labels of sources marked `renewed` are renewed; needs a running mean.
+        preprocess: what is done to every slice first, here and wherever the model predicts.
+        watch: where the training can be watched; the one field that decides nothing.
     """
 
     name: str
@@ -36,6 +40,8 @@ class TrainingJob:
     seed: int
     weights: Path | None = None
     renewal: Renewal | None = None
+    preprocess: PreprocessSettings = AS_READ
+    watch: Watch | None = None
 
     @property
     def start(self) -> Path | None:
@@ -53,6 +59,7 @@ def job_key(job: TrainingJob) -> str:
         job.detector.model_dump(exclude={"workers", "evaluation_period", "checkpoint_period"}),
         job.augmentation.model_dump(),
         None if start is None else digest_of(start),
+        job.preprocess.model_dump(mode="json"),
     ]
     if job.renewal is not None:
         renewal = job.renewal

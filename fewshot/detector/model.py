@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
 from fewshot.detector.fusion import prepare_for_prediction
@@ -25,11 +26,15 @@ DESCRIPTION = "model.json"
 
 @dataclass(frozen=True)
 class Detector:
-    """A Mask R-CNN in evaluation mode, its settings, and the name its predictions carry."""
+    """A Mask R-CNN in evaluation mode, its settings, and the name its predictions carry.
+
+    `preprocess` is what was done to the slices it learnt from: it is done to all that it sees.
+    """
 
     network: nn.Module
     settings: DetectorSettings
     name: str
+    preprocess: PreprocessSettings = AS_READ
 
 
 def save_detector(
@@ -53,6 +58,7 @@ def save_detector(
         "iterations": iterations,
         "average_precision": asdict(average_precision),
         "detector": settings,
+        "preprocess": detector.preprocess.model_dump(mode="json"),
         "training": {**(training or {}), "weights": sha256_file(folder / WEIGHTS)},
     }
     write_json(folder / DESCRIPTION, description)
@@ -62,6 +68,7 @@ def load_detector(folder: Path, device: str = "auto") -> Detector:
     """Return the detector in a model folder, ready to predict on `cpu`, `cuda` or `auto`."""
     description = describe_detector(folder)
     settings = _settings(folder, description["detector"], device)
+    preprocess = _preprocess(folder, description.get("preprocess", {}))
     network = build_network(build_config(settings), settings.gafl)
     try:
         network.load_state_dict(load_checkpoint(folder / WEIGHTS)["model"])
@@ -69,11 +76,14 @@ def load_detector(folder: Path, device: str = "auto") -> Detector:
         raise InputError(
             f"{folder / WEIGHTS}: does not fit {folder / DESCRIPTION}; train the model again"
         ) from error
-    return Detector(prepare_for_prediction(network), settings, description["name"])
+    return Detector(prepare_for_prediction(network), settings, description["name"], preprocess)
 
 
 def describe_detector(folder: Path) -> dict[str, Any]:
-    """Return a model's description: kind, name, iterations, average_precision, detector."""
+    """Return a model's description: kind, name, iterations, average_precision, detector.
+
+    And preprocess, where the model is of a version that knew it.
+    """
     if not (folder / DESCRIPTION).is_file():
         raise InputError(f"{folder}: holds no trained model (no {DESCRIPTION})")
     description = read_json(folder / DESCRIPTION)
@@ -90,3 +100,10 @@ def _settings(folder: Path, values: Any, device: str) -> DetectorSettings:
         return DetectorSettings.model_validate({**values, "device": device})
     except (ValidationError, TypeError) as error:
         raise InputError(f"{folder / DESCRIPTION}: its settings are damaged") from error
+
+
+def _preprocess(folder: Path, values: Any) -> PreprocessSettings:
+    try:
+        return PreprocessSettings.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{folder / DESCRIPTION}: its preprocessing is damaged") from error

@@ -29,7 +29,9 @@ def predict_slices(
     """
     settings = detector.settings
     precision = Precision(settings.mixed_precision, resolve_device(settings.device))
-    batches = prediction_batches(slices, settings.prediction_batch_size, settings.input_size, view)
+    batches = prediction_batches(
+        slices, settings.prediction_batch_size, settings.input_size, view, detector.preprocess
+    )
     flipped = view is not None and view.flip
     done = 0
     for records, samples in batches:

@@ -62,6 +62,31 @@ def read_coco(path: Path, images: Path | None = None) -> SliceSet:
         raise InputError(f"{path}: {error}") from error
 
 
+def read_boxes(
+    path: Path, images: Path | None = None
+) -> tuple[SliceSet, dict[int, list[tuple[float, float, float, float]]]]:
+    """Return the slices of a COCO file without masks, and the boxes of its annotations.
+
+    Boxes are x, y, width, height in pixels by image id, in the order of the file; segmentations
+    may be empty and are not looked at. `images` is as for `read_coco`.
+
+    Raises `InputError` with the first error: the file, the image or annotation and the key.
+    """
+    document = _document(path)
+    records = _records(document, path)
+    slices = SliceSet(_folder(document, path, images), records, {}, _volumes(document, path))
+    known = {record.image_id for record in records}
+    boxes: dict[int, list[tuple[float, float, float, float]]] = {}
+    for index, entry in enumerate(_entries(document, "annotations", path)):
+        where = f"{path}: annotations[{index}]"
+        image_id = _integer(entry, "image_id", where)
+        if image_id not in known:
+            raise InputError(f"{where}: image_id is {image_id}, which is not among the images")
+        x, y, width, height = _box(entry.get("bbox"), where)
+        boxes.setdefault(image_id, []).append((x, y, width, height))
+    return slices, boxes
+
+
 def read_slices(document: dict[str, Any], path: Path) -> SliceSet:
     """Return the slices of a COCO document without looking at its annotations."""
     records, volumes = _records(document, path), _volumes(document, path)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, ModelSettings, TrainingSettings, ViewSettings
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.predicted import SliceMasks
@@ -13,6 +14,7 @@ from fewshot.progress import Advance
 
 if TYPE_CHECKING:
     from fewshot.detector.teacher import Renewal
+    from fewshot.detector.watch import Watch
     from fewshot.torch_tools.samples import TrainingSource
 
 
@@ -30,6 +32,8 @@ class ModelJob:
         weights: file to start from, of a model of the same settings, in place of what they say.
         renewal: how the soft labels of sources marked `renewed` are renewed; only for kinds that
             can.
+        preprocess: what is done to every slice first, here and wherever the model predicts.
+        watch: where the training can be watched, for kinds that can be; decides nothing.
     """
 
     name: str
@@ -41,6 +45,8 @@ class ModelJob:
     seed: int
     weights: Path | None = None
     renewal: "Renewal | None" = None
+    preprocess: PreprocessSettings = AS_READ
+    watch: "Watch | None" = None
 
 
 class Model(Protocol):

@@ -82,6 +82,8 @@ class MaskRcnnKind:
             seed=job.seed,
             weights=job.weights,
             renewal=job.renewal,
+            preprocess=job.preprocess,
+            watch=job.watch,
         )
         return train_detector(own, out, advance, replace)
 

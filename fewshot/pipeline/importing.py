@@ -32,15 +32,18 @@ _SAMPLED = 32  # slices whose percentiles make the automatic window
 class ImportOptions:
     """How slices are read: the window, the axis of volumes, and whether bad ones are passed over.
 
-    `pictures` is the folder for the 8-bit PNGs of slices that are in another form. `spacing` makes
-    the slices of each folder one volume (see `fewshot.slices.sequence`). With `structures` a label
-    id means the same structure on every slice, which otherwise only label volumes say.
+    `pictures` is the folder for the 8-bit PNGs of slices that are in another form. Three `channels`
+    in place of the window make colour PNGs: each window of a slice becomes one of its channels.
+    `spacing` makes the slices of each folder one volume (see `fewshot.slices.sequence`). With
+    `structures` a label id means the same structure on every slice, which otherwise only label
+    volumes say.
     """
 
     window: Window | Auto | None = None
     axis: str = ""
     skip_bad: bool = False
     pictures: Path | None = None
+    channels: tuple[Window, Window, Window] | None = None
     spacing: Spacing | None = None
     structures: bool = False
 
@@ -119,7 +122,7 @@ class _Reader:
         self.skipped: list[str] = []
         self.dropped: set[int] = set()
         self.items: dict[int, SourceSlice] = {}
-        if source.ready and options.window is not None:
+        if source.ready and (options.window is not None or options.channels is not None):
             raise InputError(f"{images}: the images are 8-bit grey already; leave --window out")
         if not source.ready and options.pictures is None:
             if isinstance(source, ImageFolder):
@@ -165,6 +168,11 @@ class _Reader:
         return masks
 
     def _picture(self, item: SourceSlice) -> NDArray[np.uint8]:
+        """Return a slice as it is written, (height, width), or (height, width, 3) in colour."""
+        if self._options.channels is not None:
+            self.window_used = " | ".join(str(window) for window in self._options.channels)
+            planes = [self._source.picture(item, window) for window in self._options.channels]
+            return np.stack([plane for plane in planes if plane is not None], axis=2)
         if isinstance(self._window, str):
             self._set_window(self._window)
         picture = self._source.picture(item, self._window)  # type: ignore[arg-type]
@@ -199,7 +207,7 @@ class _Reader:
             if group is None:
                 where = self._images / item.name if self._source.ready else item.where
                 raise InputError(f"{where}: has no group; add a row for it to the groups file")
-        height, width = picture.shape
+        height, width = picture.shape[:2]
         return SliceRecord(
             image_id,
             item.name,

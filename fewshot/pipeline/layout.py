@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fewshot.config.tree import DataSettings, RunSettings
 from fewshot.pipeline import datasets
+from fewshot.radiologists import review
 from fewshot.report.table import CONTROL, FINAL
 
 
@@ -25,6 +26,8 @@ class RunLayout:
         self.uncertain = root / "soft_labels" / "uncertain.json"
         self.assignment = root / "soft_labels" / "assignment.json"
         self.audit = root / "soft_labels" / "audit.json"
+        self.review = root / review.NAME
+        self.logs = root / "tensorboard"
         self.merged = root / "merged" / self.test.name
         self.per_image = root / "score" / "per_image.csv"
         self.submission = root / "submission.csv"
@@ -91,6 +94,24 @@ class RunLayout:
     def predictions(self, name: str) -> Path:
         """The folder of a model's predictions."""
         return self.root / "predictions" / name
+
+    def answers(self, name: str) -> Path:
+        """The folder of a model's masks as they are merged: its predictions, or those refined."""
+        refined = self.settings.sam.predictions
+        return self.root / "refined" / name if refined else self.predictions(name)
+
+    def predicted_parts(self, name: str) -> list[Path]:
+        """The COCO files of the slices that a model predicts.
+
+        Without labels for the test slices only the final model's answer is of any use there.
+        """
+        return [self.validation, self.test] if name == FINAL else self.labelled_parts
+
+    @property
+    def labels_to_learn(self) -> Path:
+        """The soft labels that the final model learns from, as they came or refined."""
+        refined = self.root / "soft_labels" / "refined" / "annotations.json"
+        return refined if self.settings.sam.soft_labels else self.soft_labels
 
     def rule(self, name: str) -> Path:
         """The file of the merge rules that were chosen for a model."""

@@ -9,11 +9,13 @@ from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.models.registry import kind_of
 from fewshot.pipeline import datasets, stages
 from fewshot.pipeline.layout import RunLayout
+from fewshot.pipeline.reporting import inputs_of, report_files
 from fewshot.pipeline.run_directory import Stage
+from fewshot.pipeline.sam_plan import refine_predictions, refine_soft_labels
 from fewshot.pipeline.scores import Contender, write_scores
 from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
 from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train, train_model, weigh
-from fewshot.report.page import ReportFiles, write_report
+from fewshot.report.page import write_report
 from fewshot.report.table import CONTROL, FINAL
 
 
@@ -31,12 +33,15 @@ class RunPlan(RunLayout):
         plan += [self.convert()]
         plan += [self._training(one.name) for one in settings.radiologists]
         plan += [self._weigh(), self._soft_label()]
-        soft = SoftTraining(self.soft_labels, settings.soft_labels, self.uncertain)
+        early = self.radiologists if settings.sam.soft_labels else []
+        plan += [*map(self._predict, early), *refine_soft_labels(self)]
+        soft = SoftTraining(self.labels_to_learn, settings.soft_labels, self.uncertain, self.review)
         plan += [self._training(FINAL, soft)]
         if settings.control:
             plan += [self._training(CONTROL)]
         for name in self.models:
-            plan += [self._predict(name), self._calibrate(name)]
+            plan += [] if name in early else [self._predict(name)]
+            plan += [*refine_predictions(self, name), self._calibrate(name)]
         return [*plan, self._merge(), self._submit(), self._score(), self._report()]
 
     def _make_phantom(self, phantom: PhantomData) -> Stage:
@@ -99,7 +104,8 @@ class RunPlan(RunLayout):
         model = model_to_train(settings, name, self.data, soft, radiologists)
         inputs = [self.train, self.validation, *self.images]
         if soft is not None:
-            inputs += [self.soft_labels, self.uncertain]
+            # A person's review may come, and may change.
+            inputs += [self.labels_to_learn, self.uncertain, self.review]
         if model.warm_start is not None:
             inputs += [self.weights, *self.radiologist_files]
         kind = kind_of(model.settings)
@@ -116,10 +122,11 @@ class RunPlan(RunLayout):
                 "seed": model.seed,
                 "soft_labels": None if soft is None else _mixing_settings(soft.settings),
                 "warm_start": model.warm_start is not None,
+                "preprocess": model.preprocess.model_dump(mode="json"),
             },
             inputs=inputs,
             outputs=self.model_files(name),
-            work=lambda: train_model(model, self.model(name)),
+            work=lambda: train_model(model, self.model(name), self.logs),
         )
 
     def _weigh(self) -> Stage:
@@ -155,8 +162,7 @@ class RunPlan(RunLayout):
     def _predict(self, name: str) -> Stage:
         folder, device = self.predictions(name), self.settings.detector.device
         prediction = self.settings.prediction
-        # Without labels for the test slices only the final model's answer is of any use there.
-        wanted = [self.validation, self.test] if name == FINAL else self.labelled_parts
+        wanted = self.predicted_parts(name)
         names = [name]
         if prediction.together and name not in self.radiologists:
             names = [*self.radiologists, name]
@@ -178,7 +184,7 @@ class RunPlan(RunLayout):
     def _calibrate(self, name: str) -> Stage:
         final, merge = self.settings.final, self.settings.merge
         threshold = None if final.score_threshold == "auto" else final.score_threshold
-        predictions, target = self.predictions(name) / self.validation.name, self.rule(name)
+        predictions, target = self.answers(name) / self.validation.name, self.rule(name)
         return Stage(
             name=f"calibrate {name}",
             folder=target.parent,
@@ -190,7 +196,7 @@ class RunPlan(RunLayout):
 
     def _merge(self) -> Stage:
         metric = self.settings.merge.metric
-        predictions = self.predictions(FINAL) / self.test.name
+        predictions = self.answers(FINAL) / self.test.name
 
         def work() -> None:
             stages.merge(predictions, stages.read_rule(self.rule(FINAL), metric), self.merged)
@@ -216,9 +222,7 @@ class RunPlan(RunLayout):
 
     def _score(self) -> Stage:
         settings = self.settings
-        contenders = [
-            Contender(name, self.predictions(name), self.rule(name)) for name in self.models
-        ]
+        contenders = [Contender(name, self.answers(name), self.rule(name)) for name in self.models]
         truths = {path.stem: path for path in self.labelled_parts}
         watershed = WatershedSettings(**settings.baseline.model_dump())
         predictions = [
@@ -244,33 +248,12 @@ class RunPlan(RunLayout):
         )
 
     def _report(self) -> Stage:
-        files = ReportFiles(
-            root=self.root,
-            settings=self.settings,
-            metrics=self.metrics,
-            weights=self.weights,
-            audit=self.audit,
-            curves={name: self.curves(name) for name in self.models},
-            calibration=self.rule(FINAL),
-            truth=self.labelled_parts[-1],
-            predictions=self.predictions(FINAL),
-            soft_labels=self.soft_labels,
-        )
+        files = report_files(self)
         return Stage(
             name="report",
             folder=self.root / "report",
             settings=self.settings.model_dump(mode="json"),
-            inputs=[
-                self.metrics,
-                self.weights,
-                files.audit,
-                files.calibration,
-                files.truth,
-                files.predictions / files.truth.name,
-                self.soft_labels,
-                self.per_image,
-                *files.curves.values(),
-            ],
+            inputs=inputs_of(files),
             outputs=[self.report],
             work=lambda: write_report(files, self.report),
         )

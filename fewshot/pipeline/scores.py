@@ -71,7 +71,7 @@ def write_scores(
     answer_part = "test" if "test" in parts else "validation"
     answer = parts[answer_part][final][f"tuned_for_{metric}"]
     write_json(target, {"answer": {"part": answer_part, "metric": metric, **answer}, **parts})
-    write_text(per_image, _as_csv(rows))
+    write_text(per_image, as_csv(rows))
 
 
 def _precision(truth: Path, predictions: Path) -> dict[str, float]:
@@ -118,7 +118,8 @@ def _rows(part: str, model: str, tuned_for: str, result: RandSummary) -> list[di
     ]
 
 
-def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows that have the same keys as the text of a CSV file, keys first."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()

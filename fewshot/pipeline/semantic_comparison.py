@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.semantic import SHARPENED, FeatUpSettings, NetworkName, RegionMethod
 from fewshot.config.tree import MergeSettings, SemanticTrainingSettings
 from fewshot.errors import InputError
@@ -42,6 +43,7 @@ class Comparison:
     test: SliceSet
     settings: SemanticTrainingSettings
     seed: int
+    preprocess: PreprocessSettings
     networks: Sequence[NetworkName]
     gafl: Sequence[bool]
     featup: Sequence[bool]
@@ -134,6 +136,7 @@ def _trained(what: Comparison, network: NetworkName, gafl: bool, out: Path) -> P
         settings=schedule.model.model_copy(update=plain),
         schedule=schedule,
         seed=what.seed,
+        preprocess=what.preprocess,
     )
     folder = out / "models" / name
     if not _made_by(job.key(), folder):

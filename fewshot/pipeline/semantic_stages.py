@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from fewshot.config.semantic import NetworkName, RegionMethod
-from fewshot.config.tree import SemanticTrainingSettings
+from fewshot.config.tree import RunSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
 from fewshot.pipeline import datasets
@@ -14,21 +14,22 @@ from fewshot.pipeline.stages import check_images
 from fewshot.progress import progress, say
 
 
-def train(data: Path, settings: SemanticTrainingSettings, seed: int, out: Path) -> None:
+def train(data: Path, settings: RunSettings, out: Path) -> None:
     """Train a semantic network on `train.json` of a folder, watched on its `validation.json`."""
     from fewshot.semantic.job import SemanticJob
     from fewshot.semantic.training import train_semantic
     from fewshot.torch_tools.samples import TrainingSource
 
     job = SemanticJob(
-        name=settings.model.network,
+        name=settings.semantic.model.network,
         sources=[TrainingSource(_labelled(data / datasets.TRAIN))],
         validation=_labelled(data / datasets.VALIDATION),
-        settings=settings.model,
-        schedule=settings,
-        seed=seed,
+        settings=settings.semantic.model,
+        schedule=settings.semantic,
+        seed=settings.seed,
+        preprocess=settings.preprocess,
     )
-    with progress(f"training {job.name}", settings.iterations) as advance:
+    with progress(f"training {job.name}", settings.semantic.iterations) as advance:
         precision = train_semantic(job, out, advance, replace=False)
     say(f"{job.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
 
@@ -66,9 +67,7 @@ class Request:
     append: bool = False
 
 
-def compare(
-    request: Request, settings: SemanticTrainingSettings, seed: int, out: Path
-) -> list[dict[str, Any]]:
+def compare(request: Request, settings: RunSettings, out: Path) -> list[dict[str, Any]]:
     """Compare networks; return the rows of the table. See `semantic_comparison.compare`."""
     from fewshot.pipeline import semantic_comparison
 
@@ -80,8 +79,9 @@ def compare(
         train=_labelled(request.data / datasets.TRAIN),
         validation=_labelled(request.data / datasets.VALIDATION),
         test=_labelled(request.test),
-        settings=settings,
-        seed=seed,
+        settings=settings.semantic,
+        seed=settings.seed,
+        preprocess=settings.preprocess,
         networks=cast(Sequence[NetworkName], request.networks),
         gafl=request.gafl,
         featup=request.featup,

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
 from fewshot.config.tree import ViewSettings
+from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.merge import MergeRule, merge_masks
+from fewshot.preprocess.reader import read_preprocessed
 from fewshot.semantic.augmentation import Augmentation
 from fewshot.semantic.regions import boundaries
-from fewshot.slices.images import read_colour, read_image
+from fewshot.slices.images import read_colour
 from fewshot.torch_tools.samples import SampleOrder, TrainingSource
 
 
@@ -43,12 +46,16 @@ class SemanticSamples(Dataset[Batch]):
     """
 
     def __init__(
-        self, sources: Sequence[TrainingSource], settings: SemanticSettings, seed: int
+        self,
+        sources: Sequence[TrainingSource],
+        settings: SemanticSettings,
+        seed: int,
+        preprocess: PreprocessSettings = AS_READ,
     ) -> None:
         self._sources = [source for source in sources if len(source.slices)]
         if not self._sources:
             raise ValueError("no slices to train on")
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed, self._preprocess = settings, seed, preprocess
         self._augment = Augmentation(settings.augmentation)
         sizes = [len(source.slices) for source in self._sources]
         self._order = SampleOrder(sizes, [source.share for source in self._sources], seed)
@@ -59,7 +66,7 @@ class SemanticSamples(Dataset[Batch]):
         source = self._sources[number]
         record = source.slices.records[index]
         rng = np.random.default_rng([self._seed, 1, position])
-        image = read_slice(source.slices, record, self._settings.channels)
+        image = read_slice(source.slices, record, self._settings.channels, self._preprocess)
         label_map, weights = _truth(source, record)
         image, (label_map, weights) = self._augment(image, [label_map, weights], rng)
         targets = [label_map != 0]
@@ -109,7 +116,11 @@ def training_batches(
 
 
 def prediction_batches(
-    slices: SliceSet, batch_size: int, channels: int, view: ViewSettings
+    slices: SliceSet,
+    batch_size: int,
+    channels: int,
+    view: ViewSettings,
+    preprocess: PreprocessSettings = AS_READ,
 ) -> Iterator[tuple[list[SliceRecord], Tensor]]:
     """Yield slices of equal size in batches: records, and float32 (n, channels, height, width).
 
@@ -120,17 +131,32 @@ def prediction_batches(
         size = round(width * view.scale), round(height * view.scale)
         for start in range(0, len(records), batch_size):
             chosen = records[start : start + batch_size]
-            images = [read_slice(slices, record, channels) for record in chosen]
+            images = [read_slice(slices, record, channels, preprocess) for record in chosen]
             if view.scale != 1:
                 images = [np.asarray(cv2.resize(image, size)) for image in images]
             batch = torch.stack([to_tensor(image) for image in images])
             yield chosen, batch.flip(-1) if view.flip else batch
 
 
-def read_slice(slices: SliceSet, record: SliceRecord, channels: int) -> NDArray[np.uint8]:
-    """Return a slice as uint8 (height, width), or (height, width, 3) where colours are kept."""
+def read_slice(
+    slices: SliceSet,
+    record: SliceRecord,
+    channels: int,
+    preprocess: PreprocessSettings = AS_READ,
+) -> NDArray[np.uint8]:
+    """Return a preprocessed slice, uint8 (height, width), or (height, width, 3) for 3 channels.
+
+    Raises `InputError` where preprocessing makes three channels of it and one is wanted.
+    """
     path = slices.path_of(record)
-    return read_image(path) if channels == 1 else read_colour(path)
+    if channels == 3 and preprocess.changes_nothing:
+        return read_colour(path)
+    image = read_preprocessed(path, preprocess)
+    if channels == 1 and image.ndim == 3:
+        raise InputError(
+            "preprocess: makes three channels of a slice; give the semantic network channels: 3"
+        )
+    return image if channels == 1 or image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
 def to_tensor(image: NDArray[Any]) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
 from fewshot.config.tree import TrainingSettings
 from fewshot.errors import InputError
@@ -26,6 +27,7 @@ class SemanticJob:
         settings, schedule: what is trained, how fast and how long.
         seed: of the weights' start, the order of samples and their augmentation.
         weights: `model.pth` of a model of the same settings to start from.
+        preprocess: what is done to every slice first, here and wherever the model predicts.
     """
 
     name: str
@@ -35,6 +37,7 @@ class SemanticJob:
     schedule: TrainingSettings
     seed: int
     weights: Path | None = None
+    preprocess: PreprocessSettings = AS_READ
 
     def key(self) -> str:
         """Return a digest of all that decides the course of a training."""
@@ -46,6 +49,7 @@ class SemanticJob:
             self.schedule.model_dump(include={"learning_rate", "iterations"}),
             self.settings.model_dump(mode="json", exclude=aside),
             None if weights == "none" else digest_of(encoder_file(self.settings)),
+            self.preprocess.model_dump(mode="json"),
             None if self.weights is None else digest_of(self.weights),
         ]
         return job_digest(parts, self.sources, self.validation)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import RegionMethod, SemanticSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, sha256_file, write_json
@@ -26,11 +27,15 @@ DESCRIPTION = "model.json"
 
 @dataclass(frozen=True)
 class SemanticModel:
-    """A semantic network in evaluation mode, its settings, and the name its predictions carry."""
+    """A semantic network in evaluation mode, its settings, and the name its predictions carry.
+
+    `preprocess` is what was done to the slices it learnt from: it is done to all that it sees.
+    """
 
     network: SemanticNetwork
     settings: SemanticSettings
     name: str
+    preprocess: PreprocessSettings = AS_READ
 
     def with_regions(self, method: RegionMethod) -> "SemanticModel":
         """Return the same network, its regions found by a method; `InputError` if it cannot."""
@@ -67,6 +72,7 @@ def save_model(
         **facts,
         "weights": sha256_file(folder / WEIGHTS),
         "semantic": settings,
+        "preprocess": model.preprocess.model_dump(mode="json"),
     }
     write_json(folder / DESCRIPTION, description)
 
@@ -74,7 +80,7 @@ def save_model(
 def load_model(folder: Path, device: str = "auto") -> SemanticModel:
     """Return the network in a model folder, ready to predict on `cpu`, `cuda` or `auto`."""
     description = describe_model(folder)
-    settings = _settings(folder, description["semantic"], device)
+    settings, preprocess = _settings(folder, description, device)
     network = build_network(settings)
     try:
         network.load_state_dict(load_checkpoint(folder / WEIGHTS)["model"])
@@ -84,7 +90,7 @@ def load_model(folder: Path, device: str = "auto") -> SemanticModel:
         ) from error
     target = resolve_device(settings.device)
     network.to(target).to(memory_format=torch.channels_last).eval()
-    return SemanticModel(network, settings, description["name"])
+    return SemanticModel(network, settings, description["name"], preprocess)
 
 
 def describe_model(folder: Path) -> dict[str, Any]:
@@ -102,8 +108,11 @@ def describe_model(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _settings(folder: Path, values: Any, device: str) -> SemanticSettings:
+def _settings(
+    folder: Path, description: dict[str, Any], device: str
+) -> tuple[SemanticSettings, PreprocessSettings]:
     try:
-        return SemanticSettings.model_validate({**values, "device": device})
+        settings = SemanticSettings.model_validate({**description["semantic"], "device": device})
+        return settings, PreprocessSettings.model_validate(description.get("preprocess", {}))
     except (ValidationError, TypeError) as error:
         raise InputError(f"{folder / DESCRIPTION}: its settings are damaged") from error

@@ -68,7 +68,9 @@ def answers(
     device = resolve_device(settings.device)
     precision = Precision(settings.mixed_precision, device)
     done = 0
-    batches = prediction_batches(slices, settings.prediction_batch_size, settings.channels, view)
+    batches = prediction_batches(
+        slices, settings.prediction_batch_size, settings.channels, view, model.preprocess
+    )
     for records, batch in batches:
         with torch.inference_mode(), precision.autocast():
             logits = model.network(batch.to(device, memory_format=torch.channels_last)).float()

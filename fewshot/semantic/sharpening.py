@@ -4,17 +4,19 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import FeatUpSettings, SemanticSettings
 from fewshot.errors import InputError
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.semantic.data import SemanticSamples, training_batches
-from fewshot.semantic.model import SemanticModel, describe_model, load_model, save_model
+from fewshot.semantic.model import describe_model, load_model, save_model
 from fewshot.semantic.networks import SemanticNetwork, build_network, pad_to_stride
 from fewshot.torch_tools.device import resolve_device
 from fewshot.torch_tools.featup import train_upsampler
@@ -26,6 +28,7 @@ def train_featup(
     sources: Sequence[TrainingSource],
     settings: SemanticSettings,
     seed: int,
+    preprocess: PreprocessSettings = AS_READ,
 ) -> list[float]:
     """Train a network's upsampler, all else frozen; return the loss of each iteration.
 
@@ -38,7 +41,7 @@ def train_featup(
     device = resolve_device(settings.device)
 
     def levels() -> Iterator[Tensor]:
-        samples = SemanticSamples(sources, settings, seed)
+        samples = SemanticSamples(sources, settings, seed, preprocess)
         for batch in training_batches(
             samples, settings.batch_size, 0, featup.iterations, settings.workers
         ):
@@ -75,10 +78,10 @@ def sharpen_model(
     network.load_state_dict(plain.network.state_dict(), strict=False)
     network.to(resolve_device(settings.device)).eval()
     started, cpu_started = time.monotonic(), time.process_time()
-    train_featup(network, sources, settings, seed)
+    train_featup(network, sources, settings, seed, plain.preprocess)
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu_started
     save_model(
-        SemanticModel(network.eval(), settings, plain.name),
+        replace(plain, network=network.eval(), settings=settings),
         out,
         iterations=description["iterations"],
         average_precision=AveragePrecision(**description["average_precision"]),

@@ -77,7 +77,7 @@ def train_semantic(
     with flushed_denormals():
         training.run(advance)
         network = training.finish()
-    model = SemanticModel(network, job.settings, job.name)
+    model = SemanticModel(network, job.settings, job.name, job.preprocess)
     last = evaluate(model, job.validation)
     save_model(
         model,
@@ -157,7 +157,7 @@ class _Training:
     def run(self, advance: Advance) -> None:
         """Train to the last iteration."""
         settings, iterations = self.job.settings, self.job.schedule.iterations
-        samples = SemanticSamples(self.job.sources, settings, self.job.seed)
+        samples = SemanticSamples(self.job.sources, settings, self.job.seed, self.job.preprocess)
         batches = training_batches(
             samples, settings.batch_size, self.done, iterations, settings.workers
         )
@@ -179,7 +179,13 @@ class _Training:
         assert isinstance(network, SemanticNetwork)
         started, cpu_started = time.monotonic(), time.process_time()
         if network.upsampler is not None:
-            train_featup(network.eval(), self.job.sources, self.job.settings, self.job.seed)
+            train_featup(
+                network.eval(),
+                self.job.sources,
+                self.job.settings,
+                self.job.seed,
+                self.job.preprocess,
+            )
         self.seconds += time.monotonic() - started
         self.cpu_seconds += time.process_time() - cpu_started
         return network.eval()
@@ -234,7 +240,7 @@ class _Training:
     def _evaluate(self) -> Evaluation:
         network = self.state.result
         assert isinstance(network, SemanticNetwork)
-        model = SemanticModel(network.eval(), self.job.settings, self.job.name)
+        model = SemanticModel(network.eval(), self.job.settings, self.job.name, self.job.preprocess)
         found = evaluate(model, self.job.validation)
         network.train()
         return found

@@ -25,7 +25,7 @@ def augment(
     """Return a randomly changed slice and its masks, changed alike.
 
     Args:
-        image: float32 (height, width), grey levels 0–255.
+        image: float32 (height, width), grey levels 0–255, or (height, width, channels).
         masks: uint8 (n, height, width), 0 or 1; they may overlap.
         settings: how strong each change may be.
         rng: the only source of randomness.
@@ -47,7 +47,7 @@ def warp(
     size: tuple[int, int] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return a slice and its masks, moved alike and with the grey levels they had."""
-    height, width = image.shape
+    height, width = image.shape[:2]
     target = size or (height, width)
     matrix = _random_affine(height, width, target, settings, rng)
     move = _Warp(matrix, target, _random_bend(target, settings.elastic, rng))
@@ -69,7 +69,7 @@ class _Warp:
         self._sources = None if bend is None else _sources(matrix, bend)
 
     def __call__(self, values: NDArray[_Pixel], interpolation: int) -> NDArray[_Pixel]:
-        """Return a (height, width) array as it is after the map, 0 where it comes from outside."""
+        """Return a (height, width, …) array as it is after the map, 0 where it is from outside."""
         warped: Any
         if self._sources is None:
             warped = cv2.warpAffine(values, self._matrix, self._shape, flags=interpolation)
@@ -129,11 +129,12 @@ def _random_affine(
 def recolour(
     image: NDArray[np.float32], settings: AugmentationSettings, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return a slice with its grey levels changed and nothing moved."""
+    """Return a slice with its grey levels changed, in all channels alike, and nothing moved."""
     gain = 1 + rng.uniform(-settings.contrast, settings.contrast)
     offset = 255 * rng.uniform(-settings.brightness, settings.brightness)
     deviation = 255 * rng.uniform(0, settings.noise)
-    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
+    noise = rng.standard_normal(image.shape[:2], dtype=np.float32) * np.float32(deviation)
+    noise = noise.reshape(*noise.shape, *[1] * (image.ndim - 2))  # the same in all channels
     changed = _random_gamma(image, settings.gamma, rng) if settings.gamma else image
     changed = _random_blur(changed, settings.blur, rng) if settings.blur else changed
     changed = changed * np.float32(gain) + np.float32(offset) + noise
@@ -163,12 +164,12 @@ def _random_blur(
 
 
 def _cut_out(image: NDArray[np.float32], largest: float, rng: np.random.Generator) -> None:
-    """Blank a random square in place with the slice's mean, so that no part is relied upon alone.
+    """Blank a random square in place with its channel's mean, so that no part is relied on alone.
 
     Source: T. DeVries and G. W. Taylor, Improved regularization of convolutional neural networks
     with cutout, arXiv 1708.04552, 2017.
     """
-    side = round(largest * min(image.shape) * rng.random())
+    side = round(largest * min(image.shape[:2]) * rng.random())
     row, column = rng.integers(0, image.shape[0]), rng.integers(0, image.shape[1])
     top, left = max(row - side // 2, 0), max(column - side // 2, 0)
-    image[top : row + (side + 1) // 2, left : column + (side + 1) // 2] = image.mean()
+    image[top : row + (side + 1) // 2, left : column + (side + 1) // 2] = image.mean((0, 1))

@@ -84,6 +84,20 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         return _grey(path, image)
 
 
+def read_channels(path: Path) -> NDArray[np.uint8]:
+    """Return the red, green and blue of a colour slice, shape (height, width, 3), dtype uint8.
+
+    Raises `InputError` as `read_image` does, and for a grey image, which has no such channels.
+    """
+    with _open(path) as image:
+        if _depth(path, image) != 8 or image.mode not in ("RGB", "RGBA", "P"):
+            raise InputError(
+                f"{path}: is no 8-bit colour image (Pillow mode {image.mode}); fewshot convert with"
+                " three --window makes them, or leave out preprocess.input: colour"
+            )
+    return read_colour(path)
+
+
 def read_colour(path: Path) -> NDArray[np.uint8]:
     """Return an 8-bit image as red, green, blue, uint8 (height, width, 3); transparency is dropped.
 
@@ -152,16 +166,17 @@ def read_ids(path: Path) -> NDArray[Any]:
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write a grey slice, shape (height, width), dtype uint8, as an 8-bit PNG, atomically.
+    """Write a slice, uint8 of shape (height, width) or (height, width, 3), as PNG, atomically.
 
     Raises `InputError` for another shape or dtype, or when `path` does not end in .png.
     """
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: images are written as PNG; name the file .png")
-    if image.ndim != 2 or image.size == 0 or image.dtype != np.uint8:
+    right_shape = image.ndim == 2 or image.shape[2:] == (3,)
+    if not right_shape or image.size == 0 or image.dtype != np.uint8:
         raise InputError(
             f"{path}: cannot write {image.dtype} values of shape {image.shape};"
-            " give uint8 values of shape (height, width)"
+            " give uint8 values of shape (height, width), or (height, width, 3)"
         )
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary, format="PNG")

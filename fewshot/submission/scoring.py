@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from fewshot.errors import InputError
 from fewshot.files import write_json, write_text
 from fewshot.metrics.bootstrap import MeanInterval
 from fewshot.metrics.slice_scores import SliceScores, mean_scores, score_label_maps
+from fewshot.parallel import processors
 from fewshot.slices.groups import read_groups
 from fewshot.slices.images import image_stem, name_a_few
 from fewshot.slices.label_csv import LabelTable, read_label_csv
@@ -148,7 +148,7 @@ def _compare(
 
 
 def _threads(workers: int | None) -> int:
-    return max(1, len(os.sched_getaffinity(0)) if workers is None else workers)
+    return max(1, processors() if workers is None else workers)
 
 
 def _labelled(table: LabelTable, count_empty: bool) -> dict[str, str]:

@@ -29,10 +29,13 @@ class Comparison:
         return statistics.median(pair[side][clock] for pair in self.rounds)
 
 
-def compare(theirs: Callable[[], Any], ours: Callable[[], Any], rounds: int) -> Comparison:
+def compare(
+    theirs: Callable[[], Any], ours: Callable[[], Any], rounds: int, *, warm_up: bool = True
+) -> Comparison:
     """Return the time of both, run in turn so that a busy machine slows them alike."""
-    theirs(), ours()  # imports, caches and files
-    return Comparison([(_timed(theirs), _timed(ours)) for _ in range(rounds)])
+    if warm_up:
+        theirs(), ours()  # imports, caches and files
+    return Comparison([(timed(theirs), timed(ours)) for _ in range(rounds)])
 
 
 def environment(*packages: str) -> dict[str, Any]:
@@ -66,7 +69,8 @@ def print_result(
     print(json.dumps({**result, "against": other, "ratios": ratios}))
 
 
-def _timed(work: Callable[[], Any]) -> Seconds:
+def timed(work: Callable[[], Any]) -> Seconds:
+    """Return the wall and CPU seconds that some work takes."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - cpu

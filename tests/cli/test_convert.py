@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import read_coco
+from fewshot.preprocess.reader import read_preprocessed
 from fewshot.slices.images import read_image
+from fewshot.slices.window import Window, apply_window, parse_window
 
 Call = Callable[..., tuple[int, str, str]]
 Refused = Callable[[str, Iterable[str]], None]
@@ -67,6 +70,27 @@ def test_bad_slices_are_refused_or_passed_over(fewshot: Call, refused: Refused, 
     assert "skipped: deep/2.png: cannot be read" in err
 
 
+def test_three_windows_of_a_slice_are_the_channels_that_a_model_sees(
+    fewshot: Call, work: Path
+) -> None:
+    values = np.random.default_rng(0).integers(-1000, 2000, (4, 32, 40)).astype(np.int16)
+    np.save(work / "hu.npy", values)
+    windows = ["lung", "40/400", "bone"]
+    options = [word for window in windows for word in ("--window", window)]
+    code, _, err = fewshot("convert", "--images", "hu.npy", *options, "--out", "new", "--check")
+    assert code == 0, err
+    assert "window: -600/1500 | 40/400 | 400/1800" in err
+    slices = read_coco(work / "new" / "unlabelled.json")
+    colour = PreprocessSettings(input="colour")
+    for record, one in zip(slices.records, values, strict=True):
+        seen = read_preprocessed(slices.path_of(record), colour)
+        for channel, window in enumerate(map(parse_window, windows)):
+            assert isinstance(window, Window)
+            np.testing.assert_array_equal(seen[..., channel], apply_window(one, window))
+        # Whatever wants one grey still gets it.
+        assert read_image(slices.path_of(record)).shape == (32, 40)
+
+
 def test_boxes_are_written_beside_the_slices(fewshot: Call, work: Path) -> None:
     Path("boxes.csv").write_text("patientId,x,y,width,height,Target\n1,2,3,4,5,1\n0,,,,,0\n")
     code, _, err = fewshot("convert", "--images", "X_test", "--labels", "boxes.csv", "--out", "new")
@@ -88,6 +112,15 @@ def test_boxes_are_written_beside_the_slices(fewshot: Call, work: Path) -> None:
         ("--images X_train --labels run.yaml", ["run.yaml: no labels in it"]),
         ("--images X_train --window red", ["window 'red': give soft-tissue, "]),
         ("--images X_train --window lung", ["8-bit grey already"]),
+        ("--images X_train --window lung --window bone", ["one window, or three", "lung, bone"]),
+        (
+            "--images X_train --window lung --window bone --window minmax",
+            ["--window: lung, bone, minmax", "by its name or as centre/width"],
+        ),
+        (
+            "--images X_train --window lung --window bone --window 40/400",
+            ["8-bit grey already"],
+        ),
         ("--images X_train --axis axial", ["--axis axial is for NIfTI volumes"]),
         ("--images broken.nii", ["broken.nii: cannot be read as NIfTI"]),
         ("--images broken.dcm", ["broken.dcm: cannot be read as DICOM"]),

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.config.tree import AugmentationSettings
+from fewshot.config.preprocessing import PreprocessSettings
+from fewshot.config.tree import AugmentationSettings, ViewSettings
 from fewshot.detector.data import (
     TrainingSamples,
     prediction_sample,
     training_batches,
 )
 from fewshot.masks.coco import SliceSet
+from fewshot.preprocess.compose import preprocess
+from fewshot.slices.images import read_image
 from fewshot.torch_tools.samples import TrainingSource, whose_turn
 
 STILL = AugmentationSettings(
@@ -132,3 +135,42 @@ def test_slices_are_resized_for_the_detector_but_answered_in_their_own_size(
 def test_nothing_to_train_on_is_refused(miniature: SliceSet) -> None:
     with pytest.raises(ValueError, match="no slices"):
         TrainingSamples([TrainingSource(miniature.subset([]))], STILL, seed=0)
+
+
+EDGES = PreprocessSettings.model_validate(
+    {"steps": ["clahe"], "channels": [[], ["sobel"], ["log"]]}
+)
+
+
+def test_preprocessed_slices_are_the_same_in_training_and_prediction(miniature: SliceSet) -> None:
+    one = miniature.subset([2])
+    record = one.records[0]
+    expected = preprocess(read_image(one.path_of(record)), EDGES)
+    trained = TrainingSamples([TrainingSource(one)], STILL, seed=0, preprocess=EDGES)[0]
+    predicted = prediction_sample(one, record, None, preprocess=EDGES)
+    for sample in (trained, predicted):
+        np.testing.assert_array_equal(sample["image"].numpy(), np.moveaxis(expected, 2, 0))
+    assert (trained["height"], trained["width"]) == (64, 64)
+    np.testing.assert_array_equal(
+        trained["instances"].gt_masks.tensor.numpy(), one.masks_of(2).decode()
+    )
+
+
+def test_channels_are_moved_alike_and_resized(miniature: SliceSet) -> None:
+    wild = AugmentationSettings(
+        elastic=0.1, gamma=0.3, blur=1, cutout=0.3, copy_paste=1, noise=0, flip=True
+    )
+    same = PreprocessSettings.model_validate({"channels": [["median"], ["median"], ["median"]]})
+    sources = [TrainingSource(miniature)]
+    channels = TrainingSamples(sources, wild, 4, 96, same)
+    grey = TrainingSamples(sources, wild, 4, 96, PreprocessSettings.model_validate(["median"]))
+    for place in range(6):
+        one, other = channels[place], grey[place]
+        assert one["image"].shape == (3, 96, 96)
+        assert torch.allclose(one["image"], other["image"], atol=0.01)
+        assert torch.equal(one["instances"].gt_boxes.tensor, other["instances"].gt_boxes.tensor)
+    view = ViewSettings(scale=1.5, flip=True)
+    looked = prediction_sample(miniature, miniature.records[0], 96, view, EDGES)
+    assert looked["image"].shape == (3, 144, 144)
+    straight = prediction_sample(miniature, miniature.records[0], 144, None, EDGES)
+    assert torch.equal(looked["image"], straight["image"].flip(2))

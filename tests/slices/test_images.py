@@ -15,6 +15,7 @@ from fewshot.slices.images import (
     in_slice_order,
     list_images,
     name_a_few,
+    read_channels,
     read_image,
     write_image,
 )
@@ -128,6 +129,20 @@ def test_what_cannot_be_written(tmp_path: Path, name: str, values: np.ndarray) -
     with pytest.raises(InputError, match=r"0\.(png|jpg): "):
         write_image(tmp_path / name, values)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_colour_slice_keeps_its_channels(tmp_path: Path) -> None:
+    write_image(tmp_path / "0.png", COLOUR)
+    np.testing.assert_array_equal(read_channels(tmp_path / "0.png"), COLOUR)
+    Image.fromarray(COLOUR).convert("RGBA").save(tmp_path / "1.png")
+    np.testing.assert_array_equal(read_channels(tmp_path / "1.png"), COLOUR)
+
+
+@pytest.mark.parametrize("image", [Image.fromarray(GREY), Image.fromarray(GREY.astype(np.uint16))])
+def test_a_grey_slice_has_no_channels(tmp_path: Path, image: Image.Image) -> None:
+    image.save(tmp_path / "0.png")
+    with pytest.raises(InputError, match=r"0\.png: is no 8-bit colour image \(Pillow mode"):
+        read_channels(tmp_path / "0.png")
 
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (20, 31, 3), dtype=np.uint8)

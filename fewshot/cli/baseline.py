@@ -1,0 +1,171 @@
+"""`fewshot baseline`: segmentation without learning, and the table of filters before it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewshot.cli.options import Config, Json, Sets, overrides_of, print_json, refuse_filled
+from fewshot.errors import InputError
+
+if TYPE_CHECKING:
+    from fewshot.classical.baseline import Baseline
+    from fewshot.config.tree import RunSettings
+    from fewshot.masks.coco import SliceSet
+
+_CSV = (".csv", ".csv.gz")
+
+
+def baseline(
+    out: Annotated[
+        Path, typer.Option("--out", help="CSV or COCO JSON to write; with --table a folder.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder of 8-bit slices.", show_default=False)
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="COCO file of slices, instead of --images.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="With --table: the labels of --images.")
+    ] = None,
+    groups: Annotated[
+        Path | None, typer.Option("--groups", help="With --table: CSV of image and patient.")
+    ] = None,
+    preprocess: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--preprocess",
+            help="Steps done first, as the setting of this name has them: a step such as clahe, or "
+            "a list. Given several times, each pixel takes the region that most of them say.",
+        ),
+    ] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="Score the report's filters on labelled slices.")
+    ] = False,
+    slices: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many slices.", show_default=False)
+    ] = None,
+    config: Config = None,
+    set_: Sets = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Threads; as many as processors by default.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Segment slices by the challenge organisers' watershed, after any preprocessing.
+
+    The watershed's constants are the settings `baseline`, and without --preprocess the steps are
+    those of the settings `preprocess`. With --table the report's Table 1 is made on labelled
+    slices: table.csv, table.json and table.png with filtered slices and their segmentations.
+    """
+    settings = _settings(config, overrides_of(set_, None, None))
+    chosen = _first(_slices(images, data, labels, groups), slices)
+    if table:
+        if preprocess:
+            raise InputError("--preprocess: --table has rows of its own; leave out one of them")
+        shown = _table(out, chosen, settings)
+    else:
+        _need_no_labels(labels, groups)
+        shown = _write(out, chosen, _baseline(settings, preprocess or []), workers)
+    if json_:
+        print_json(shown)
+
+
+def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
+    from fewshot.config.load import load_settings, parse_settings
+
+    if config is not None:
+        return load_settings(config, overrides)
+    return parse_settings({"data": {"phantom": {}}}, overrides)
+
+
+def _slices(
+    images: Path | None, data: Path | None, labels: Path | None, groups: Path | None
+) -> "SliceSet":
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline.importing import import_slices
+    from fewshot.pipeline.stages import check_images
+
+    if (images is None) == (data is None):
+        raise InputError("baseline: give either --images or --data")
+    if images is not None:
+        return import_slices(images, labels, groups).slices
+    assert data is not None
+    _need_no_labels(labels, groups, "--data has labels and groups of its own")
+    return check_images(read_coco(data))
+
+
+def _need_no_labels(
+    labels: Path | None, groups: Path | None, why: str = "only --table compares with labels"
+) -> None:
+    for name, given in (("--labels", labels), ("--groups", groups)):
+        if given is not None:
+            raise InputError(f"{name} {given}: {why}; leave it out")
+
+
+def _first(slices: "SliceSet", count: int | None) -> "SliceSet":
+    if not len(slices):
+        raise InputError(f"{slices.images}: there are no slices")
+    return slices.subset([record.image_id for record in slices.records[:count]])
+
+
+def _baseline(settings: "RunSettings", texts: list[str]) -> "Baseline":
+    from fewshot.classical.baseline import Baseline
+    from fewshot.classical.watershed import WatershedSettings
+    from fewshot.config.load import parse_settings
+
+    chosen = [
+        parse_settings({"data": {"phantom": {}}}, [f"preprocess={text}"]).preprocess
+        for text in texts
+    ] or [settings.preprocess]
+    for one in chosen:
+        if one.channels is not None or one.input != "grey":
+            raise InputError("preprocess: the baseline sees one grey channel; give steps alone")
+    watershed = WatershedSettings(**settings.baseline.model_dump())
+    return Baseline(watershed, tuple(one.steps for one in chosen))
+
+
+def _write(
+    out: Path, slices: "SliceSet", baseline: "Baseline", workers: int | None
+) -> dict[str, Any]:
+    from fewshot.classical.baseline import write_baseline_coco, write_baseline_csv
+    from fewshot.parallel import processors
+    from fewshot.progress import progress
+
+    as_csv = out.name.lower().endswith(_CSV)
+    if not as_csv and out.suffix.lower() != ".json":
+        raise InputError(f"--out {out}: name it .csv or .csv.gz for label maps, .json for COCO")
+    threads = workers or processors()
+    with progress("baseline", len(slices)) as advance:
+        if as_csv:
+            write_baseline_csv(out, baseline, slices, workers=threads, advance=advance)
+        else:
+            write_baseline_coco(out, baseline, slices, threads, advance)
+    return {"file": str(out), "images": len(slices)}
+
+
+def _table(out: Path, slices: "SliceSet", settings: "RunSettings") -> Any:
+    from fewshot.classical import table
+    from fewshot.classical.watershed import WatershedSettings
+    from fewshot.files import write_json, write_text
+    from fewshot.progress import progress, say
+    from fewshot.report.baseline_figure import write_baseline_figure
+
+    labelled = slices.subset(
+        [one.image_id for one in slices.records if len(slices.masks_of(one.image_id))]
+    )
+    if not len(labelled):
+        raise InputError("--table: no slice has labels; give --labels, or a COCO file with masks")
+    refuse_filled(out)
+    watershed = WatershedSettings(**settings.baseline.model_dump())
+    baselines = table.report_baselines(watershed)
+    with progress("baseline", len(labelled)) as advance:
+        rows = table.measure_baselines(baselines, labelled, advance)
+    result = table.table_json(rows, labelled, watershed)
+    write_text(out / "table.csv", table.as_csv(rows))
+    write_baseline_figure(out / "table.png", baselines, labelled, table.examples(rows, labelled))
+    write_json(out / "table.json", result)
+    for line in table.as_text(rows).splitlines():
+        say(line)
+    return result

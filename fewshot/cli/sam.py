@@ -1,0 +1,222 @@
+"""`fewshot sam`: embed, refine, auto and prompt; the other commands of the group are attached."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fewshot.cli import sam_models
+from fewshot.cli.options import Json, Out, print_json, refuse_filled
+from fewshot.cli.sam_options import (
+    Batch,
+    Checkpoint,
+    Device,
+    Embeddings,
+    Number,
+    Precision,
+    Slices,
+    embedder_of,
+)
+from fewshot.errors import InputError
+
+app = typer.Typer(
+    name="sam",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help=(
+        "Segment Anything: refine masks, prompt, fine-tune, and measure when it helps.\n\n"
+        "Checkpoints are files, or vit_b, vit_l, vit_h and medsam in the folder that "
+        "FEWSHOT_WEIGHTS names. Without any, train [bold]tiny[/bold] on your own labels: "
+        "fewshot sam finetune --checkpoint tiny --train all."
+    ),
+)
+
+Target = Annotated[Path, typer.Option("--out", help="COCO file to write.", show_default=False)]
+
+
+@app.command()
+def embed(
+    checkpoint: Checkpoint,
+    data: Slices,
+    out: Out,
+    number: Number = "float16",
+    batch_size: Batch = 4,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    json_: Json = False,
+) -> None:
+    """Run the image encoder once on every slice and keep the embeddings.
+
+    Goes on where it stopped. Says beforehand how much disk that takes.
+    """
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline import sam_stages
+
+    slices = read_coco(data)
+    embedder = embedder_of(
+        checkpoint, out, device, number=number, batch_size=batch_size, precision=precision
+    )
+    new = sam_stages.embed(embedder, slices)
+    if json_:
+        size = embedder.bytes_needed(slices)
+        print_json({"slices": len(slices), "embedded": new, "bytes": size, "folder": str(out)})
+
+
+@app.command()
+def refine(
+    checkpoint: Checkpoint,
+    predictions: Annotated[
+        Path, typer.Option(help="COCO file of masks to refine: predictions or soft labels.")
+    ],
+    truth: Annotated[Path, typer.Option(help="validation.json: labelled slices to choose on.")],
+    truth_predictions: Annotated[
+        Path, typer.Option(help="The same model's predictions of --truth.")
+    ],
+    out: Target,
+    objective: Annotated[
+        Literal["foreground", "all", "overlap"],
+        typer.Option(
+            help="What must rise: adjusted Rand of merged masks, over the foreground or all "
+            "pixels; or the overlap of single masks, for soft labels."
+        ),
+    ] = "foreground",
+    least_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Masks of --truth below are not looked at.")
+    ] = 0.0,
+    embeddings: Embeddings = None,
+    batch_size: Batch = 4,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    json_: Json = False,
+) -> None:
+    """Let masks ask for better ones; keep these only where validation slices say it pays.
+
+    Also writes beside --out, as NAME.refinement.json, what was chosen and why.
+    """
+    from fewshot.pipeline.sam_refining import Refinement, refine
+
+    embedder = embedder_of(
+        checkpoint, embeddings, device, batch_size=batch_size, precision=precision
+    )
+    what = Refinement(truth, [truth_predictions], objective, least_scores=[least_score])
+    chosen = refine(what, embedder, {predictions: out}, out.with_suffix(".refinement.json"))
+    if json_:
+        print_json({**chosen, "file": str(out)})
+
+
+@app.command()
+def auto(
+    checkpoint: Checkpoint,
+    data: Slices,
+    out: Out,
+    points_per_side: Annotated[int, typer.Option(min=1, max=128, help="Of the grid.")] = 32,
+    min_quality: Annotated[
+        float, typer.Option(min=0, max=1, help="Least IoU that the network expects of a mask.")
+    ] = 0.88,
+    min_stability: Annotated[
+        float, typer.Option(min=0, max=1, help="Least IoU of a mask drawn wider and narrower.")
+    ] = 0.95,
+    min_area: Annotated[
+        float, typer.Option(min=0, max=1, help="Smallest region, part of the slice.")
+    ] = 0.0005,
+    max_area: Annotated[
+        float, typer.Option(min=0, max=1, help="Largest region, part of the slice.")
+    ] = 0.4,
+    max_border: Annotated[
+        float, typer.Option(min=0, max=1, help="Part of the slice's border a region may cover.")
+    ] = 0.25,
+    max_background: Annotated[
+        float, typer.Option(min=0, max=1, help="Part of a region that may be dark surroundings.")
+    ] = 0.5,
+    overlap: Annotated[
+        Literal["smaller", "better"], typer.Option(help="Which region gets common pixels.")
+    ] = "smaller",
+    background: Annotated[
+        Literal["keep", "nearest"],
+        typer.Option(help="keep pixels without a region, or give them the nearest one."),
+    ] = "keep",
+    embeddings: Embeddings = None,
+    batch_size: Batch = 4,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    json_: Json = False,
+) -> None:
+    """Segment slices without any prompt, straight to regions and a submission CSV.
+
+    Leaves masks.json, submission.csv and scores.json, with scores where the slices are labelled.
+    """
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline import sam_stages
+    from fewshot.sam.auto import AutoSettings
+
+    if min_area > max_area:
+        raise InputError("--min-area: is larger than --max-area; no region can be both")
+    slices = read_coco(data)
+    refuse_filled(out)
+    embedder = embedder_of(
+        checkpoint, embeddings, device, batch_size=batch_size, precision=precision
+    )
+    settings = AutoSettings(
+        points_per_side=points_per_side,
+        min_quality=min_quality,
+        min_stability=min_stability,
+        min_area=min_area,
+        max_area=max_area,
+        max_border=max_border,
+        max_background=max_background,
+        smaller_first=overlap == "smaller",
+    )
+    fill = background == "nearest"
+    answer = sam_stages.find_automatic_masks(embedder, slices, settings, fill, out)
+    if json_:
+        print_json(answer)
+    else:
+        print(f"{answer['regions']} regions on {answer['images']} slices")
+        if "ari_all" in answer:
+            print(f"adjusted Rand, foreground  {answer['ari_foreground']:.4f}")
+            print(f"adjusted Rand, all pixels  {answer['ari_all']:.4f}")
+            print(f"average precision          {answer['average_precision']['ap']:.4f}")
+
+
+@app.command()
+def prompt(
+    checkpoint: Checkpoint,
+    out: Target,
+    boxes: Annotated[
+        Path | None, typer.Option(help="COCO file with boxes, or patientId,x,y,width,height CSV.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="COCO file of slices, for a CSV or --whole-slice.")
+    ] = None,
+    whole_slice: Annotated[
+        bool, typer.Option("--whole-slice", help="One box over each whole slice.")
+    ] = False,
+    embeddings: Embeddings = None,
+    batch_size: Batch = 4,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    json_: Json = False,
+) -> None:
+    """Turn boxes into masks, all boxes of a slice at once."""
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline import sam_stages
+
+    if (boxes is None) != whole_slice:
+        raise InputError("prompt: give either --boxes or --whole-slice")
+    slices = None if data is None else read_coco(data)
+    corners = None
+    if boxes is not None:
+        slices, corners = sam_stages.read_prompt_boxes(boxes, slices)
+    if slices is None:
+        raise InputError("prompt: --whole-slice needs --data, the slices to cover")
+    embedder = embedder_of(
+        checkpoint, embeddings, device, batch_size=batch_size, precision=precision
+    )
+    masks = sam_stages.answer_boxes(embedder, slices, corners, out)
+    if json_:
+        print_json({"images": len(slices), "masks": masks, "file": str(out)})
+
+
+app.command("finetune")(sam_models.finetune)
+app.command("compare")(sam_models.compare)
+app.command("study")(sam_models.study)

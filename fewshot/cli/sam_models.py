@@ -1,0 +1,235 @@
+"""`fewshot sam finetune`, `compare` and `study`: training networks, and measuring them."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+
+from fewshot.cli.options import Json, Out, Seed, print_json, refuse_filled
+from fewshot.cli.sam_options import (
+    Batch,
+    Device,
+    Embeddings,
+    Filter,
+    Precision,
+    Slices,
+    treatment_of,
+)
+from fewshot.errors import InputError
+
+Checkpoints = Annotated[
+    list[str],
+    typer.Option("--checkpoint", help="As often as there are networks.", show_default=False),
+]
+EmbeddingsOfMany = Annotated[
+    Path | None,
+    typer.Option(
+        "--embeddings",
+        help="Folder below which embeddings are kept and reused, by encoder.",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option("--slices", min=1, help="Only so many slices, evenly spread.")
+]
+
+
+def finetune(
+    checkpoint: Annotated[
+        str,
+        typer.Option(
+            "--checkpoint", help="Where to start; tiny without a file starts from scratch."
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option("--data", help="Folder with train.json and validation.json.")
+    ],
+    out: Out,
+    train: Annotated[
+        Literal["decoder", "all"],
+        typer.Option(help="decoder alone, from embeddings; all: image encoder too."),
+    ] = "decoder",
+    prompts: Annotated[
+        Literal["box", "whole", "points", "mix"], typer.Option(help="What it learns to answer.")
+    ] = "mix",
+    loss: Annotated[
+        Literal["dice+ce", "dice+focal"], typer.Option(help="Dice with which loss by pixel.")
+    ] = "dice+ce",
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-8, max=1, help="At its highest; tiny from scratch wants 0.001.")
+    ] = 0.0001,
+    iterations: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 400,
+    jitter: Annotated[
+        float, typer.Option(min=0, max=1, help="How far a box's sides move, part of the side.")
+    ] = 0.1,
+    evaluation_period: Annotated[int, typer.Option(min=1, help="Iterations.")] = 50,
+    stop_after: Annotated[
+        int | None,
+        typer.Option(min=1, help="Do so many iterations now; call again to go on."),
+    ] = None,
+    embeddings: Embeddings = None,
+    batch_size: Batch = 4,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    seed: Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Fine-tune the mask decoder, or all but the prompt encoder; goes on where it stopped.
+
+    Leaves sam.pth, the best by validation Dice, which plain segment_anything loads.
+    """
+    from fewshot.config.sam import FinetuneSettings
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline import datasets
+    from fewshot.progress import progress, say
+    from fewshot.sam import finetune_job
+    from fewshot.sam.finetuning import finetune as train_on
+    from fewshot.sam.model import load_sam
+
+    finetune_job.check_folder(out)
+    settings = FinetuneSettings(
+        train=train,
+        prompts=prompts,
+        loss=loss,
+        learning_rate=learning_rate,
+        iterations=iterations,
+        jitter=jitter,
+        batch_size=batch_size,
+        evaluation_period=evaluation_period,
+        mixed_precision=precision,
+        seed=seed,
+    )
+    slices = read_coco(data / datasets.TRAIN), read_coco(data / datasets.VALIDATION)
+    untrained = seed if train == "all" else None
+    job = finetune_job.FinetuneJob(
+        load_sam(checkpoint, device, untrained=untrained),
+        *slices,
+        settings,
+        embeddings=embeddings or out / finetune_job.EMBEDDINGS,
+    )
+    with progress("fine-tuning", iterations) as advance:
+        state = train_on(job, out, advance, stop_after)
+    say(
+        f"validation Dice {state.dice_before:.4f} before, {state.best_dice:.4f} at iteration "
+        f"{state.best_iteration}, of {state.iteration}/{iterations} done: {out / 'sam.pth'}"
+    )
+    if json_:
+        print_json({**vars(state), "iterations": iterations, "file": str(out / "sam.pth")})
+
+
+def compare(
+    checkpoint: Checkpoints,
+    data: Slices,
+    out: Out,
+    points: Annotated[int, typer.Option(min=0, max=100, help="Points in each structure.")] = 0,
+    box: Annotated[
+        Literal["none", "tight", "whole"], typer.Option(help="Box around each structure.")
+    ] = "tight",
+    slices_: Limit = None,
+    embeddings: EmbeddingsOfMany = None,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    json_: Json = False,
+) -> None:
+    """Ask several networks the same about labelled slices: IoU, Dice, and a picture.
+
+    Leaves scores.csv, a row a structure, summary.json and comparison.png.
+    """
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline.sam_studies import compare_networks
+    from fewshot.sam.embeddings import embedder_below
+    from fewshot.sam.model import load_sam
+    from fewshot.sam.study_prompts import StudyPrompt
+    from fewshot.sam.treatments import RAW
+
+    prompt = StudyPrompt(points, box)
+    labelled = read_coco(data)
+    refuse_filled(out)
+    embedders = [
+        embedder_below(embeddings, load_sam(one, device), RAW, precision) for one in checkpoint
+    ]
+    summary = compare_networks(embedders, labelled, prompt, slices_, out)
+    if json_:
+        print_json({"prompt": prompt.name, "models": summary})
+    else:
+        for row in summary:
+            print(f"{row['model']:24s} IoU {row['iou']:.4f}  Dice {row['dice']:.4f}")
+
+
+def study(
+    checkpoint: Checkpoints,
+    data: Slices,
+    out: Out,
+    points: Annotated[
+        list[int], typer.Option(min=0, max=100, help="Points inside each structure.")
+    ] = [0, 1, 5, 10, 20],  # noqa: B006
+    resolution: Annotated[
+        list[int], typer.Option(min=16, max=4096, help="Longer side of the input, pixels.")
+    ] = [224, 512, 1024],  # noqa: B006
+    input_: Annotated[
+        list[str], typer.Option("--input", help="raw, clahe, sobel, canny or log.")
+    ] = ["raw", "clahe", "sobel", "canny", "log"],  # noqa: B006
+    box: Annotated[list[str], typer.Option(help="none, tight or whole.")] = [  # noqa: B006
+        "none",
+        "tight",
+        "whole",
+    ],
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE.json: the same places in another phase, combined by mean and maximum."
+        ),
+    ] = None,
+    slices_: Limit = None,
+    embeddings: EmbeddingsOfMany = None,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    json_: Json = False,
+) -> None:
+    """Try every prompt, input, resolution and network with each other; goes on where it stopped.
+
+    Every option with several values may be given several times. Leaves study.csv, study.json and
+    study.png.
+    """
+    from fewshot.masks.coco import read_coco
+    from fewshot.pipeline.sam_studies import StudyRequest, write_study
+    from fewshot.sam.model import load_sam
+    from fewshot.sam.study_prompts import BOX_KINDS, StudyPrompt
+
+    inputs = [_known("--input", one, ("raw", "clahe", "sobel", "canny", "log")) for one in input_]
+    kinds = [cast(Any, _known("--box", one, BOX_KINDS)) for one in box]
+    prompts = [
+        StudyPrompt(count, kind) for kind in kinds for count in points if count or kind != "none"
+    ]
+    if not prompts:
+        raise InputError("study: --points 0 with --box none asks nothing; give points or a box")
+    request = StudyRequest(
+        models=[load_sam(one, device) for one in checkpoint],
+        slices=read_coco(data),
+        phases={name: read_coco(file) for name, file in map(_phase, phase or [])},
+        treatments=[treatment_of(cast(Filter, one)) for one in inputs],
+        resolutions=resolution,
+        prompts=prompts,
+        most=slices_,
+        embeddings=embeddings,
+        mixed_precision=precision,
+    )
+    rows = write_study(request, out)
+    if json_:
+        print_json({"rows": rows})
+    else:
+        best = max(rows, key=lambda row: float(row["dice"]))
+        print(f"{len(rows)} combinations: {out / 'study.csv'}")
+        print("best: " + ", ".join(f"{key} {value}" for key, value in best.items()))
+
+
+def _known(option: str, text: str, known: tuple[str, ...]) -> str:
+    if text not in known:
+        raise InputError(f"{option} {text}: give one of {', '.join(known)}")
+    return text
+
+
+def _phase(text: str) -> tuple[str, Path]:
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise InputError(f"--phase {text}: write it as NAME=FILE.json")
+    return name, Path(file)

@@ -1,0 +1,69 @@
+"""Options that the commands of Segment Anything share, and what they stand for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from fewshot.sam.embeddings import Embedder
+    from fewshot.sam.treatments import Treatment
+
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        help="A file of SAM, MedSAM or our own, or vit_b, vit_l, vit_h, medsam by name.",
+        show_default=False,
+    ),
+]
+Slices = Annotated[Path, typer.Option("--data", help="COCO file of slices.", show_default=False)]
+Embeddings = Annotated[
+    Path | None,
+    typer.Option(
+        "--embeddings",
+        help="Folder of embeddings: what is in it is used, what is not is added.",
+        show_default=False,
+    ),
+]
+Number = Annotated[Literal["float16", "float32"], typer.Option(help="How embeddings are kept.")]
+Batch = Annotated[int, typer.Option("--batch-size", min=1, help="Slices an encoder pass.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
+Precision = Annotated[
+    Literal["auto", "off", "bfloat16", "float16"],
+    typer.Option("--precision", help="Number format of the encoder; auto: bfloat16 on GPUs."),
+]
+Filter = Literal["raw", "clahe", "sobel", "canny", "log"]
+
+
+def embedder_of(
+    checkpoint: str,
+    embeddings: Path | None,
+    device: str,
+    *,
+    number: Literal["float16", "float32"] = "float16",
+    batch_size: int = 4,
+    precision: str = "auto",
+) -> "Embedder":
+    """Return what gives embeddings by a checkpoint; `InputError` when it cannot be used."""
+    from fewshot.sam.embeddings import Embedder
+    from fewshot.sam.model import load_sam
+
+    model = load_sam(checkpoint, device)
+    return Embedder(model, embeddings, number, batch_size=batch_size, mixed_precision=precision)
+
+
+def treatment_of(name: Filter) -> "Treatment":
+    """Return the filter of a name, with its usual constants."""
+    from fewshot.preprocess.contrast import clahe
+    from fewshot.preprocess.edges import canny, laplacian_of_gaussian, sobel
+    from fewshot.sam.treatments import Image, Treatment
+
+    filters: dict[str, Callable[[Image], Image]] = {
+        "clahe": clahe,
+        "sobel": sobel,
+        "canny": canny,
+        "log": laplacian_of_gaussian,
+    }
+    return Treatment(name, filters.get(name))

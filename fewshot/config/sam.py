@@ -1,0 +1,64 @@
+"""Settings of Segment Anything: in a run, and of fine-tuning."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fewshot.config.base import Count, Fraction, Settings
+
+PromptMix = Literal["box", "whole", "points", "mix"]
+Trained = Literal["decoder", "all"]
+
+
+class SamSettings(Settings):
+    """Whether Segment Anything refines a run's masks, and by which checkpoint.
+
+    Refinement is chosen on the validation slices, and is left out where they do not say that it
+    pays.
+    """
+
+    refine: Literal["off", "predictions", "soft_labels", "both"] = "off"
+    # A file, or vit_b, vit_l, vit_h or medsam in the folder that FEWSHOT_WEIGHTS names.
+    checkpoint: str | None = None
+    batch_size: Count = 4
+
+    @field_validator("refine", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare off as false
+
+    @model_validator(mode="after")
+    def _refining_needs_a_checkpoint(self) -> Self:
+        if self.refine != "off" and self.checkpoint is None:
+            raise ValueError("refine: needs sam.checkpoint, a file or vit_b, vit_l, vit_h, medsam")
+        return self
+
+    @property
+    def predictions(self) -> bool:
+        """Whether predictions are refined before they are merged."""
+        return self.refine in ("predictions", "both")
+
+    @property
+    def soft_labels(self) -> bool:
+        """Whether soft labels are refined before the final training."""
+        return self.refine in ("soft_labels", "both")
+
+
+class FinetuneSettings(Settings):
+    """How a Segment Anything network is fine-tuned."""
+
+    train: Trained = "decoder"
+    prompts: PromptMix = "mix"
+    loss: Literal["dice+ce", "dice+focal"] = "dice+ce"
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.0001
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    iterations: Count = 400
+    batch_size: Count = 4  # slices an iteration
+    most_prompts: Count = 8  # a slice
+    jitter: Fraction = 0.1  # of a box's side, by which each side may be moved
+    warm_up: Fraction = 0.05  # part of the iterations in which the rate rises
+    clip_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
+    evaluation_period: Count = 50
+    checkpoint_period: Count = 50
+    mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -1,0 +1,1 @@
+"""Segment Anything: the only room that imports segment_anything."""

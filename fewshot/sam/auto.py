@@ -1,0 +1,165 @@
+"""Automatic masks: a grid of points asks, and what is left of the answers becomes regions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from segment_anything.utils.amg import build_point_grid, calculate_stability_score
+
+from fewshot.masks import rle as rle_codec
+from fewshot.masks.predicted import SliceMasks
+from fewshot.sam import frames
+from fewshot.sam.decoder import ask, in_parts
+from fewshot.sam.frames import Size
+from fewshot.sam.model import SamModel
+from fewshot.sam.prompts import Prompts
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class AutoSettings:
+    """How automatic masks are made; the first four defaults are the package's own.
+
+    Attributes:
+        points_per_side: of the grid of points.
+        min_quality: the network's guess of a mask's IoU, at least.
+        min_stability: the IoU of the masks at a logit of +1 and -1, at least.
+        max_overlap: of two masks with a higher IoU, the better is kept.
+        min_area, max_area: parts of the slice's area.
+        max_border: the part of the slice's border that a mask may cover.
+        max_background: the part of a mask that may lie in the dark around the body.
+        background_grey: up to which grey level, 0 to 255, a pixel can be of that dark.
+        smaller_first: where masks overlap, pixels go to the smaller mask, else to the better one.
+    """
+
+    points_per_side: int = 32
+    min_quality: float = 0.88
+    min_stability: float = 0.95
+    max_overlap: float = 0.7
+    min_area: float = 0.0005
+    max_area: float = 0.4
+    max_border: float = 0.25
+    max_background: float = 0.5
+    background_grey: int = 10
+    smaller_first: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Masks, bool (n, height, width), and how good each is, (n,)."""
+
+    masks: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+
+    def keep(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> "_Found":
+        return _Found(self.masks[rows], self.scores[rows])
+
+
+def automatic_masks(
+    model: SamModel,
+    features: torch.Tensor,
+    image_id: int,
+    image: NDArray[np.uint8],
+    settings: AutoSettings,
+) -> SliceMasks:
+    """Return the regions that the network finds on a slice by itself; they do not overlap.
+
+    Args:
+        model: the network.
+        features: the slice's embedding.
+        image_id: of the slice.
+        image: its grey values, (height, width), to tell the background.
+        settings: how.
+
+    Returns:
+        Masks whose scores are quality times stability, best first. Overlaps are settled by area and
+        score alone (ties: the order of the grid), so the same slice gives the same regions.
+    """
+    size: Size = image.shape[0], image.shape[1]
+    found = _candidates(model, features, size, settings)
+    found = found.keep(_wanted(found.masks, image, settings))
+    found = found.keep(_without_doubles(found, settings.max_overlap))
+    found = _without_overlap(found, settings)
+    rles = tuple(rle_codec.encode_stack(found.masks))
+    boxes = rle_codec.boxes(rles)
+    return SliceMasks.from_stack(image_id, found.masks, found.scores, boxes, model.name)
+
+
+def _candidates(
+    model: SamModel, features: torch.Tensor, size: Size, settings: AutoSettings
+) -> _Found:
+    grid = build_point_grid(settings.points_per_side) * [size[1], size[0]]
+    points = grid.astype(np.float32)[:, None]
+    masks, scores = [np.zeros((0, *size), dtype=bool)], [np.zeros(0, dtype=np.float32)]
+    for start in range(0, len(points), _AT_ONCE):
+        part = points[start : start + _AT_ONCE]
+        prompts = Prompts(points=part, labels=np.ones((len(part), 1), dtype=np.int32))
+        with torch.inference_mode():
+            answer = ask(model, features, prompts, size, outputs="three")
+            quality = answer.quality.flatten()
+            good = quality >= settings.min_quality
+            # Only what may be kept is enlarged to the slice's size.
+            chosen = in_parts(answer.low.flatten(0, 1)[good][:, None])
+            for low, part in zip(chosen, in_parts(quality[good]), strict=True):
+                logits = frames.to_slice(model, low, size)[:, 0]
+                stability = calculate_stability_score(logits, 0.0, 1.0)
+                stable = stability >= settings.min_stability
+                masks.append((logits[stable] > 0).cpu().numpy())
+                scores.append((part * stability)[stable].clamp(0, 1).cpu().numpy())
+    return _Found(np.concatenate(masks), np.concatenate(scores))
+
+
+def _wanted(
+    masks: NDArray[np.bool_], image: NDArray[np.uint8], settings: AutoSettings
+) -> NDArray[np.bool_]:
+    """Return which masks are of a wanted size, and neither background nor border."""
+    area = masks.sum(axis=(1, 2))
+    edge = np.zeros(image.shape, dtype=bool)
+    edge[[0, -1]] = edge[:, [0, -1]] = True
+    border = (masks & edge).sum(axis=(1, 2)) / edge.sum()
+    outside = (masks & _background(image, settings.background_grey)).sum(axis=(1, 2))
+    wanted: NDArray[np.bool_] = (
+        (area >= max(1, settings.min_area * image.size))
+        & (area <= settings.max_area * image.size)
+        & (border <= settings.max_border)
+        & (outside <= settings.max_background * area)
+    )
+    return wanted
+
+
+def _background(image: NDArray[np.uint8], grey: int) -> NDArray[np.bool_]:
+    """Return the dark pixels that hang together with the slice's border."""
+    parts, _ = ndimage.label(image <= grey)
+    rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    background: NDArray[np.bool_] = np.isin(parts, rim[rim > 0])
+    return background
+
+
+def _without_doubles(found: _Found, most: float) -> NDArray[np.intp]:
+    """Return the rows of masks that no better one resembles, best first."""
+    rles = rle_codec.encode_stack(found.masks)
+    table = rle_codec.iou(rles, rles)
+    kept: list[int] = []
+    for row in np.argsort(-found.scores, kind="stable"):
+        if not any(table[row, other] > most for other in kept):
+            kept.append(int(row))
+    return np.array(kept, dtype=np.intp)
+
+
+def _without_overlap(found: _Found, settings: AutoSettings) -> _Found:
+    """Return disjoint masks, best first; what is left of one must still be large enough."""
+    areas = found.masks.sum(axis=(1, 2))
+    order = np.lexsort((-found.scores, areas if settings.smaller_first else np.zeros(len(areas))))
+    taken = np.zeros(found.masks.shape[1:], dtype=bool)
+    masks, rows = found.masks.copy(), []
+    least = max(1, settings.min_area * taken.size)
+    for row in order:
+        masks[row] &= ~taken
+        if masks[row].sum() >= least:
+            taken |= masks[row]
+            rows.append(int(row))
+    rows.sort(key=lambda row: (-float(found.scores[row]), row))
+    return _Found(masks, found.scores).keep(np.array(rows, dtype=np.intp))

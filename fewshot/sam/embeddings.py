@@ -1,0 +1,191 @@
+"""Image embeddings: one encoder pass a slice, kept on disk and found again by digests.
+
+A folder of embeddings holds `embeddings.json`, which says what encoder and treatment they are of,
+and one `.npz` a slice, called by the digest of the image file: a changed image is simply not found
+and is embedded again.
+"""
+
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from fewshot.errors import FewshotError, InputError
+from fewshot.files import atomic_path, read_json, sha256_file, write_json
+from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.progress import Advance, no_progress
+from fewshot.sam.frames import to_inputs
+from fewshot.sam.model import SamModel
+from fewshot.sam.treatments import RAW, Treatment
+from fewshot.slices.images import read_image
+from fewshot.torch_tools.precision import Precision
+
+DESCRIPTION = "embeddings.json"
+Number = Literal["float16", "float32"]
+
+_CHANNELS = 256
+_BYTES = {"float16": 2, "float32": 4}
+
+
+@dataclass
+class Embedder:
+    """Gives slices' embeddings: from a folder where they are in it, else from the encoder.
+
+    Attributes:
+        model: whose image encoder.
+        folder: where embeddings are kept; None keeps none.
+        number: in what number format they are kept.
+        treatment: what is done to a slice first.
+        batch_size: slices a pass.
+        mixed_precision: as for detectors: `auto`, `off`, `bfloat16` or `float16`.
+
+    Opening a folder of embeddings of another encoder, number or treatment raises `InputError`.
+    """
+
+    model: SamModel
+    folder: Path | None = None
+    number: Number = "float16"
+    treatment: Treatment = RAW
+    batch_size: int = 4
+    mixed_precision: str = "auto"
+    encoded: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._precision = Precision(self.mixed_precision, self.model.device)
+        if self.folder is not None and (self.folder / DESCRIPTION).exists():
+            self._check(self.folder / DESCRIPTION)
+
+    def over(
+        self, slices: SliceSet, advance: Advance = no_progress
+    ) -> Iterator[tuple[SliceRecord, torch.Tensor]]:
+        """Yield each slice with its embedding, float32 (256, grid, grid) on the model's device."""
+        done = 0
+        for start in range(0, len(slices.records), self.batch_size):
+            records = slices.records[start : start + self.batch_size]
+            for record, features in zip(records, self._batch(slices, records), strict=True):
+                done += 1
+                yield record, features
+                advance(done, "")
+
+    def of(self, slices: SliceSet, record: SliceRecord) -> torch.Tensor:
+        """Return one slice's embedding, float32 (256, grid, grid) on the model's device."""
+        return self._batch(slices, [record])[0]
+
+    def bytes_needed(self, slices: SliceSet) -> int:
+        """Return how many bytes the embeddings of all these slices take on disk."""
+        return len(slices) * _CHANNELS * self.model.grid**2 * _BYTES[self.number]
+
+    def check_room(self, slices: SliceSet) -> None:
+        """Raise `FewshotError` when the disk has no room for the embeddings of these slices."""
+        if self.folder is None:
+            return
+        existing = next(one for one in (self.folder, *self.folder.parents) if one.exists())
+        needed, free = self.bytes_needed(slices), shutil.disk_usage(existing).free
+        if needed > free:
+            raise FewshotError(
+                f"{self.folder}: {len(slices)} embeddings take {needed / 1e6:.0f} MB and only "
+                f"{free / 1e6:.0f} MB are free; give a folder on another disk"
+            )
+
+    def _batch(self, slices: SliceSet, records: Sequence[SliceRecord]) -> list[torch.Tensor]:
+        paths = [slices.path_of(record) for record in records]
+        digests = ["" if self.folder is None else _image_digest(path) for path in paths]
+        found = [self._read(digest) for digest in digests]
+        missing = [place for place, features in enumerate(found) if features is None]
+        if missing:
+            images = [self.treatment(read_image(paths[place])) for place in missing]
+            for place, features in zip(missing, encode(self.model, images, self), strict=True):
+                found[place] = self._kept(digests[place], features)
+            self.encoded += len(missing)
+        return [one.to(self.model.device).float() for one in found if one is not None]
+
+    def _read(self, digest: str) -> torch.Tensor | None:
+        if self.folder is None:
+            return None
+        path = self.folder / f"{digest}.npz"
+        if not path.is_file():
+            return None
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+                features = content["features"]
+                encoder = str(content["encoder"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None  # damaged: it is made again
+        if encoder != self.model.encoder_digest:
+            raise InputError(f"{path}: is an embedding of another checkpoint; give another folder")
+        if features.shape != (_CHANNELS, self.model.grid, self.model.grid):
+            return None
+        return torch.from_numpy(features)
+
+    def _kept(self, digest: str, features: torch.Tensor) -> torch.Tensor:
+        """Write an embedding and return it as it will be read: rounded, now as later."""
+        if self.folder is None:
+            return features
+        if not (self.folder / DESCRIPTION).exists():
+            write_json(self.folder / DESCRIPTION, self._description())
+        values = features.cpu().numpy().astype(self.number)
+        if not np.isfinite(values).all():
+            raise FewshotError(
+                f"{self.folder}: an embedding outgrows {self.number}; give --number float32"
+            )
+        with atomic_path(self.folder / f"{digest}.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, features=values, encoder=np.array(self.model.encoder_digest))
+        return torch.from_numpy(values)
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "encoder": self.model.encoder_digest,
+            "layout": self.model.layout,
+            "checkpoint": self.model.name,
+            "number": self.number,
+            "treatment": self.treatment.key,
+        }
+
+    def _check(self, path: Path) -> None:
+        found, wanted = read_json(path), self._description()
+        if not isinstance(found, dict) or not wanted.keys() <= found.keys():
+            raise InputError(f"{path}: is no description of embeddings; give another folder")
+        if found["encoder"] != wanted["encoder"]:
+            raise InputError(
+                f"{path.parent}: holds embeddings of another checkpoint ({found['checkpoint']}), "
+                f"not of {self.model.name}; give another folder"
+            )
+        for key in ("number", "treatment"):
+            if found[key] != wanted[key]:
+                raise InputError(
+                    f"{path.parent}: holds embeddings of {key} {found[key]}, not {wanted[key]}; "
+                    "give another folder"
+                )
+
+
+def embedder_below(
+    folder: Path | None, model: SamModel, treatment: Treatment, mixed_precision: str = "auto"
+) -> Embedder:
+    """Return what gives embeddings, kept in a folder of their own below one for many encoders.
+
+    Networks that differ in their decoders alone share one.
+    """
+    if folder is not None:
+        folder = folder / f"{model.encoder_digest[:16]}-{treatment.key}"
+    return Embedder(model, folder, treatment=treatment, mixed_precision=mixed_precision)
+
+
+def encode(
+    model: SamModel, images: Sequence[np.ndarray[Any, Any]], how: Embedder
+) -> list[torch.Tensor]:
+    """Return the embeddings of grey slices of one batch, float32 (256, grid, grid) each."""
+    network: Any = model.network
+    with torch.no_grad(), how._precision.autocast():
+        features = network.image_encoder(to_inputs(model, images))
+    return list(features.float())
+
+
+def _image_digest(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: no such image")
+    return sha256_file(path)

@@ -1,0 +1,67 @@
+"""The endless sequence of samples that a fine-tuning reads, addressed by position."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.config.sam import FinetuneSettings
+from fewshot.config.tree import AugmentationSettings
+from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.sam.tasks import Task, training_task
+from fewshot.slices.augmentation import augment
+from fewshot.slices.images import read_image
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A slice and what is asked about it; `image` is None where the embedding is taken instead."""
+
+    record: SliceRecord
+    image: NDArray[np.uint8] | None
+    task: Task
+
+
+class FinetuneSamples:
+    """Labelled slices with random prompts; a sample depends on the seed and its position alone.
+
+    The slices are gone through in one random order after another. They are augmented when the image
+    encoder is trained; an embedding can only be taken of the slice as it is.
+    """
+
+    def __init__(
+        self, slices: SliceSet, settings: FinetuneSettings, augmentation: AugmentationSettings
+    ) -> None:
+        self.slices = slices
+        self._settings = settings
+        self._augmentation = augmentation
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    def __getitem__(self, position: int) -> Sample:
+        """Return the sample at a position."""
+        turn, index = divmod(position, len(self.slices))
+        record = self.slices.records[self._order(turn)[index]]
+        rng = np.random.default_rng([self._settings.seed, 1, position])
+        masks = self.slices.masks_of(record.image_id).decode()
+        image = None
+        if self._settings.train == "all":
+            image, masks = self._augmented(record, masks, rng)
+        settings = self._settings
+        task = training_task(masks, settings.prompts, settings.jitter, settings.most_prompts, rng)
+        return Sample(record, image, task)
+
+    def _augmented(
+        self, record: SliceRecord, masks: NDArray[np.bool_], rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        image = read_image(self.slices.path_of(record))
+        changed, moved = augment(
+            image.astype(np.float32), masks.astype(np.uint8), self._augmentation, rng
+        )
+        seen = moved.any(axis=(1, 2))
+        if not seen.any():
+            return image, masks
+        return np.rint(changed).astype(np.uint8), moved[seen].astype(bool)
+
+    def _shuffled(self, turn: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._settings.seed, 0, turn]).permutation(len(self.slices))

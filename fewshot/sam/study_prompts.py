@@ -1,0 +1,47 @@
+"""The ways of prompting that a comparison or a study goes through."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.errors import InputError
+from fewshot.sam.prompts import points_prompt, tight_boxes, whole_slice
+from fewshot.sam.tasks import Task, whole_task
+
+BoxKind = Literal["none", "tight", "whole"]
+BOX_KINDS: tuple[BoxKind, ...] = ("none", "tight", "whole")
+
+
+@dataclass(frozen=True)
+class StudyPrompt:
+    """Interior points of a structure, and no box, a tight one, or one over the whole slice.
+
+    A box over the slice without points asks for everything that is labelled on it, at once.
+    """
+
+    points: int
+    box: BoxKind
+
+    def __post_init__(self) -> None:
+        if self.points < 0 or (self.points == 0 and self.box == "none"):
+            raise InputError("prompt: give points, a box, or both")
+
+    @property
+    def name(self) -> str:
+        """The prompt in words, such as `5 points, tight box`."""
+        points = "" if not self.points else f"{self.points} point{'s' * (self.points > 1)}"
+        box = "" if self.box == "none" else f"{self.box} box"
+        return ", ".join(part for part in (points, box) if part)
+
+    def task(self, masks: NDArray[np.bool_]) -> Task:
+        """Return the prompts about a slice's structures, bool (n, height, width)."""
+        if self.box == "whole" and not self.points:
+            return whole_task(masks)
+        boxes = None
+        if self.box == "tight":
+            boxes = tight_boxes(masks)
+        elif self.box == "whole":
+            boxes = np.repeat(whole_slice(*masks.shape[1:]), len(masks), axis=0)
+        return Task(points_prompt(masks, self.points, boxes), masks)

@@ -1,0 +1,97 @@
+"""What a network is asked while it is fine-tuned and validated: prompts with their true masks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fewshot.config.sam import PromptMix
+from fewshot.sam.prompts import (
+    PROMPT_KINDS,
+    Prompts,
+    from_masks,
+    jittered,
+    points_prompt,
+    tight_boxes,
+    whole_slice,
+)
+
+Masks = NDArray[np.bool_]
+
+# How often a mix asks in which way.
+_MIX = (("box", 0.5), ("whole", 0.15), ("points", 0.15), ("mask", 0.2))
+_MOST_POINTS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Prompts about a slice, and the true mask of each: bool (n, height, width)."""
+
+    prompts: Prompts
+    truth: Masks
+
+
+def training_task(
+    masks: Masks, mix: PromptMix, jitter: float, most: int, rng: np.random.Generator
+) -> Task:
+    """Return a random task on a slice's structures, at most `most` of them.
+
+    `box` asks by tight boxes with moved sides, `points` by one to five points inside, `whole` by
+    one box over the slice for all structures together; `mix` does all of that, and asks by damaged
+    masks with their box and points too, as refinement will.
+    """
+    kind = mix if mix != "mix" else str(rng.choice([k for k, _ in _MIX], p=[p for _, p in _MIX]))
+    height, width = masks.shape[1:]
+    if kind == "whole":
+        return whole_task(masks)
+    chosen = rng.permutation(len(masks))[:most]
+    truth = masks[np.sort(chosen)]
+    if kind == "points":
+        return Task(_random_points(truth, int(rng.integers(1, _MOST_POINTS + 1)), rng), truth)
+    if kind == "mask":
+        damaged = np.stack([_damaged(mask, rng) for mask in truth])
+        boxes = jittered(tight_boxes(damaged), height, width, jitter / 2, rng)
+        return Task(from_masks(damaged, boxes, PROMPT_KINDS[1 + int(rng.integers(2))]), truth)
+    return Task(Prompts(jittered(tight_boxes(truth), height, width, jitter, rng)), truth)
+
+
+def whole_task(masks: Masks) -> Task:
+    """Return the one question of a whole slice: everything that is labelled on it."""
+    height, width = masks.shape[1:]
+    together: Masks = np.any(masks, axis=0, keepdims=True)
+    return Task(Prompts(whole_slice(height, width)), together)
+
+
+def validation_tasks(masks: Masks, mix: PromptMix) -> list[Task]:
+    """Return the fixed tasks that a fine-tuning with this mix is judged by."""
+    tight = Task(Prompts(tight_boxes(masks)), masks)
+    points = Task(points_prompt(masks, 1), masks)
+    return {
+        "box": [tight],
+        "whole": [whole_task(masks)],
+        "points": [points],
+        "mix": [tight],
+    }[mix]
+
+
+def _random_points(masks: Masks, count: int, rng: np.random.Generator) -> Prompts:
+    points = np.zeros((len(masks), count, 2), dtype=np.float32)
+    for row, mask in enumerate(masks):
+        ys, xs = np.nonzero(mask)
+        chosen = rng.integers(0, len(ys), count)
+        points[row] = np.stack([xs[chosen], ys[chosen]], axis=1)
+    return Prompts(points=points, labels=np.ones(points.shape[:2], dtype=np.int32))
+
+
+def _damaged(mask: Masks, rng: np.random.Generator) -> Masks:
+    """Return a mask as a detector might have drawn it: moved a little, with another outline."""
+    size = max(1.0, float(np.sqrt(mask.sum())))
+    shift = rng.normal(0, 0.05 * size, 2)
+    field = ndimage.gaussian_filter(rng.standard_normal(mask.shape), max(1.0, 0.15 * size))
+    field *= 0.12 * size / max(float(field.std()), 1e-6)
+    padded = np.pad(mask, 1)
+    depth = ndimage.distance_transform_edt(padded) - ndimage.distance_transform_edt(~padded)
+    moved = ndimage.shift(depth[1:-1, 1:-1] + field, shift, order=1, mode="nearest")
+    damaged: Masks = moved > rng.normal(0, 0.05 * size)
+    return damaged if damaged.any() else mask
