@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fewshot.files import atomic_path
-from fewshot.report.drawing import BLUE, GRID, INK, MUTED, VERMILION
+from fewshot.report.drawing import BLUE, GRID, INK, MUTED, SKY, VERMILION
 
 _MARKS = {"components": "o", "watershed": "^", "instances": "s"}
 
@@ -26,7 +26,7 @@ def write_comparison_figure(target: Path, rows: Sequence[Mapping[str, Any]]) -> 
         place, mark = names.index(_name(row)), _MARKS[row["regions"]]
         color = VERMILION if row["regions"] == "instances" else BLUE
         shift = -0.12 if row["regions"] == "components" else 0.12
-        first.plot([row["ari_all_low"], row["ari_all_high"]], [place + shift] * 2, color=GRID, lw=3)
+        first.plot([row["ari_all_low"], row["ari_all_high"]], [place + shift] * 2, color=SKY, lw=2)
         first.plot(row["ari_all"], place + shift, mark, color=color, ms=5)
         second.plot(row["ari_foreground"], place + shift, mark, color=color, ms=5)
         third.barh(place, row["cpu_seconds"] / 60, height=0.55, color=color)
