@@ -26,9 +26,7 @@ def report_files(layout: RunLayout) -> ReportFiles:
         truth=layout.labelled_parts[-1],
         predictions=layout.answers(FINAL),
         soft_labels=layout.soft_labels,
-        readers={
-            name: (layout.answers(name), layout.rule(name)) for name in layout.radiologists
-        },
+        readers={name: (layout.answers(name), layout.rule(name)) for name in layout.radiologists},
         train=layout.train,
         validation=layout.validation,
     )

@@ -136,7 +136,7 @@ def _gallery(first: Shown | None, second: Shown | None, metric: Metric) -> Galle
         for slide in first.gallery.slides
         if slide.title in others and _same_size(slide, others[slide.title])
     ]
-    ranked = sorted(pairs, key=lambda pair: -abs(_change(*pair, metric)))
+    ranked = sorted(pairs, key=lambda pair: -abs(_change(pair[0], pair[1], metric)))
     slides: list[Slide] = []
     room = ROOM
     for pair in ranked:

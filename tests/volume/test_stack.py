@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,12 +20,14 @@ def write(target: Path, positions: list[float] | None, indices: list[int] | None
     count = len(positions or indices or [])
     records, masks = [], {}
     for one in range(count):
-        place = (
-            {"volume": "v", "index": indices[one]}
-            if indices is not None
-            else {"group": "p", "position": positions[one], "spacing": (0.5, 0.25)}  # type: ignore[index]
+        place: dict[str, Any] = (
+            {"volume": "v"} if indices else {"group": "p", "spacing": (0.5, 0.25)}
         )
-        records.append(SliceRecord(one, f"{one}.png", 6, 8, **place))  # type: ignore[arg-type]
+        if indices is not None:
+            place["index"] = indices[one]
+        if positions is not None:
+            place["position"] = positions[one]
+        records.append(SliceRecord(one, f"{one}.png", 6, 8, **place))
         labels = np.zeros((6, 8), np.uint8)
         labels[1:4, 2:5] = one + 1
         masks[one] = SliceMasks.from_label_map(one, labels, structures=True)
@@ -37,7 +40,8 @@ def test_slices_are_sorted_by_position_and_uneven_steps_are_said(tmp_path: Path)
     (stack,) = read_stacks(write(tmp_path / "u.json", [10.0, 4.0, 6.0, 8.0, 10.7]))
     assert stack.positions.tolist() == pytest.approx([0, 2, 4, 6, 6.7])
     assert stack.labels.max(axis=(1, 2)).tolist() == [2, 3, 4, 1, 5]
-    assert (stack.step, stack.pixel, stack.linked) == (pytest.approx(2.0), (0.5, 0.25), True)
+    assert stack.step == pytest.approx(2.0)
+    assert (stack.pixel, stack.linked) == ((0.5, 0.25), True)
     assert stack.affine[2, 3] == pytest.approx(4.0)
     (note,) = stack.warnings()
     assert "slices lie 0.7 to 2 mm apart" in note
