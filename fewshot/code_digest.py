@@ -8,7 +8,7 @@ from pathlib import Path
 import fewshot
 from fewshot.files import sha256_file
 
-_SOURCES = (".py", ".jinja", ".css")
+_SOURCES = (".py", ".jinja", ".css", ".js")
 
 
 @lru_cache(maxsize=1)

@@ -111,7 +111,7 @@ def _watch_training(target: Target) -> None:
             if target.active and next(count) == 2:
                 die()
 
-        step.SliceTrainer._record = watched  # type: ignore[method-assign]
+        step.SliceTrainer._record = watched  # type: ignore[method-assign, assignment]
     if target.point == "curve line":
         flush = curves.CurveWriter._flush
         calls = iter(range(1000))

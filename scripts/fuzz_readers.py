@@ -3,6 +3,7 @@
 import gzip
 import json
 import pickle
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,7 +217,8 @@ def _set(path: Path) -> None:
 
 
 _RULE = {"all": {"rule": {"score_threshold": 0.5, "min_area": 3, "background": "keep"}}}
-_HOLDER = {"host": "h", "boot": "b", "pid": 4, "ticks": 5, "started": "now"}
+# Of this machine before it was last switched off: dead.
+_HOLDER = {"host": socket.gethostname(), "boot": "b", "pid": 4, "ticks": 5, "started": "now"}
 _TABLE = ",0.png,1.png\nPixel 0,0,3\nPixel 1,2,0\nPixel 2,255,1\n"
 READERS: dict[str, Reader] = {
     "settings": Reader(load_settings, _written(("a.yaml", _text(SETTINGS))), one_line=False),

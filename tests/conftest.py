@@ -1,7 +1,10 @@
 """What several rooms' tests share: a miniature phantom and a miniature detector."""
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +45,65 @@ def small_detector() -> DetectorSettings:
 def gentle() -> AugmentationSettings:
     """Every augmentation on, none strong."""
     return AugmentationSettings(rotation=5, scale=0.05, shift=0.02)
+
+
+CHROMIUM = "FEWSHOT_CHROMIUM"
+"""The environment variable that names the browser of the page tests."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium under Playwright; the test is skipped where either is absent."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    path = os.environ.get(CHROMIUM) or shutil.which("chromium") or shutil.which("google-chrome")
+    if not path or not Path(path).is_file():
+        pytest.skip(f"there is no Chromium ({path or 'none on the PATH'}); name one in {CHROMIUM}")
+    with playwright.sync_playwright() as driver:
+        # A root user in a container, such as a CI job's, has no sandbox.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        # WebGL without a graphics card.
+        arguments += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+        found = driver.chromium.launch(executable_path=path, args=arguments)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`visit(address, **options)` → a page of its own; at the end none may have had errors."""
+    contexts, problems = [], []
+
+    def open_page(address: str, **options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture(scope="session")
+def accessibility() -> Callable[[Any], list[str]]:
+    """`accessibility(page)` → what axe-core finds serious or critical, one line each."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
+
+    def check(page: Any) -> list[str]:
+        found = axe.Axe().run(page).response["violations"]
+        return [
+            f"{one['id']}: {node['html'][:200]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
+    return check
 
 
 @pytest.fixture(scope="session")

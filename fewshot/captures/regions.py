@@ -119,7 +119,7 @@ def _loose_ends(line: Mask) -> NDArray[np.int64]:
     from skimage.morphology import skeletonize
 
     thick = float(ndimage.distance_transform_edt(np.pad(line, 1)).max(initial=0))
-    skeleton: Mask = skeletonize(line)  # type: ignore[no-untyped-call]
+    skeleton: Mask = skeletonize(line)
     pruned = _pruned(skeleton, int(2 * thick) + 1)
     ends = np.argwhere(_ends_of(pruned))
     found: NDArray[np.int64] = ends if len(ends) <= _MOST_ENDS else ends[:0]

@@ -7,7 +7,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import fewshot
-from fewshot.cli import baseline, data, doctor, export, run, sam, score, stages, volume
+from fewshot.cli import (
+    baseline,
+    data,
+    doctor,
+    export,
+    report,
+    review,
+    run,
+    sam,
+    score,
+    stages,
+    volume,
+)
 from fewshot.cli.annotations import annotations
 from fewshot.cli.interrupt import Stopped, how_to_go_on, stoppable
 from fewshot.errors import FewshotError
@@ -34,6 +46,7 @@ app = typer.Typer(
 
 _WHOLE = "The whole run"
 _STAGES = "One stage at a time, in this order"
+_PAGES = "Pages to look at"
 _SAM = "Segment Anything"
 _FORMS = "Pictures, and forms for other tools"
 _VOLUMES = "From slices to volumes"
@@ -53,6 +66,8 @@ app.command("merge", rich_help_panel=_STAGES)(stages.merge)
 app.command("submit", rich_help_panel=_STAGES)(stages.submit)
 app.command("baseline", rich_help_panel=_STAGES)(baseline.baseline)
 app.add_typer(sam.app, rich_help_panel=_SAM)
+app.command("review", rich_help_panel=_PAGES)(review.review)
+app.command("report", rich_help_panel=_PAGES)(report.report)
 app.command("look", rich_help_panel=_FORMS)(export.look)
 app.command("export", rich_help_panel=_FORMS)(export.export)
 app.add_typer(annotations, name="annotations", rich_help_panel=_VOLUMES)

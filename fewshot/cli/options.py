@@ -59,4 +59,4 @@ def refuse_filled(out: Path) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON on standard output."""
-    print(json.dumps(value, allow_nan=False))
+    print(json.dumps(value, allow_nan=False), flush=True)

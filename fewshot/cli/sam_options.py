@@ -1,5 +1,6 @@
 """Options that the commands of Segment Anything share, and what they stand for."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -57,7 +58,12 @@ def treatment_of(name: Filter) -> "Treatment":
     """Return the filter of a name, with its usual constants."""
     from fewshot.preprocess.contrast import clahe
     from fewshot.preprocess.edges import canny, laplacian_of_gaussian, sobel
-    from fewshot.sam.treatments import Treatment
+    from fewshot.sam.treatments import Image, Treatment
 
-    filters = {"clahe": clahe, "sobel": sobel, "canny": canny, "log": laplacian_of_gaussian}
+    filters: dict[str, Callable[[Image], Image]] = {
+        "clahe": clahe,
+        "sobel": sobel,
+        "canny": canny,
+        "log": laplacian_of_gaussian,
+    }
     return Treatment(name, filters.get(name))

@@ -62,7 +62,8 @@ def train_radiologists(
         remove_remains(out)
         for radiologist in chosen:
             model = training.model_to_train(settings, radiologist.name, data)
-            training.train_model(model, out / radiologist.name, replace=False)
+            logs = out / "tensorboard"
+            training.train_model(model, out / radiologist.name, logs, replace=False)
         if only is None:
             folders = {one.name: out / one.name for one in chosen}
             training.weigh(folders, out / "weights.json")
@@ -102,6 +103,10 @@ def train_final(
         Path | None,
         typer.Option(help="annotations.json of soft-label; the labelled slices alone without."),
     ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option("--review", help="review.json of fewshot review: what a person decided."),
+    ] = None,
     radiologists: Annotated[
         Path | None,
         typer.Option(help="Folder that train-radiologists made, for --set final.warm_start=true."),
@@ -121,11 +126,13 @@ def train_final(
     from fewshot.pipeline.soft_labelling import UNCERTAIN
 
     settings = _settings(config, overrides_of(set_, device, seed, workers))
+    if review is not None:
+        _check_review(review, soft_labels)
     soft = None
     if soft_labels is not None:
         uncertain = soft_labels.with_name(UNCERTAIN)
         soft = training.SoftTraining(
-            soft_labels, settings.soft_labels, uncertain if uncertain.is_file() else None
+            soft_labels, settings.soft_labels, uncertain if uncertain.is_file() else None, review
         )
     lenders = None
     if radiologists is not None:
@@ -255,6 +262,14 @@ def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
         return load_settings(config, overrides)
     # A stage on files needs no data settings; the phantom stands in for them.
     return parse_settings({"data": {"phantom": {}}}, overrides)
+
+
+def _check_review(review: Path, soft_labels: Path | None) -> None:
+    from fewshot.radiologists.review import read_review
+
+    if soft_labels is None:
+        raise InputError("--review: is about soft labels; give --soft-labels too")
+    read_review(review)
 
 
 def _folders(settings: "RunSettings", radiologists: Path) -> dict[str, Path]:

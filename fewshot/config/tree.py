@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
+from fewshot.config.live import LiveSettings
 from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.recovery import RecoverySettings
 from fewshot.config.sam import SamSettings
@@ -214,7 +215,7 @@ class RunSettings(Settings):
     prediction: PredictionSettings = PredictionSettings()
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
-    sam: SamSettings = SamSettings()
+    live: LiveSettings = LiveSettings()
     sam: SamSettings = SamSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

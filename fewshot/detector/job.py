@@ -12,6 +12,7 @@ from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.data import TrainingSource
 from fewshot.detector.teacher import Renewal
+from fewshot.detector.watch import Watch
 from fewshot.detector.weights import initial_weights
 from fewshot.errors import InputError
 from fewshot.files import sha256_file
@@ -31,6 +32,7 @@ class TrainingJob:
         weights: file to start from, in place of what the detector settings say.
         renewal: how the soft labels of sources marked `renewed` are renewed; needs a running mean.
         preprocess: what is done to every slice first, here and wherever the model predicts.
+        watch: where the training can be watched; the one field that decides nothing.
     """
 
     name: str
@@ -43,6 +45,7 @@ class TrainingJob:
     weights: Path | None = None
     renewal: Renewal | None = None
     preprocess: PreprocessSettings = AS_READ
+    watch: Watch | None = None
 
     @property
     def start(self) -> Path | None:

@@ -21,6 +21,7 @@ from fewshot.detector.model import DESCRIPTION, WEIGHTS, Detector, describe_dete
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.step import Course, NotFiniteError, SliceTrainer, check_finite
 from fewshot.detector.teacher import Teacher
+from fewshot.detector.watch import NO_WATCHERS, Watchers, open_watchers
 from fewshot.detector.weights import load_initial_weights
 from fewshot.errors import InputError
 from fewshot.files import sha256_file
@@ -144,6 +145,7 @@ class _Training:
         )
         self.average = running_mean(network, job.detector.ema) if job.detector.ema else None
         self.teacher = None if job.renewal is None else Teacher(job.renewal, lambda: self.result)
+        self.watchers: Watchers = NO_WATCHERS
         self.start_iteration = 0
         self.course = Course()
         self.last_evaluation = AveragePrecision(0.0, 0.0, 0.0)
@@ -206,12 +208,13 @@ class _Training:
             None if self.teacher is None else self.teacher.relabel,
         )
         self.curves = curves = CurveWriter(self.curves_path, self.start_iteration)
+        self.watchers = open_watchers(self.job.watch, self.start_iteration)
         trainer.register_hooks(
             [
                 hooks.LRScheduler(self.optimizer, self.schedule),
                 _AfterStep(self._update_average),
                 hooks.EvalHook(settings.evaluation_period, self._evaluate),
-                hooks.PeriodicWriter([curves], period=1),
+                hooks.PeriodicWriter([curves, self.watchers], period=1),
                 _AfterStep(lambda done: advance(done, trainer.summary)),
                 _AfterStep(self._save, settings.checkpoint_period),
             ]
@@ -231,6 +234,7 @@ class _Training:
         predictions = {masks.image_id: masks for masks in predict_slices(detector, validation)}
         self.last_evaluation = average_precision(truth, predictions)
         self.network.train()
+        self.watchers.look(validation, predictions, get_event_storage().iter)
         scores = {f"validation/{key}": value for key, value in vars(self.last_evaluation).items()}
         if self.teacher is not None:
             scores["validation/ari"] = _rand_index(truth, predictions)

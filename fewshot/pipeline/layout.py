@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fewshot.config.tree import DataSettings, RunSettings
 from fewshot.pipeline import datasets
+from fewshot.radiologists import review
 from fewshot.report.table import CONTROL, FINAL
 
 
@@ -25,6 +26,8 @@ class RunLayout:
         self.uncertain = root / "soft_labels" / "uncertain.json"
         self.assignment = root / "soft_labels" / "assignment.json"
         self.audit = root / "soft_labels" / "audit.json"
+        self.review = root / review.NAME
+        self.logs = root / "tensorboard"
         self.merged = root / "merged" / self.test.name
         self.per_image = root / "score" / "per_image.csv"
         self.submission = root / "submission.csv"

@@ -8,12 +8,13 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.pipeline import datasets, stages
 from fewshot.pipeline.layout import RunLayout
+from fewshot.pipeline.reporting import inputs_of, report_files
 from fewshot.pipeline.run_directory import Stage
 from fewshot.pipeline.sam_plan import refine_predictions, refine_soft_labels
 from fewshot.pipeline.scores import Contender, write_scores
 from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
 from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train, train_model, weigh
-from fewshot.report.page import ReportFiles, write_report
+from fewshot.report.page import write_report
 from fewshot.report.table import CONTROL, FINAL
 
 
@@ -33,7 +34,7 @@ class RunPlan(RunLayout):
         plan += [self._weigh(), self._soft_label()]
         early = self.radiologists if settings.sam.soft_labels else []
         plan += [*map(self._predict, early), *refine_soft_labels(self)]
-        soft = SoftTraining(self.labels_to_learn, settings.soft_labels, self.uncertain)
+        soft = SoftTraining(self.labels_to_learn, settings.soft_labels, self.uncertain, self.review)
         plan += [self._training(FINAL, soft)]
         if settings.control:
             plan += [self._training(CONTROL)]
@@ -102,7 +103,8 @@ class RunPlan(RunLayout):
         model = model_to_train(settings, name, self.data, soft, radiologists)
         inputs = [self.train, self.validation, *self.images]
         if soft is not None:
-            inputs += [self.labels_to_learn, self.uncertain]
+            # A person's review may come, and may change.
+            inputs += [self.labels_to_learn, self.uncertain, self.review]
         if model.warm_start is not None:
             inputs += [self.weights, *self.radiologist_files]
         if settings.detector.weights not in ("auto", "none"):
@@ -121,7 +123,7 @@ class RunPlan(RunLayout):
             },
             inputs=inputs,
             outputs=self.model_files(name),
-            work=lambda: train_model(model, self.model(name)),
+            work=lambda: train_model(model, self.model(name), self.logs),
         )
 
     def _weigh(self) -> Stage:
@@ -243,33 +245,12 @@ class RunPlan(RunLayout):
         )
 
     def _report(self) -> Stage:
-        files = ReportFiles(
-            root=self.root,
-            settings=self.settings,
-            metrics=self.metrics,
-            weights=self.weights,
-            audit=self.audit,
-            curves={name: self.curves(name) for name in self.models},
-            calibration=self.rule(FINAL),
-            truth=self.labelled_parts[-1],
-            predictions=self.answers(FINAL),
-            soft_labels=self.soft_labels,
-        )
+        files = report_files(self)
         return Stage(
             name="report",
             folder=self.root / "report",
             settings=self.settings.model_dump(mode="json"),
-            inputs=[
-                self.metrics,
-                self.weights,
-                files.audit,
-                files.calibration,
-                files.truth,
-                files.predictions / files.truth.name,
-                self.soft_labels,
-                self.per_image,
-                *files.curves.values(),
-            ],
+            inputs=inputs_of(files),
             outputs=[self.report],
             work=lambda: write_report(files, self.report),
         )

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
+from fewshot.config.live import check_mlflow
 from fewshot.config.load import dump_settings
 from fewshot.config.tree import DetectorSettings, RunSettings
 from fewshot.errors import InputError
@@ -13,6 +14,7 @@ from fewshot.lock import LOCK, locked, refuse_if_locked
 from fewshot.pipeline.plan import RunPlan
 from fewshot.pipeline.run_directory import forecast, run_stage, why_run
 from fewshot.progress import say
+from fewshot.radiologists import review
 from fewshot.report.table import score_table
 
 RESOLVED = "config.resolved.yaml"
@@ -45,6 +47,7 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     if settings.data.phantom is None and (mode == "overwrite" or why_run(plan.convert())):
         plan.read_datasets()
     _check_model(settings.detector)
+    check_mlflow(settings.live)
     with locked(out):
         _check_directory(out, mode)  # another run may have begun and ended here meanwhile
         if mode == "overwrite":
@@ -129,6 +132,11 @@ def _check_directory(out: Path, mode: Mode) -> None:
         raise InputError(f"{out}: is not empty; use --resume, --overwrite, or another directory")
     if not (out / RESOLVED).is_file():
         raise InputError(f"{out}: is not a run directory (no {RESOLVED}); left as it is")
+    if mode == "overwrite" and (out / review.NAME).exists():
+        raise InputError(
+            f"{out / review.NAME}: is a person's work, which --overwrite would delete; "
+            "move it away first"
+        )
 
 
 def _empty(out: Path) -> None:

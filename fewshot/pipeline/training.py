@@ -4,12 +4,13 @@ Every function reads its inputs from the paths it is given, and leaves whole fil
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fewshot.config.live import LiveSettings
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import (
     AugmentationSettings,
@@ -24,21 +25,27 @@ from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.pipeline import datasets
 from fewshot.pipeline.stages import check_images
 from fewshot.progress import progress, say, warn
+from fewshot.radiologists.review import reviewed_soft_labels
 from fewshot.radiologists.soft_label_set import with_soft_labels
 from fewshot.radiologists.weighing import weights_from_precision
 
 if TYPE_CHECKING:
     from fewshot.detector.data import TrainingSource
     from fewshot.detector.teacher import Renewal
+    from fewshot.detector.watch import Watch
 
 
 @dataclass(frozen=True)
 class SoftTraining:
-    """Soft labels that join the labelled slices, and how: COCO files and settings."""
+    """Soft labels that join the labelled slices, and how: COCO files and settings.
+
+    `review` holds a person's decisions about them, where the file is there.
+    """
 
     annotations: Path
     settings: SoftLabelSettings
     uncertain: Path | None = None
+    review: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class ModelToTrain:
     soft: SoftTraining | None = None
     warm_start: WarmStart | None = None
     preprocess: PreprocessSettings = AS_READ
+    live: LiveSettings = field(default_factory=LiveSettings)
 
 
 def model_to_train(
@@ -104,12 +112,18 @@ def model_to_train(
         seed=settings.seed * 1000 + order,
         soft=soft,
         warm_start=radiologists if warm_start else None,
+        live=settings.live,
         preprocess=settings.preprocess,
     )
 
 
-def train_model(model: ModelToTrain, folder: Path, replace: bool = True) -> None:
-    """Train one model into its folder; without `replace` another model there is refused."""
+def train_model(
+    model: ModelToTrain, folder: Path, logs: Path | None = None, replace: bool = True
+) -> None:
+    """Train one model into its folder; without `replace` another model there is refused.
+
+    `logs` is where TensorBoard finds all models of a run.
+    """
     from fewshot.detector.training import TrainingJob, train_detector
 
     labelled = check_images(read_coco(model.train))
@@ -127,6 +141,7 @@ def train_model(model: ModelToTrain, folder: Path, replace: bool = True) -> None
         seed=model.seed,
         weights=None if model.warm_start is None else _best(model.warm_start) / "model.pth",
         renewal=_renewal(model, labelled) if len(sources) > 1 else None,
+        watch=_watch(model, logs or folder / "tensorboard"),
         preprocess=model.preprocess,
     )
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
@@ -165,11 +180,15 @@ def _sources(model: ModelToTrain, labelled: SliceSet) -> list["TrainingSource"]:
     if model.soft is None:
         return [TrainingSource(labelled)]
     settings, path = model.soft.settings, model.soft.annotations
-    soft = check_images(with_soft_labels(read_coco(path)))
+    soft = read_coco(path)
+    uncertain = None if model.soft.uncertain is None else read_coco(model.soft.uncertain)
+    if model.soft.review is not None and model.soft.review.is_file():
+        reviewed = reviewed_soft_labels(soft, model.soft.review)
+        soft, uncertain = reviewed.soft, reviewed.with_ignored(uncertain)
+    soft = check_images(with_soft_labels(soft))
     if not len(soft):
         warn(f"{path}: holds no soft labels; {model.name} trains on labels alone")
         return [TrainingSource(labelled)]
-    uncertain = None if model.soft.uncertain is None else read_coco(model.soft.uncertain)
     share = settings.labelled_share
     return [
         TrainingSource(labelled, share),
@@ -181,6 +200,19 @@ def _sources(model: ModelToTrain, labelled: SliceSet) -> list["TrainingSource"]:
             renewed=settings.teacher.renew,
         ),
     ]
+
+
+def _watch(model: ModelToTrain, logs: Path) -> "Watch":
+    from fewshot.detector.watch import Watch
+
+    parameters = {
+        "architecture": model.detector.architecture,
+        "batch_size": model.detector.batch_size,
+        **model.schedule.model_dump(include={"learning_rate", "iterations"}),
+        "labelled_share": 1.0 if model.soft is None else model.soft.settings.labelled_share,
+        "seed": model.seed,
+    }
+    return Watch(model.live, logs / model.name, model.schedule.iterations, parameters)
 
 
 def _renewal(model: ModelToTrain, labelled: SliceSet) -> "Renewal | None":

@@ -62,14 +62,15 @@ def learn_reliability(
         masks = predictions.get(labels.image_id)
         if masks is not None and len(masks):
             scores += masks.scores.tolist()
-            right += _right(masks, labels)
+            right += right_masks(masks, labels)
     if not scores:
         return Reliability(np.zeros(0), np.zeros(0))
     fit = IsotonicRegression(y_min=0, y_max=1).fit(scores, np.array(right, dtype=np.float64))
     return Reliability(fit.X_thresholds_.astype(np.float64), fit.y_thresholds_.astype(np.float64))
 
 
-def _right(masks: SliceMasks, labels: SliceMasks) -> list[bool]:
+def right_masks(masks: SliceMasks, labels: SliceMasks) -> list[bool]:
+    """Return which masks of a slice are of a true structure; see `learn_reliability`."""
     overlap = rle_codec.iou(masks.rles, labels.rles)
     right = np.zeros(len(masks), dtype=bool)
     for place in np.argsort(-masks.scores, kind="stable"):

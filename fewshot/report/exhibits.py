@@ -1,126 +1,196 @@
-"""The slices that the report shows: chosen, scored and drawn from the run's files."""
+"""The slices that the report's galleries show: read, scored and drawn from the run's files."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fewshot.config.base import Metric
-from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
-from fewshot.metrics.rand import score_slice
-from fewshot.report.gallery import Exhibit, choose_slices, comparison, soft_labels, spread
+from fewshot.metrics.rand import RandScore, score_slice
 from fewshot.report.numbers import decimals
-from fewshot.slices.images import read_image
+from fewshot.report.overlaps import Overlap, overlap_of
+from fewshot.report.paired import Scores
+from fewshot.report.slides import (
+    Gallery,
+    Layer,
+    Slide,
+    image_or_black,
+    pair_colors,
+    picture,
+    picture_size,
+    regions,
+)
+from fewshot.report.table import FINAL
 
-_MOST_SLICES = 12
-_MOST_SOFT = 6
+MERGED, TRUTH = "merged", "truth"
+ROOM = 11_500_000
+"""About how many characters of the page a gallery may take."""
 _AS_LABELLED = MergeRule(score_threshold=0.0)
-
-LabelMap = NDArray[np.uint8]
+_NO_RULE_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """Every slice's score under the submission metric, and some slices in groups by score."""
+class Reader:
+    """A model's predictions (COCO) of the slices that are shown, and from which score they count.
+
+    `threshold` None stands for 0.5.
+    """
+
+    predictions: Path
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The labelled slices of the answer: every score, overlaps by image id, and the gallery."""
 
     scores: tuple[float, ...]
-    groups: tuple[tuple[str, tuple[Exhibit, ...]], ...]
+    overlaps: Mapping[int, Overlap]
+    gallery: Gallery
 
 
-def read_gallery(truth: Path, predictions: Path, rule: MergeRule, metric: Metric) -> Gallery | None:
-    """Return the worst, median and best slices of the final model; None without the files.
+def read_shown(
+    truth: Path,
+    readers: Mapping[str, Reader],
+    rule: MergeRule,
+    metric: Metric,
+    scores: Scores,
+) -> Shown | None:
+    """Return the gallery of slice, truth, each reader and the merged answer; None without files.
 
     Args:
         truth: COCO file of labelled slices.
-        predictions: COCO file of the masks predicted on them, with scores.
-        rule: how the masks become label maps.
-        metric: the variant to rank by.
+        readers: radiologists in their order, and `final`; those without a file are left out.
+        rule: how the final model's masks become label maps.
+        metric: the variant to sort by at first.
+        scores: of single images by contender, where known.
     """
-    if not truth.is_file() or not predictions.is_file():
+    there = {name: reader for name, reader in readers.items() if reader.predictions.is_file()}
+    if not truth.is_file() or FINAL not in there:
         return None
-    labels, masks = read_coco(truth), read_coco(predictions).masks
-    scores = {
-        record.image_id: score_slice(*_label_maps(labels, masks, record, rule))
-        for record in labels.records
+    labels = read_coco(truth)
+    masks = {name: read_coco(reader.predictions).masks for name, reader in there.items()}
+    thresholds = {
+        name: _NO_RULE_THRESHOLD if reader.threshold is None else reader.threshold
+        for name, reader in there.items()
     }
+    thresholds[FINAL] = rule.score_threshold
+    maker = _SlideMaker(labels, masks, thresholds, rule, metric, scores)
+    answers = {record.image_id: maker.answer(record) for record in labels.records}
     ranking = {
-        image_id: score.foreground if metric == "foreground" else score.all_pixels
-        for image_id, score in scores.items()
+        image_id: answer.score.foreground if metric == "foreground" else answer.score.all_pixels
+        for image_id, answer in answers.items()
     }
-    records = {record.image_id: record for record in labels.records}
+    # The worst slices first, so that what finds no room is what went well.
+    ranked = sorted(labels.records, key=lambda one: (ranking[one.image_id], one.image_id))
+    slides = _as_many_as_fit([(one, answers[one.image_id]) for one in ranked], maker)
+    gallery = Gallery(
+        key="slices",
+        layers=[
+            Layer(TRUTH, "truth"),
+            *[Layer(name, name) for name in there],
+            Layer(MERGED, "merged"),
+        ],
+        sorts=_sorts(metric, maker.radiologists),
+        slides=[
+            slides[record.file_name] for record in labels.records if record.file_name in slides
+        ],
+        left_out=len(ranked) - len(slides),
+    )
+    overlaps = {image_id: answer.overlap for image_id, answer in answers.items()}
+    return Shown(tuple(ranking.values()), overlaps, gallery)
 
-    def exhibit(image_id: int) -> Exhibit:
-        score, record = scores[image_id], records[image_id]
-        image, remark = _image(labels, record)
-        true, merged = _label_maps(labels, masks, record, rule)
+
+@dataclass(frozen=True)
+class _Answer:
+    score: RandScore
+    overlap: Overlap
+
+
+class _SlideMaker:
+    """Scores slices, and draws them."""
+
+    def __init__(
+        self,
+        labels: SliceSet,
+        masks: Mapping[str, Mapping[int, SliceMasks]],
+        thresholds: Mapping[str, float],
+        rule: MergeRule,
+        metric: Metric,
+        scores: Scores,
+    ) -> None:
+        self._labels, self._masks, self._thresholds = labels, masks, thresholds
+        self._rule, self._metric = rule, metric
+        self._scores = {name: of_model.get(metric, {}) for name, of_model in scores.items()}
+        self.radiologists = [name for name in masks if name != FINAL and self._scores.get(name)]
+
+    def answer(self, record: SliceRecord) -> _Answer:
+        """Return how the merged answer scores on a slice, and how much its masks overlap."""
+        true = merge_masks(self._labels.masks_of(record.image_id), _AS_LABELLED)
+        found = self._found(FINAL, record)
+        score = score_slice(true, merge_masks(found, self._rule))
+        return _Answer(score, overlap_of(found))
+
+    def slide(self, record: SliceRecord, answer: _Answer) -> Slide:
+        """Return a slice with the outlines of all answers."""
+        image, remark = image_or_black(self._labels, record)
+        size, quality = picture_size(image.shape, len(self._labels))
+        truth = self._labels.masks_of(record.image_id)
+        found = {name: self._found(name, record) for name in self._masks}
         # Filling gives every pixel away, and its outlines would say nothing about the masks.
-        _, drawn = _label_maps(labels, masks, record, replace(rule, background="keep"))
-        panels = comparison(image, true, merged, drawn, foreground=metric == "foreground")
-        values = (
-            f"all pixels {decimals(score.all_pixels)} · foreground {decimals(score.foreground)}"
+        merged = merge_masks(found[FINAL], replace(self._rule, background="keep"))
+        found[MERGED] = SliceMasks.from_label_map(record.image_id, merged, MERGED)
+        colors = {name: pair_colors(truth, masks) for name, masks in found.items()}
+        layers = {name: regions(masks, colors[name][1], size) for name, masks in found.items()}
+        layers[TRUTH] = regions(truth, colors[MERGED][0], size)
+        score, name = answer.score, record.file_name
+        values = {"all": score.all_pixels, "foreground": score.foreground}
+        values["gain"] = self._gain(name, values[self._metric])
+        captions = {
+            reader: f"ARI {decimals(self._scores[reader][name])}"
+            for reader in self.radiologists
+            if name in self._scores[reader]
+        }
+        captions[MERGED] = f"ARI {decimals(values[self._metric])}"
+        note = f"all pixels {decimals(score.all_pixels)} · foreground {decimals(score.foreground)}"
+        source = picture(image, size, quality)
+        return Slide(name, source, *size, layers, values, captions, note + remark)
+
+    def _found(self, name: str, record: SliceRecord) -> SliceMasks:
+        found = self._masks[name].get(record.image_id)
+        if found is None:
+            return SliceMasks.empty(record.image_id, record.height, record.width)
+        return found.above(self._thresholds[name])
+
+    def _gain(self, name: str, score: float) -> float:
+        """Return by how much the answer is ahead of the best radiologist on a slice."""
+        others = [self._scores[reader].get(name, math.nan) for reader in self.radiologists]
+        known = [other for other in others if not math.isnan(other)]
+        return score - max(known) if known else math.nan
+
+
+def _as_many_as_fit(
+    ranked: Sequence[tuple[SliceRecord, _Answer]], maker: _SlideMaker
+) -> dict[str, Slide]:
+    slides: dict[str, Slide] = {}
+    taken = 0
+    for record, answer in ranked:
+        slide = maker.slide(record, answer)
+        taken += len(slide.source) + sum(
+            len(path) + 6 for drawn in slide.layers.values() for _, path in drawn
         )
-        return Exhibit(record.file_name, values + remark, panels)
-
-    groups = [
-        (title, tuple(exhibit(image_id) for image_id in image_ids))
-        for title, image_ids in choose_slices(ranking, _MOST_SLICES)
-    ]
-    return Gallery(tuple(ranking.values()), tuple(groups))
+        if taken > ROOM:
+            break
+        slides[slide.title] = slide
+    return slides
 
 
-def read_soft_exhibits(path: Path) -> list[Exhibit]:
-    """Return some soft-labelled slices, from the least to the most certain; empty without any."""
-    if not path.is_file():
-        return []
-    soft = read_coco(path)
-    labelled = [record for record in soft.records if len(soft.masks_of(record.image_id))]
-    certainty = {
-        record.image_id: float(soft.masks_of(record.image_id).scores.mean()) for record in labelled
-    }
-    ranked = sorted(range(len(labelled)), key=lambda row: certainty[labelled[row].image_id])
-    return [_soft_exhibit(soft, labelled[row]) for row in spread(ranked, _MOST_SOFT)]
-
-
-def _label_maps(
-    labels: SliceSet, masks: Mapping[int, SliceMasks], record: SliceRecord, rule: MergeRule
-) -> tuple[LabelMap, LabelMap]:
-    """Return a slice's true label map, and the one that a rule makes of its predicted masks."""
-    true = merge_masks(labels.masks_of(record.image_id), _AS_LABELLED)
-    found = masks.get(record.image_id)
-    return true, merge_masks(found, rule) if found is not None else np.zeros_like(true)
-
-
-def _soft_exhibit(soft: SliceSet, record: SliceRecord) -> Exhibit:
-    masks = soft.masks_of(record.image_id)
-    image, remark = _image(soft, record)
-    count = "1 mask" if len(masks) == 1 else f"{len(masks)} masks"
-    note = f"{count} by {_names(masks.sources)}, scores {_span(masks.scores)}{remark}"
-    return Exhibit(record.file_name, note, soft_labels(image, masks.decode()))
-
-
-def _image(slices: SliceSet, record: SliceRecord) -> tuple[NDArray[np.uint8], str]:
-    """Return a slice's image and no remark; or black, and the remark that there is no image."""
-    try:
-        image = read_image(slices.path_of(record))
-    except InputError:
-        return np.zeros((record.height, record.width), np.uint8), " · its image cannot be read"
-    if image.shape != (record.height, record.width):
-        raise InputError(
-            f"{slices.path_of(record)}: is {image.shape[0]} x {image.shape[1]}, its masks are "
-            f"{record.height} x {record.width}; give the images that the run was made with"
-        )
-    return image, ""
-
-
-def _names(sources: Sequence[str]) -> str:
-    return ", ".join(sorted(set(sources)))
-
-
-def _span(scores: NDArray[np.float32]) -> str:
-    low, high = f"{scores.min():.2f}", f"{scores.max():.2f}"
-    return low if low == high else f"{low} to {high}"
+def _sorts(metric: Metric, radiologists: Sequence[str]) -> dict[str, str]:
+    names = {"all": "ARI, all pixels", "foreground": "ARI, foreground"}
+    sorts = {metric: names[metric], **names}
+    if radiologists:
+        sorts["gain"] = "lead over the best radiologist"
+    return sorts

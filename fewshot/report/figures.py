@@ -1,6 +1,6 @@
 """The report's figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from fewshot.report.drawing import (
     Picture,
     draw,
 )
-from fewshot.report.learning_curves import Curve
+from fewshot.report.learning_curves import LOSSES, Curve
 from fewshot.report.numbers import decimals
 from fewshot.report.table import CONTROL, FINAL
 from fewshot.report.verdict import METRIC_WORDS
@@ -30,30 +30,39 @@ _MARKERS = "s^Dv<>pP"
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
+    """How a model is drawn: colour, marker, dashes, width in points."""
+
     color: str
     marker: str
     dash: Any
     width: float
 
 
-def loss_figure(curves: Mapping[str, Curve]) -> Picture:
-    """Return the smoothed total loss of each model against iterations, on common axes."""
+def loss_figure(curves: Mapping[str, Curve], part: str | None = None) -> Picture:
+    """Return the smoothed total loss, or a part of it, against iterations, on common axes."""
+    name = "total loss" if part is None else LOSSES[part]
+    shown = {
+        model: curve.smoothed(part)
+        for model, curve in curves.items()
+        if (len(curve.losses) if part is None else part in curve.parts)
+    }
 
     def plot(axes: Axes) -> None:
-        for name, line in _lines(curves).items():
-            x, y = curves[name].smoothed()
-            axes.plot(x, y, color=line.color, ls=line.dash, lw=line.width, label=name)
-        axes.set(xlabel="iterations", ylabel="total loss, running mean")
+        for model, line in lines_of(curves).items():
+            if model in shown:
+                x, y = shown[model]
+                axes.plot(x, y, color=line.color, ls=line.dash, lw=line.width, label=model)
+        axes.set(xlabel="iterations", ylabel=f"{name}, running mean")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
-        _legend(axes)
+        legend_above(axes)
 
-    ends = [f"{name} {curve.smoothed()[1][-1]:.2f}" for name, curve in _with_losses(curves)]
+    ends = [f"{model} {losses[-1]:.2f}" for model, (_, losses) in shown.items()]
     return draw(
         plot,
-        "Total loss while training: running mean over a twentieth of the training.",
-        f"Total loss against iterations. At the end: {', '.join(ends)}.",
+        f"{name.capitalize()} while training: running mean over a twentieth of the training.",
+        f"{name.capitalize()} against iterations. At the end: {', '.join(ends)}.",
     )
 
 
@@ -61,7 +70,7 @@ def precision_figure(curves: Mapping[str, Curve]) -> Picture:
     """Return the validation average precision of each model against iterations."""
 
     def plot(axes: Axes) -> None:
-        for name, line in _lines(curves).items():
+        for name, line in lines_of(curves).items():
             axes.plot(
                 curves[name].evaluated,
                 curves[name].precisions,
@@ -76,7 +85,7 @@ def precision_figure(curves: Mapping[str, Curve]) -> Picture:
         axes.set(xlabel="iterations", ylabel="validation mask AP (0 to 1)")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
-        _legend(axes)
+        legend_above(axes)
 
     ends = [
         f"{name} {curve.precisions[-1]:.3f}"
@@ -138,7 +147,7 @@ def threshold_figure(
         axes.set(xlabel="score threshold (0 to 1)", ylabel="adjusted Rand index, validation")
         axes.set_xlim(0, 1)
         axes.margins(y=0.12)
-        _legend(axes)
+        legend_above(axes)
 
     texts = [
         f"{METRIC_WORDS[variant]}: chosen {at:g} with {value:.3f}"
@@ -183,28 +192,25 @@ def slice_score_figure(scores: Sequence[float], metric: Metric, part: str) -> Pi
     )
 
 
-def _with_losses(curves: Mapping[str, Curve]) -> list[tuple[str, Curve]]:
-    return [(name, curve) for name, curve in curves.items() if len(curve.losses)]
-
-
-def _lines(curves: Mapping[str, Curve]) -> dict[str, _Line]:
+def lines_of(names: Iterable[str]) -> dict[str, Line]:
     """Return how each model is drawn: the final one heavy, its control dashed."""
-    lines: dict[str, _Line] = {}
+    lines: dict[str, Line] = {}
     others = 0
-    for name in curves:
+    for name in names:
         if name == FINAL:
-            lines[name] = _Line(VERMILION, "o", "-", 2.4)
+            lines[name] = Line(VERMILION, "o", "-", 2.4)
         elif name == CONTROL:
-            lines[name] = _Line(INK, "X", (0, (4, 2)), 1.6)
+            lines[name] = Line(INK, "X", (0, (4, 2)), 1.6)
         else:
             dash = "-" if others < len(_RADIOLOGISTS) else ":"
             color = _RADIOLOGISTS[others % len(_RADIOLOGISTS)]
-            lines[name] = _Line(color, _MARKERS[others % len(_MARKERS)], dash, 1.4)
+            lines[name] = Line(color, _MARKERS[others % len(_MARKERS)], dash, 1.4)
             others += 1
     return lines
 
 
-def _legend(axes: Axes) -> None:
+def legend_above(axes: Axes) -> None:
+    """Put the legend above the axes, where no line can hide it."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),

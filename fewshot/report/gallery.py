@@ -1,7 +1,7 @@
-"""Slices with outlines of true and predicted regions, as small PNG data URIs."""
+"""Slices with filled regions, as small PNG data URIs, and choices from a ranking."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +11,12 @@ from scipy import ndimage
 
 from fewshot.report.drawing import data_uri
 
-LabelMap = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 _SIDE = 288  # pixels of the longer side
-_GREYS = 64
-_UNPAIRED = 0
-# White for regions without a partner, then Okabe and Ito's colours without those that are too dark
-# for a grey slice.
-_COLORS = ("#FFFFFF", "#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#00C08B", "#FF7F2A")
-_PAIR_IOU = 0.5
+# Okabe and Ito's colours without those that are too dark for a grey slice.
+_COLORS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#00C08B", "#FF7F2A")
+_STRENGTH = 0.45  # of a colour over the slice
 
 
 @dataclass(frozen=True)
@@ -43,80 +39,36 @@ class Exhibit:
     panels: tuple[Panel, ...]
 
 
-def comparison(
-    image: NDArray[np.uint8],
-    truth: LabelMap,
-    prediction: LabelMap,
-    drawn: LabelMap,
-    *,
-    foreground: bool,
-) -> tuple[Panel, Panel]:
-    """Return the outlines of the true and of the predicted regions of a slice.
-
-    Regions that overlap with IoU above 0.5 share a colour; the others are white. With
-    `foreground`, pixels that the truth leaves unlabelled do not count for that.
+def filled_panel(
+    image: NDArray[np.uint8], regions: Sequence[tuple[Mask, int]], caption: str, alt: str
+) -> Panel:
+    """Return a slice with translucent regions, outlined; pixels of more than one region are white.
 
     Args:
         image: grey values, (height, width).
-        truth: label map of the same size; 0 is background.
-        prediction: label map of the same size, by which regions are paired.
-        drawn: label map of the same size with the same ids, of which the outlines are drawn.
-        foreground: pair regions as the foreground metric sees them.
+        regions: masks of the same shape, each with the number of its colour.
+        caption: of the panel.
+        alt: the text instead of it.
     """
-    pairs = pair_regions(truth, np.where(truth > 0, prediction, 0) if foreground else prediction)
-    color = {pair: 1 + number % (len(_COLORS) - 1) for number, pair in enumerate(pairs)}
-    of_truth = {true: chosen for (true, _), chosen in color.items()}
-    of_prediction = {predicted: chosen for (_, predicted), chosen in color.items()}
-    true_regions, predicted_regions = _regions(truth, of_truth), _regions(drawn, of_prediction)
-    return (
-        _panel(image, true_regions, "truth", f"true regions outlined, {len(true_regions)}"),
-        _panel(
-            image,
-            predicted_regions,
-            "final",
-            f"predicted regions outlined, {len(predicted_regions)}, of which {len(pairs)} have a "
-            "true partner",
-        ),
-    )
-
-
-def soft_labels(image: NDArray[np.uint8], masks: NDArray[np.bool_]) -> tuple[Panel, Panel]:
-    """Return a slice as it is, and with the outlines of its masks, (masks, height, width)."""
-    colored = [(mask, 1 + row % (len(_COLORS) - 1)) for row, mask in enumerate(masks)]
-    return (
-        _panel(image, [], "slice", "without outlines"),
-        _panel(image, colored, "soft labels", f"masks outlined, {len(colored)}"),
-    )
-
-
-def pair_regions(truth: LabelMap, prediction: LabelMap) -> list[tuple[int, int]]:
-    """Return (true id, predicted id) of regions that overlap with IoU above 0.5.
-
-    Within label maps no region can have two such partners. Ascending in the true id.
-    """
-    codes = truth.astype(np.int64) * 256 + prediction
-    shared = np.bincount(codes.ravel(), minlength=256 * 256).reshape(256, 256)
-    union = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
-    iou = (shared / np.maximum(union, 1))[1:, 1:]
-    return [(int(true) + 1, int(found) + 1) for true, found in np.argwhere(iou > _PAIR_IOU)]
-
-
-def choose_slices(scores: Mapping[int, float], most: int) -> list[tuple[str, list[int]]]:
-    """Return the ids of the worst, the median and the best slices, each group by rising score.
-
-    At most `most` slices in all, at least 3, and none twice. Fewer than three slices are one group.
-    """
-    ranked = sorted(scores, key=lambda image_id: (scores[image_id], image_id))
-    count = len(ranked)
-    if count < 3:
-        return [("All", ranked)] if ranked else []
-    if count <= most:
-        worst, median, best = (part.tolist() for part in np.array_split(np.array(ranked), 3))
-    else:
-        each = most // 3
-        start = (count - each) // 2
-        worst, median, best = ranked[:each], ranked[start : start + each], ranked[-each:]
-    return [("Worst", worst), ("Median", median), ("Best", best)]
+    height, width = image.shape
+    scale = _SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    grey = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    pixels = np.repeat(grey[:, :, np.newaxis] * 0.85, 3, axis=2)
+    depth = np.zeros(grey.shape, np.int32)
+    edges: list[tuple[Mask, NDArray[np.float64]]] = []
+    for mask, number in regions:
+        enlarged = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+        color = _rgb(_COLORS[number % len(_COLORS)])
+        pixels[enlarged] = (1 - _STRENGTH) * pixels[enlarged] + _STRENGTH * color
+        depth += enlarged
+        # The slice's own edge is no outline.
+        inside = ndimage.binary_erosion(enlarged, iterations=1, border_value=1)
+        edges.append((enlarged & ~inside, color))
+    pixels[depth > 1] = 0.35 * pixels[depth > 1] + 0.65 * 255
+    for edge, color in edges:
+        pixels[edge] = color
+    return Panel(_png(pixels.round().astype(np.uint8)), size[0], size[1], caption, alt)
 
 
 def spread(ranked: Sequence[int], most: int) -> list[int]:
@@ -125,33 +77,13 @@ def spread(ranked: Sequence[int], most: int) -> list[int]:
     return [ranked[index] for index in chosen]
 
 
-def _regions(label_map: LabelMap, colors: Mapping[int, int]) -> list[tuple[Mask, int]]:
-    ids = np.unique(label_map[label_map > 0]).tolist()
-    return [(label_map == label, colors.get(label, _UNPAIRED)) for label in ids]
+def _rgb(color: str) -> NDArray[np.float64]:
+    return np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)], dtype=np.float64)
 
 
-def _panel(
-    image: NDArray[np.uint8], regions: Sequence[tuple[Mask, int]], caption: str, alt: str
-) -> Panel:
-    height, width = image.shape
-    scale = _SIDE / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    grey = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
-    codes = (np.asarray(grey) // (256 // _GREYS)).astype(np.uint8)
-    for mask, color in regions:
-        enlarged = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-        # The slice's own edge is no outline.
-        inside = ndimage.binary_erosion(enlarged, iterations=2, border_value=1)
-        codes[enlarged & ~inside] = _GREYS + color
-    return Panel(_png(codes), size[0], size[1], caption, alt)
-
-
-def _png(codes: NDArray[np.uint8]) -> str:
-    """Return palette codes as PNG; a palette of 64 greys makes it half as large as RGB would."""
-    greys = [round(level * 255 / (_GREYS - 1)) for level in range(_GREYS) for _ in range(3)]
-    colors = [int(color[at : at + 2], 16) for color in _COLORS for at in (1, 3, 5)]
-    image = Image.fromarray(codes)
-    image.putpalette(greys + colors)
+def _png(pixels: NDArray[np.uint8]) -> str:
+    """Return RGB values as PNG of 128 colours, which is a third as large."""
+    image = Image.fromarray(pixels).quantize(128, method=Image.Quantize.MEDIANCUT)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return data_uri("image/png", buffer.getvalue())

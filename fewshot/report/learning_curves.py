@@ -1,6 +1,7 @@
 """The course of a training, read from the lines that it leaves."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ from fewshot.files import read_json_lines
 _LOSS, _PRECISION = "total_loss", "validation/ap"
 _MOST_POINTS = 300
 
+LOSSES = {
+    "loss_mask": "mask loss",
+    "loss_cls": "class loss",
+    "loss_box_reg": "box loss",
+    "loss_rpn_cls": "region proposals, class loss",
+    "loss_rpn_loc": "region proposals, box loss",
+}
+"""The parts of the total loss as Detectron2 names them, and what they are called in the report."""
+
 Values = NDArray[np.float64]
 
 
@@ -20,27 +30,30 @@ class Curve:
     """Total loss and validation average precision of a model, by iterations done.
 
     `iterations` and `losses` have one entry an iteration, `evaluated` and `precisions` one an
-    evaluation. Values that are not finite are left out.
+    evaluation. `parts` holds iterations and values of each part of the loss that was written down.
+    Values that are not finite are left out.
     """
 
     iterations: Values
     losses: Values
     evaluated: Values
     precisions: Values
+    parts: Mapping[str, tuple[Values, Values]] = field(default_factory=dict)
 
-    def smoothed(self) -> tuple[Values, Values]:
-        """Return iterations and the running mean of the loss over a twentieth of the training.
+    def smoothed(self, part: str | None = None) -> tuple[Values, Values]:
+        """Return iterations and the running mean of a loss over a twentieth of the training.
 
-        At most 300 points. The mean's window is cut at both ends.
+        The total loss, or a part of it. At most 300 points. The mean's window is cut at both ends.
         """
-        count = len(self.losses)
+        iterations, losses = (self.iterations, self.losses) if part is None else self.parts[part]
+        count = len(losses)
         half = count // 40
         index = np.arange(count)
         low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, count)
-        sums = np.concatenate([[0.0], np.cumsum(self.losses)])
+        sums = np.concatenate([[0.0], np.cumsum(losses)])
         mean = (sums[high] - sums[low]) / (high - low)
         shown = np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).round().astype(int))
-        return self.iterations[shown], mean[shown]
+        return iterations[shown], mean[shown]
 
 
 def read_curve(path: Path) -> Curve | None:
@@ -53,7 +66,14 @@ def read_curve(path: Path) -> Curve | None:
     evaluated, precisions = _column(rows, _PRECISION)
     if not len(losses) and not len(precisions):
         return None
-    return Curve(iterations, losses, evaluated, precisions)
+    parts = {name: _column(rows, name) for name in LOSSES}
+    return Curve(
+        iterations,
+        losses,
+        evaluated,
+        precisions,
+        {name: column for name, column in parts.items() if len(column[0])},
+    )
 
 
 def _column(rows: list[dict[str, Any]], key: str) -> tuple[Values, Values]:

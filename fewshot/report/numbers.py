@@ -12,6 +12,14 @@ def decimals(value: float, *, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.3f}".replace("-", _MINUS)
 
 
+def span(interval: tuple[float, float] | None, *, signed: bool = False) -> str:
+    """Return an interval as `0.512 to 0.634`; empty for None."""
+    if interval is None:
+        return ""
+    low, high = (decimals(value, signed=signed) for value in interval)
+    return f"{low} to {high}"
+
+
 def fraction(value: float) -> str:
     """Return the length of a score's bar, 0 to 1."""
     return "0" if math.isnan(value) else f"{min(max(value, 0.0), 1.0):.3f}"

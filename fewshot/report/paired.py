@@ -1,68 +1,116 @@
-"""How sure the difference between final model and control is, slice by slice."""
+"""How sure the differences between the final model and the others are, slice by slice."""
 
 import csv
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from fewshot.config.base import Metric
 from fewshot.errors import InputError
-from fewshot.report.table import CONTROL, FINAL
+from fewshot.metrics.bootstrap import bootstrap_means
+from fewshot.report.table import FINAL, WATERSHED
 
-_CONFIDENCE = 0.95
+_FEWEST = 3  # slices, or patients, below which an interval says nothing
+
+Scores = dict[str, dict[Metric, dict[str, float]]]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % confidence interval of a mean paired difference, and over how many slices."""
+    """A mean paired difference with its 95 % bootstrap interval, and over how many slices.
 
+    `groups` is the number of patients that were drawn as wholes; None where slices were drawn.
+    """
+
+    mean: float
     low: float
     high: float
     slices: int
+    groups: int | None = None
 
     @property
     def holds_zero(self) -> bool:
         """Whether no difference at all is among the plausible ones."""
         return self.low <= 0 <= self.high
 
+    @property
+    def extent(self) -> str:
+        """What it was taken over, in words."""
+        patients = "" if self.groups is None else f" of {self.groups} patients"
+        return f"{self.slices} slices{patients}"
 
-def control_interval(path: Path, part: str, metric: Metric) -> Interval | None:
-    """Return the interval of final minus control, from the scores of single images (CSV).
 
-    None when there is no such file, no control in it, or too few slices.
+def read_scores(path: Path, part: str) -> Scores:
+    """Return contender → variant → image → score, each contender as tuned for the variant.
+
+    Empty without a file. The watershed, which has nothing to tune, is the same for both variants.
 
     Args:
-        path: columns part, model, tuned_for, image, ari_foreground and ari_all.
-        part: which slices to compare on.
-        metric: both models are taken as tuned for it.
+        path: columns part, model, tuned_for, image, ari_foreground and ari_all (CSV).
+        part: which slices.
     """
-    scores: dict[str, dict[str, float]] = {FINAL: {}, CONTROL: {}}
+    scores: Scores = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                if row["part"] == part and row["tuned_for"] == metric and row["model"] in scores:
-                    scores[row["model"]][row["image"]] = float(row[f"ari_{metric}"])
+                if row["part"] != part:
+                    continue
+                for metric in ("all", "foreground"):
+                    if row["tuned_for"] == metric or row["model"] == WATERSHED:
+                        of_model = scores.setdefault(row["model"], {})
+                        value = float(row[f"ari_{metric}"])
+                        of_model.setdefault(metric, {})[row["image"]] = value
     except FileNotFoundError:
-        return None
+        return {}
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{path}: is no table of scores by image; score again") from error
-    final, control = scores[FINAL], scores[CONTROL]
-    return paired_interval([final[name] - control[name] for name in final if name in control])
+    return scores
 
 
-def paired_interval(differences: Sequence[float]) -> Interval | None:
-    """Return Student's interval of the mean of paired differences; None for fewer than three.
+def differences_to_final(
+    scores: Scores, groups: Mapping[str, str] | None = None
+) -> dict[str, dict[Metric, Interval]]:
+    """Return contender → variant → interval of final minus contender, where there is one.
 
-    Slices of one patient resemble each other, so that the true interval is rather wider.
+    `groups` names the patient of each image; with it whole patients are drawn.
     """
-    count = len(differences)
-    if count < 3:
+    final = scores.get(FINAL, {})
+    found: dict[str, dict[Metric, Interval]] = {}
+    for name, of_model in scores.items():
+        if name == FINAL:
+            continue
+        for metric in of_model.keys() & final.keys():
+            interval = paired_interval(final[metric], of_model[metric], groups)
+            if interval is not None:
+                found.setdefault(name, {})[metric] = interval
+    return found
+
+
+def paired_interval(
+    ours: Mapping[str, float], theirs: Mapping[str, float], groups: Mapping[str, str] | None = None
+) -> Interval | None:
+    """Return the interval of the mean of ours minus theirs, over the images that both have.
+
+    None for fewer than three slices, or fewer than three patients where `groups` names those of
+    all images. Without groups the slices are drawn one by one, and as slices of one patient
+    resemble each other the true interval is then rather wider.
+    """
+    common = [name for name in ours if name in theirs]
+    patients = _groups_of(common, groups)
+    count = len(common) if patients is None else len(set(patients))
+    if count < _FEWEST:
         return None
-    error = float(np.std(differences, ddof=1)) / math.sqrt(count)
-    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, count - 1)) * error
-    mean = math.fsum(differences) / count
-    return Interval(mean - half, mean + half, count)
+    differences = np.array([[ours[name] - theirs[name]] for name in common])
+    (found,) = bootstrap_means(differences, patients)
+    if found.interval is None:
+        return None
+    low, high = found.interval
+    return Interval(found.mean, low, high, len(common), None if patients is None else count)
+
+
+def _groups_of(names: Sequence[str], groups: Mapping[str, str] | None) -> list[str] | None:
+    if groups is None or not all(name in groups for name in names):
+        return None
+    return [groups[name] for name in names]

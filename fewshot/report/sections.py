@@ -12,16 +12,20 @@ from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks.merge import MergeRule
 from fewshot.radiologists.audit import Audit
+from fewshot.radiologists.review import VERDICTS, read_review
 from fewshot.report.drawing import Picture
 from fewshot.report.figures import threshold_figure
-from fewshot.report.table import CONTROL, FINAL, ScoreRow, score_table
+from fewshot.report.table import CONTROL, FINAL, ScoreRow, interval_of, score_table
 
 METRICS: tuple[Metric, ...] = ("all", "foreground")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The run's result: the final model's mean scores under the rule of the submission."""
+    """The run's result: the final model's mean scores under the rule of the submission.
+
+    The intervals are at 95 %, of draws of whole patients if `by_patient`; None where unknown.
+    """
 
     part: str
     metric: Metric
@@ -30,6 +34,9 @@ class Answer:
     images: int
     precision: float
     rule: MergeRule
+    all_interval: tuple[float, float] | None
+    foreground_interval: tuple[float, float] | None
+    by_patient: bool
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,13 @@ def read_answer(path: Path) -> tuple[Answer, dict[str, list[ScoreRow]]]:
                 images=answer["images"],
                 precision=metrics[answer["part"]][FINAL]["average_precision"]["ap"],
                 rule=MergeRule(**answer["rule"]),
+                all_interval=interval_of(answer, "all"),
+                foreground_interval=interval_of(answer, "foreground"),
+                by_patient=answer.get("resampled_by") == "group",
             ),
             tables,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: is not the metrics of a run ({error}); score again") from error
 
 
@@ -176,6 +186,24 @@ def read_calibration(path: Path, metric: Metric) -> tuple[list[ChosenRule], Pict
         for rule in rules
     }
     return rules, threshold_figure(curves, chosen, metric)
+
+
+def read_threshold(path: Path, metric: Metric) -> float | None:
+    """Return the score threshold chosen for a model and a metric; None without a file."""
+    if not path.is_file():
+        return None
+    try:
+        return float(read_json(path)[metric]["rule"]["score_threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: holds no merge rules; calibrate again") from error
+
+
+def read_reviewed(path: Path) -> dict[str, int]:
+    """Return verdict → decisions of a person about soft labels; empty without a review."""
+    if not path.is_file():
+        return {}
+    verdicts = [decision.verdict for decision in read_review(path).values()]
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
 
 
 def role(name: str) -> str:

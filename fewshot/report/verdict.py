@@ -93,7 +93,7 @@ def _against_control(
         conclusion = "The soft labels paid in this run."
     if interval is not None and mark != "even":
         span = (
-            f"95 % interval of the difference over {interval.slices} slices: "
+            f"95 % interval of the difference over {interval.extent}: "
             f"{decimals(interval.low, signed=True)} to {decimals(interval.high, signed=True)}"
         )
         if mark == "better" and interval.holds_zero:

@@ -95,10 +95,7 @@ def read_channels(path: Path) -> NDArray[np.uint8]:
                 f"{path}: is no 8-bit colour image (Pillow mode {image.mode}); fewshot convert with"
                 " three --window makes them, or leave out preprocess.input: colour"
             )
-        try:
-            return np.array(image.convert("RGBA").convert("RGB"), dtype=np.uint8)
-        except Exception as error:
-            raise _unreadable(path, error) from error
+    return read_colour(path)
 
 
 def read_colour(path: Path) -> NDArray[np.uint8]:

@@ -141,7 +141,7 @@
   function turned() {
     const [s, c, u, v] = [Math.sin(state.turn), Math.cos(state.turn), Math.sin(state.tilt), Math.cos(state.tilt)];
     // Columns; the patient's head (third axis) is up on the screen.
-    return [c, s * u, s * v, s, -c * u, -c * v, 0, v, -u].map((one) => one);
+    return [c, s * u, s * v, s, -c * u, -c * v, 0, v, -u];
   }
 
   function viewMatrix(turn) {

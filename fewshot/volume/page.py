@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from PIL import Image
 from fewshot.errors import InputError
 from fewshot.files import write_text
 from fewshot.slices.images import read_image
+from fewshot.volume.interpolate import Sections
 from fewshot.volume.measure import Structure
 from fewshot.volume.outputs import world_vertices
 from fewshot.volume.stack import Labels, LabelStack
@@ -135,15 +137,8 @@ def _mesh(one: Structure, stack: LabelStack, structures: int) -> dict[str, Any]:
     """Return a surface with points as 16-bit parts of its box, coarser where it is large."""
     mesh = one.mesh
     assert mesh is not None
-    most = _MOST_FACES // structures
-    samples = one.framed.masks.size * 4
-    while len(mesh.faces) > most and samples > 1000:
-        samples //= 2
-        coarse = field_mesh(one.framed, 2, samples)
-        if coarse is None:
-            break
-        corner = [0.0, one.box[1].start * stack.pixel[0], one.box[2].start * stack.pixel[1]]
-        mesh = Mesh(coarse.vertices + corner, coarse.faces)
+    if len(mesh.faces) > _MOST_FACES // structures:
+        mesh = _coarser(one, stack, _MOST_FACES // structures) or mesh
     points = world_vertices(mesh, stack)
     low, high = points.min(axis=0), points.max(axis=0)
     coded = np.round((points - low) / np.maximum(high - low, 1e-9) * 65535).astype("<u2")
@@ -155,6 +150,24 @@ def _mesh(one: Structure, stack: LabelStack, structures: int) -> dict[str, Any]:
         "points": base64.b64encode(coded.tobytes()).decode("ascii"),
         "faces": base64.b64encode(mesh.faces.astype("<u4").tobytes()).decode("ascii"),
     }
+
+
+def _coarser(one: Structure, stack: LabelStack, most: int) -> Mesh | None:
+    """Return the surface of every n-th slice, row and column: about `most` triangles."""
+    assert one.mesh is not None
+    every = math.ceil(math.sqrt(len(one.mesh.faces) / most))
+    whole = one.framed
+    sections = Sections(
+        whole.masks[::every, ::every, ::every],
+        whole.positions[::every],
+        whole.step * every,
+        (whole.pixel[0] * every, whole.pixel[1] * every),
+    )
+    if not sections.masks.any():
+        return None
+    mesh = field_mesh(sections, 1)
+    corner = [0.0, one.box[1].start * stack.pixel[0], one.box[2].start * stack.pixel[1]]
+    return None if mesh is None else Mesh(mesh.vertices + corner, mesh.faces)
 
 
 def _bounds(stack: LabelStack) -> list[list[float]]:

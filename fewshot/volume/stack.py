@@ -174,7 +174,9 @@ def _place(
     numbers = (positions - positions.min()) / step
     count = round(float(numbers.max())) + 1
     volume = sequence_volume(sizes[0], count, (column, row, step), name)
-    return _stack(volume, name, records, numbers.tolist())
+    x, y, z, last = volume.affine
+    raised = (*z[:3], float(positions.min()))
+    return _stack(replace(volume, affine=(x, y, raised, last)), name, records, numbers.tolist())
 
 
 def _stack(

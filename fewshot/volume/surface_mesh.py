@@ -49,7 +49,7 @@ def field_mesh(sections: Sections, per_step: int, most: int = MAX_FIELD) -> Mesh
         return None
     height = sections.step / per_step
     spacing = (height, sections.pixel[0] * stride, sections.pixel[1] * stride)
-    found = marching_cubes(field, 0.0, spacing=spacing)  # type: ignore[no-untyped-call]
+    found = marching_cubes(field, 0.0, spacing=spacing)
     vertices, faces = found[:2]
     shift = [positions[0] - height, -spacing[1], -spacing[2]]
     return Mesh(vertices.astype(np.float64) + shift, faces.astype(np.int64))

@@ -28,8 +28,7 @@ from measure import (  # type: ignore[import-not-found]
 )
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import filters, morphology, restoration, segmentation
-from skimage.util import img_as_ubyte
+from skimage import filters, morphology, restoration, segmentation, util
 
 from fewshot.classical.baseline import Baseline, label_maps
 from fewshot.config.preprocessing import BilateralStep, ClaheStep, TotalVariationStep
@@ -47,6 +46,7 @@ disk: Any = morphology.disk
 watershed: Any = segmentation.watershed
 tv_chambolle: Any = restoration.denoise_tv_chambolle
 denoise_bilateral: Any = restoration.denoise_bilateral
+img_as_ubyte: Any = util.img_as_ubyte
 
 OURS = {
     "baseline": Baseline(),

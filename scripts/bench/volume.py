@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import environment
+from measure import environment  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
@@ -94,11 +94,9 @@ def section(index: int) -> NDArray[np.uint8]:
     labels = np.zeros((SIDE, SIDE), dtype=np.uint8)
     names = np.random.default_rng(index).permutation(len(BODIES)) + 1
     for name, (centre, axes) in zip(names, BODIES, strict=True):
-        squares = (
-            ((one - middle) / half) ** 2
-            for one, middle, half in zip((index, rows, columns), centre, axes, strict=True)
-        )
-        labels[sum(squares) <= 1] = name
+        depth = ((index - centre[0]) / axes[0]) ** 2
+        across = ((rows - centre[1]) / axes[1]) ** 2 + ((columns - centre[2]) / axes[2]) ** 2
+        labels[depth + across <= 1] = name
     return labels
 
 

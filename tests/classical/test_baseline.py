@@ -1,4 +1,4 @@
-"""The baseline on many slices: files, threads, more regions than a byte holds."""
+"""The baseline on many slices: files, more regions than a byte holds."""
 
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from fewshot.config.preprocessing import ClaheStep, TotalVariationStep
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.metrics.rand import adjusted_rand, score_slice
-from fewshot.parallel import in_order
 from fewshot.preprocess.contrast import clahe
 from fewshot.preprocess.total_variation import total_variation
 from fewshot.slices.images import read_image, write_image
@@ -93,32 +92,6 @@ def test_more_regions_than_a_byte_holds_join_their_neighbours() -> None:
     assert np.unique(small[joined]).size == 399 - 255
     assert adjusted_rand(small[~joined], few[~joined], foreground=False) > 0.999
     np.testing.assert_array_equal(within_a_byte(small % 250), small % 250)
-
-
-def test_threads_keep_the_order_and_work_on_few_things_at_a_time() -> None:
-    started: list[int] = []
-
-    def work(number: int) -> int:
-        started.append(number)
-        return number * number
-
-    results = in_order(work, range(100), workers=3)
-    for number in range(100):
-        assert next(results) == number * number
-        assert len(started) <= number + 1 + 2 * 3
-    assert list(results) == []
-
-
-def test_threads_stop_at_the_first_error() -> None:
-    def work(number: int) -> int:
-        if number == 5:
-            raise InputError("the sixth is bad")
-        return number
-
-    results = in_order(work, range(1000), workers=2)
-    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(InputError, match="the sixth is bad"):
-        next(results)
 
 
 def test_the_table_scores_every_row_on_every_labelled_slice(miniature: SliceSet) -> None:

@@ -153,10 +153,10 @@ def test_interrupted_trainings_go_on_in_the_same_folder(
     train = training.train_model
     trained: list[str] = []
 
-    def stop_at_the_last(model: training.ModelToTrain, folder: Path, replace: bool = True) -> None:
+    def stop_at_the_last(model: training.ModelToTrain, folder: Path, **options: Any) -> None:
         if model.name == "fine":
             os.kill(os.getpid(), signal.SIGINT)
-        train(model, folder, replace)
+        train(model, folder, **options)
         trained.append(model.name)
 
     with monkeypatch.context() as patch:

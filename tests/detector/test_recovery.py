@@ -23,6 +23,7 @@ from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
 from fewshot.slices.images import read_image, write_image
 from fewshot.torch_tools.checkpoints import load_checkpoint
+from fewshot.torch_tools.precision import Precision
 
 ITERATIONS = 4
 Step = Callable[[Any, list[dict[str, Any]]], dict[str, torch.Tensor]]
@@ -201,7 +202,7 @@ def test_parts_of_a_batch_have_its_gradient(job: TrainingJob) -> None:
     found = []
     for part_size in (0, 1, 2, 3, 5):
         optimizer = torch.optim.SGD([weight], 1.0)
-        precision = step.Precision("off", "cpu")
+        precision = Precision("off", "cpu")
         course = step.Course(part_size)
         trainer = step.SliceTrainer(Network(), [batch], optimizer, precision, 1.0, course)
         losses = trainer._losses(batch)

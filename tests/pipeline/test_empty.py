@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fewshot.classical.watershed import WatershedSettings
 from fewshot.config.load import parse_settings
@@ -15,16 +16,17 @@ from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
 from fewshot.masks.merge import MergeRule
 from fewshot.masks.vote import Ballot, vote
-from fewshot.pipeline import datasets, stages, training
+from fewshot.pipeline import stages, training
 from fewshot.pipeline.run import run
 from fewshot.radiologists.audit import audit_soft_labels
 from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.radiologists.weighing import assign_slices, weights_from_precision
 from fewshot.slices.images import write_image
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
+from fewshot.slices.split import split_slices
 
 NOTHING = np.zeros((64, 64), dtype=np.uint8)
-SOMETHING = np.kron(np.array([[0, 1], [2, 0]], dtype=np.uint8), np.ones((32, 32), dtype=np.uint8))
+SOMETHING = np.array([[0, 1], [2, 0]], dtype=np.uint8).repeat(32, axis=0).repeat(32, axis=1)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,9 @@ def test_too_few_labels_are_refused(tmp_path: Path, labelled: int, words: str) -
     names = [f"{number}.png" for number in range(4)]
     for name in names:
         write_image(tmp_path / "X" / name, NOTHING)
-    maps = [SOMETHING if number < labelled else NOTHING for number in range(4)]
+    maps: list[NDArray[np.uint8]] = [
+        SOMETHING if number < labelled else NOTHING for number in range(4)
+    ]
     write_label_csv(tmp_path / "Y.csv", names, maps)
     files = {"train_images": "X", "train_labels": "Y.csv", "test_images": "X"}
     settings = parse_settings({"data": {key: tmp_path / name for key, name in files.items()}})
@@ -49,7 +53,7 @@ def test_too_few_labels_are_refused(tmp_path: Path, labelled: int, words: str) -
 
 
 def test_two_labelled_slices_are_enough() -> None:
-    train, validation = datasets.split_slices(["0.png", "1.png"], None, 0.2, 0)
+    train, validation = split_slices(["0.png", "1.png"], None, 0.2, 0)
     assert len(train) == len(validation) == 1
 
 

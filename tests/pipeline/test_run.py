@@ -137,7 +137,7 @@ def test_a_second_process_is_refused_and_changes_nothing(
         other.stdout.readline()
         for mode in ("resume", "overwrite", "new"):
             with pytest.raises(FewshotError, match=rf"process {other.pid} on .*, since 20"):
-                run(settings, to_be_changed, mode)  # type: ignore[arg-type]
+                run(settings, to_be_changed, mode)
         other.kill()
     assert (to_be_changed / "metrics.json").stat().st_mtime_ns == before
     # The killed process left its lock, and perhaps half a file.

@@ -14,6 +14,7 @@ import pytest
 
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector import prediction
+from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.pipeline import stages, training
@@ -184,7 +185,7 @@ def test_what_is_wrong_is_told_by_both_readers(miniature: SliceSet, tmp_path: Pa
         path.write_text(content)
         said = []
         for read in (read_coco, lambda one: list(open_coco(one).masks())):
-            with pytest.raises(stages.InputError, match=r"slices\.json: ") as caught:
+            with pytest.raises(InputError, match=r"slices\.json: ") as caught:
                 read(path)
             said.append(str(caught.value))
         assert said[0] == said[1] or "annotation" in said[1]

@@ -17,6 +17,7 @@ from fewshot.config.tree import DataSettings, PhantomData, RunSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
+from fewshot.radiologists.review import Decision, write_review
 from fewshot.report.page import ReportFiles, write_report
 from fewshot.slices.images import write_image
 from fewshot.slices.phantom import phantom_slice
@@ -108,7 +109,9 @@ def make_run(root: Path, *, metric: str = "all", test: int = 14, size: int = SIZ
         "masks": 180,
         "masks_per_slice": 4.0,
         "masks_per_labelled_slice": 5.5,
+        "uncertain": 7,
         "by_radiologist": dict.fromkeys(weights, read),
+        "reliability": {name: {"threshold": 0.7} for name in weights},
         "score_histogram": [0, 0, 0, 0, 0, 0, 0, 40, 60, 80],
         "runaway": False,
     }
@@ -228,9 +231,9 @@ def page(run: ReportFiles) -> Page:
         "Of these soft-labelled 45 (75.0 %)",
         "Masks per labelled slice 5.5",
         "used for the submission 0.55 9 kept",
-        "Worst truth final",
-        "Best truth final",
-        "masks by fine, scores 0.3",
+        "masks of the final model overlap",
+        "before after",
+        "control no yes",
         "All stages together took 5 min 8 s, and 10 min 0 s of processor time.",
         "torch 2.14.1",
         "fewshot run --config config.resolved.yaml",
@@ -250,11 +253,13 @@ def test_report_is_whole_html_with_headings_in_order(page: Page) -> None:
     assert all(after - before <= 1 for before, after in pairwise(levels))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    assert {link["href"] for link in page.all("a")} == {f"#{name}" for name in ids}
+    sections = {f"#{section['id']}" for section in page.all("section")}
+    assert {link["href"] for link in page.all("a")} == sections
 
 
 def test_report_needs_no_other_file_and_no_network(page: Page) -> None:
-    assert not {"script", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert not {"iframe", "object"} & {tag for tag, _ in page.tags}
+    assert all(set(script) <= {"type", "id"} for script in page.all("script"))
     sources = [image["src"] for image in page.all("img")]
     assert all(source.startswith(("data:image/png;", "data:image/svg+xml;")) for source in sources)
     assert [link["href"] for link in page.all("link")] == ["data:,"]
@@ -267,8 +272,8 @@ def test_every_image_has_a_text_and_every_figure_both_themes(page: Page) -> None
     images = page.all("img")
     assert all(len(image["alt"]) > 20 for image in images)
     themes = [image.get("class") for image in images]
-    assert themes.count("light") == themes.count("dark") == 5
-    assert sum(theme is None for theme in themes) == 2 * (12 + 6)
+    assert themes.count("light") == themes.count("dark") == 6
+    assert sum(theme is None for theme in themes) == 2 * 4  # overlaps, before and after
 
 
 def test_same_files_give_the_same_bytes(run: ReportFiles, tmp_path: Path) -> None:
@@ -299,6 +304,11 @@ def edited(name: str, edit: Callable[[Any], None]) -> Callable[[ReportFiles], Re
         return files
 
     return change
+
+
+def reviewed(files: ReportFiles) -> ReportFiles:
+    write_review(files.root / "review.json", {"k": Decision("accept", "0.png", "fine")})
+    return files
 
 
 def validation_only(metrics: dict[str, Any]) -> None:
@@ -338,6 +348,7 @@ def one_point(rules: dict[str, Any]) -> None:
         (without("predictions/final/test.json"), "There are no labelled slices with predictions"),
         (without(*[f"{name}/stage.json" for name in MODELS]), "holds no records of its stages"),
         (without("X/0.png"), "its image cannot be read"),
+        (reviewed, "1 were accepted and counted as sure, 0 rejected and their pixels ignored"),
     ],
 )
 def test_missing_pieces_are_left_out_or_named(
@@ -369,14 +380,17 @@ def test_difference_that_may_be_chance_is_not_called_a_success(tmp_path: Path) -
         lines.append(f"test,control,all,{image}.png,0,{control}")
     (tmp_path / "score").mkdir()
     (tmp_path / "score" / "per_image.csv").write_text("\n".join(lines) + "\n")
-    assert "But that may be chance (95 % interval of the difference over 4" in report(files).text
+    page = report(files)
+    assert "But that may be chance (95 % interval of the difference over 4" in page.text
+    assert "mean over 4 slices, with its 95 % bootstrap interval" in page.text
+    assert "control as final, without soft labels +0.030 " in page.text
 
 
 def test_foreground_submission_leads_with_the_foreground_score(tmp_path: Path) -> None:
     page = report(make_run(tmp_path, test=3, metric="foreground"))
     assert "ARI, foreground pixels 0.650 what the submission is tuned for" in page.text
     assert "takes the nearest region" in page.text
-    assert "Outlines are those of the masks." in page.text
+    assert "its outlines here do not show it" in page.text
 
 
 def test_names_are_shown_as_text_never_as_markup(tmp_path: Path) -> None:

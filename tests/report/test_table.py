@@ -25,7 +25,7 @@ METRICS = {
 
 def test_each_column_is_the_score_tuned_for_it() -> None:
     watershed, final = score_table(METRICS, "validation")
-    assert final == ("final", 0.7, 0.9, 0.3)
+    assert final[:4] == ("final", 0.7, 0.9, 0.3)
     assert watershed[:3] == ("watershed", 0.1, 0.2)
     assert math.isnan(watershed.precision)
 

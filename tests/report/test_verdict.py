@@ -50,7 +50,7 @@ def test_interval_tells_chance_from_success(
     final: float, low: float, high: float, mark: str, text: str
 ) -> None:
     scores = rows(final=final, control=0.6)
-    found = findings(scores, "all", interval=Interval(low, high, 9))[0]
+    found = findings(scores, "all", interval=Interval((low + high) / 2, low, high, 9))[0]
     assert found.mark == mark
     assert text in found.text
 

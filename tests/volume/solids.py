@@ -59,7 +59,7 @@ def stack_of(
     return LabelStack(
         name="made up",
         labels=labels.astype(np.uint16),
-        positions=np.arange(len(labels)) * step,
+        positions=np.arange(len(labels), dtype=np.float64) * step,
         pixel=pixel,
         step=step,
         affine=affine,

@@ -1,6 +1,7 @@
 """Structures found again after the ids of every slice were shuffled."""
 
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -42,7 +43,7 @@ def returned(true: Labels, linked: Labels) -> dict[int, tuple[int, float]]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_structures_of_a_real_volume_come_back(abdomen: Path, seed: int) -> None:
-    image = nibabel.load(abdomen / "labels.nii.gz")
+    image: Any = nibabel.load(abdomen / "labels.nii.gz")
     voxels = np.asarray(image.dataobj).astype(np.uint16)
     true = np.ascontiguousarray(np.moveaxis(voxels, 2, 0))
     found = returned(true, link_labels(shuffled(true, seed)))

@@ -33,7 +33,8 @@ def volume_file(folder: Path, affine: Any, axis: int) -> tuple[Path, np.ndarray]
     records, masks = [], {}
     for index in range(voxels.shape[axis]):
         picture = slice_of(voxels, axis, index, affine)
-        records.append(SliceRecord(index, f"{index}.png", *picture.shape, None, "ct", index))
+        height, width = picture.shape
+        records.append(SliceRecord(index, f"{index}.png", height, width, None, "ct", index))
         masks[index] = SliceMasks.from_label_map(index, picture, structures=True)
     given = tuple(tuple(float(one) for one in row) for row in affine)
     volumes = {"ct": Volume((24, 26, 28), axis, given, "ct.nii.gz")}
@@ -68,7 +69,7 @@ def test_grids_and_surfaces_lie_where_the_volume_does(
     np.testing.assert_allclose(image.affine, affine)
     centre = (affine @ [9, 9, 9, 1])[:3]
     for form, scale in (("ply", 1), ("stl", 1), ("glb", 1000)):
-        mesh = trimesh.load(tmp_path / "out" / "meshes" / f"ct_5.{form}", force="mesh")
+        mesh: Any = trimesh.load(tmp_path / "out" / "meshes" / f"ct_5.{form}", force="mesh")
         assert mesh.is_watertight
         volume = made["structures"][0]["mesh_mm3"]
         assert mesh.volume * scale**3 == pytest.approx(volume, rel=1e-3)
@@ -119,4 +120,5 @@ def test_a_mesh_of_a_mirrored_volume_faces_outwards(tmp_path: Path) -> None:
     structure = next(measure(stack))
     assert structure.mesh is not None
     write_mesh(tmp_path / "ball.ply", structure.mesh, stack, 1)
-    assert trimesh.load(tmp_path / "ball.ply").volume > 0
+    ball: Any = trimesh.load(tmp_path / "ball.ply")
+    assert ball.volume > 0

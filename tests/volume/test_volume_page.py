@@ -14,7 +14,6 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import write_image
 from fewshot.slices.sequence import sequence_volume
 from fewshot.volume.reconstruct import Request, reconstruct
-from tests.browser import chromium
 
 SIZE, SLICES = 48, 12
 YELLOW, BLUE = (255, 210, 77), (77, 210, 255)
@@ -52,19 +51,17 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(page_file: Path) -> Iterator[Any]:
+def page(page_file: Path, browser: Any) -> Iterator[Any]:
     """The page, open; every request beside the file itself and every error is noted."""
-    with chromium() as browser:
-        opened = browser.new_page(viewport={"width": 1000, "height": 900})
-        opened.noted = []
-        opened.on("request", lambda one: opened.noted.append(one.url))
-        opened.on("pageerror", lambda error: opened.noted.append(str(error)))
-        opened.on(
-            "console", lambda one: opened.noted.append(one.text) if one.type == "error" else 0
-        )
-        opened.goto(page_file.as_uri())
-        opened.wait_for_selector("html[data-ready=true]")
-        yield opened
+    opened = browser.new_page(viewport={"width": 1000, "height": 900})
+    opened.noted = []
+    opened.on("request", lambda one: opened.noted.append(one.url))
+    opened.on("pageerror", lambda error: opened.noted.append(str(error)))
+    opened.on("console", lambda one: opened.noted.append(one.text) if one.type == "error" else 0)
+    opened.goto(page_file.as_uri())
+    opened.wait_for_selector("html[data-ready=true]")
+    yield opened
+    opened.close()
 
 
 def pixels(page: Any, selector: str) -> np.ndarray:

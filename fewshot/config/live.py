@@ -1,0 +1,25 @@
+"""Settings of what can be watched while models train; no result depends on them."""
+
+from importlib.util import find_spec
+from typing import Annotated
+
+from pydantic import Field
+
+from fewshot.config.base import Settings
+from fewshot.errors import InputError
+
+
+class LiveSettings(Settings):
+    """Logs of trainings: TensorBoard in the run directory, and MLflow where a server is named."""
+
+    tensorboard: bool = True
+    images: Annotated[int, Field(ge=0, le=32)] = 4  # validation slices drawn at each evaluation
+    mlflow: str | None = None  # tracking URI, such as http://localhost:5000
+
+
+def check_mlflow(settings: LiveSettings) -> None:
+    """Raise `InputError` when MLflow is asked for but not installed."""
+    if settings.mlflow is not None and find_spec("mlflow") is None:
+        raise InputError(
+            "live.mlflow: MLflow is not installed; pip install 'fewshot[mlflow]', or leave it out"
+        )

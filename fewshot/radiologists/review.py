@@ -1,0 +1,163 @@
+"""A person's decisions about single soft labels: `review.json`, and what they do to a training.
+
+A decision is kept by what the mask is, its slice's file and its pixels, so that it still holds when
+soft labels are made anew and the same mask comes out again.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from fewshot.errors import InputError
+from fewshot.files import read_json, write_json
+from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.rle import Rle
+from fewshot.progress import say, warn
+
+FORM = "fewshot review 1"
+NAME = "review.json"
+
+Verdict = Literal["accept", "reject", "delete"]
+_SAID = {"accept": "accepted", "reject": "rejected", "delete": "deleted"}
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person said of one mask, and which one it was, for people to read.
+
+    `accept`: it is right, and counts as sure. `reject`: something is there, but this is not its
+    outline; the mask's pixels are ignored in training. `delete`: nothing is there.
+    """
+
+    verdict: Verdict
+    image: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """Soft labels after a review.
+
+    Attributes:
+        soft: the masks that stay; accepted ones have score 1.
+        ignored: the rejected ones, on the same slices.
+        counts: verdict → masks it was applied to.
+        unknown: decisions about masks that are not among the soft labels.
+    """
+
+    soft: SliceSet
+    ignored: SliceSet
+    counts: Mapping[Verdict, int]
+    unknown: int
+
+    def with_ignored(self, uncertain: SliceSet | None) -> SliceSet | None:
+        """Return masks to be ignored, of the same slices, and the rejected ones; None for none."""
+        if not self.ignored.masks:
+            return uncertain
+        if uncertain is None:
+            return self.ignored
+        return uncertain.with_masks(
+            _joined(uncertain.masks_of(record.image_id), self.ignored.masks_of(record.image_id))
+            for record in uncertain.records
+        )
+
+
+def mask_key(record: SliceRecord, rle: Rle) -> str:
+    """Return what a decision about a mask is kept under: 20 hexadecimal digits."""
+    text = f"{record.file_name}\n{record.height} {record.width}\n{rle['counts']}"
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def read_review(path: Path) -> dict[str, Decision]:
+    """Return mask key → decision from a `review.json`; `InputError` when it is something else."""
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("form") != FORM:
+        raise InputError(f"{path}: is no review of soft labels; fewshot review writes one")
+    masks = content.get("masks")
+    if not isinstance(masks, dict):
+        raise InputError(f"{path}: holds no decisions under 'masks'; review again")
+    return {key: _decision(path, key, entry) for key, entry in masks.items()}
+
+
+def write_review(path: Path, decisions: Mapping[str, Decision]) -> None:
+    """Write decisions as `review.json`, atomically, in the order in which they were made."""
+    masks = {
+        key: {"decision": one.verdict, "image": one.image, "source": one.source}
+        for key, one in decisions.items()
+    }
+    write_json(path, {"form": FORM, "masks": masks})
+
+
+def apply_review(soft: SliceSet, decisions: Mapping[str, Decision]) -> Reviewed:
+    """Return soft labels as a person left them; masks without a decision stay as they are.
+
+    Every slice is still there, those without any mask left too.
+    """
+    kept: list[SliceMasks] = []
+    ignored: list[SliceMasks] = []
+    counts: dict[Verdict, int] = dict.fromkeys(VERDICTS, 0)
+    found: set[str] = set()
+    for record in soft.records:
+        masks = soft.masks_of(record.image_id)
+        keys = [mask_key(record, rle) for rle in masks.rles]
+        verdicts = [decisions.get(key) for key in keys]
+        said = np.array(["" if one is None else one.verdict for one in verdicts], dtype="U8")
+        for verdict in VERDICTS:
+            counts[verdict] += int((said == verdict).sum())
+        found.update(keys)
+        scores = np.where(said == "accept", np.float32(1), masks.scores)
+        stays = replace(masks, scores=scores).select((said == "") | (said == "accept"))
+        kept.append(stays)
+        ignored.append(masks.select(said == "reject"))
+    return Reviewed(
+        soft=soft.with_masks(one for one in kept if len(one)),
+        ignored=soft.with_masks(one for one in ignored if len(one)),
+        counts=counts,
+        unknown=len(decisions.keys() - found),
+    )
+
+
+def reviewed_soft_labels(soft: SliceSet, path: Path) -> Reviewed:
+    """Return soft labels as the decisions in a `review.json` leave them, and say what changed.
+
+    Raises `InputError` when none of its decisions is about a mask of these soft labels.
+    """
+    decisions = read_review(path)
+    reviewed = apply_review(soft, decisions)
+    if decisions and reviewed.unknown == len(decisions):
+        raise InputError(
+            f"{path}: none of its {len(decisions)} decisions is about a mask of these soft labels; "
+            "it was made for others: move it away, or review these"
+        )
+    counts = ", ".join(f"{count} {_SAID[verdict]}" for verdict, count in reviewed.counts.items())
+    say(f"review: {counts}")
+    if reviewed.unknown:
+        warn(f"{path}: {reviewed.unknown} decisions are about masks that are not there any more")
+    return reviewed
+
+
+def _joined(first: SliceMasks, second: SliceMasks) -> SliceMasks:
+    return SliceMasks(
+        first.image_id,
+        first.height,
+        first.width,
+        np.concatenate([first.scores, second.scores]),
+        np.concatenate([first.boxes, second.boxes]),
+        (*first.rles, *second.rles),
+        (*first.sources, *second.sources),
+    )
+
+
+def _decision(path: Path, key: str, entry: Any) -> Decision:
+    verdict = entry.get("decision") if isinstance(entry, dict) else None
+    if verdict not in VERDICTS:
+        raise InputError(
+            f"{path}: mask {key}: the decision is {verdict!r}; it must be accept, reject or delete"
+        )
+    return Decision(verdict, str(entry.get("image", "")), str(entry.get("source", "")))

@@ -1,0 +1,136 @@
+"""The review page's web server: loopback only, one token a start."""
+
+import json
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvicorn
+from jinja2 import Environment, FileSystemLoader
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from fewshot.errors import FewshotError, InputError
+from fewshot.review.desk import Desk
+from fewshot.review.guard import Guard
+
+_FOLDER = Path(__file__).parent
+_LOOPBACK = "127.0.0.1"
+_KINDS = {"page.css": "text/css", "page.js": "text/javascript"}
+_LARGEST_BODY = 4096  # bytes; a decision takes about 60
+
+
+class ReviewServer:
+    """A server for one desk. `address` is what to open, and holds the token."""
+
+    def __init__(self, desk: Desk, port: int = 0) -> None:
+        """Take a port on loopback: that one, or with 0 any that is free.
+
+        Raises `InputError` when the port is taken.
+        """
+        self._token = secrets.token_urlsafe(24)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((_LOOPBACK, port))
+            self._socket.listen()  # so that a browser that is quicker than the server waits
+        except OSError as error:
+            self._socket.close()
+            raise InputError(
+                f"--port {port}: cannot be used ({error.strerror}); leave it out, or give another"
+            ) from error
+        app = Guard(make_app(desk, self._token), self._token, lambda: self.port)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="off", ws="none"
+        )
+        self._server = uvicorn.Server(config)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    @property
+    def address(self) -> str:
+        """The page's address, token included."""
+        return f"http://{_LOOPBACK}:{self.port}/?token={self._token}"
+
+    def serve(self) -> None:
+        """Answer requests until interrupted or told to stop."""
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Ask `serve`, in another thread, to return."""
+        self._server.should_exit = True
+
+
+def make_app(desk: Desk, token: str) -> Starlette:
+    """Return the page and its requests as an ASGI application, without any guard."""
+    page = (
+        Environment(loader=FileSystemLoader(_FOLDER), autoescape=True)
+        .get_template("page.html.jinja")
+        .render(token=token)
+    )
+
+    def index(_request: Request) -> Response:
+        return HTMLResponse(page)
+
+    def static(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _KINDS:
+            return PlainTextResponse("There is nothing here.", 404)
+        return Response((_FOLDER / name).read_bytes(), media_type=_KINDS[name])
+
+    def overview(_request: Request) -> Response:
+        return JSONResponse(desk.overview())
+
+    def one_slice(request: Request) -> Response:
+        found = desk.slice(request.path_params["image_id"])
+        return _missing() if found is None else JSONResponse(found)
+
+    def picture(request: Request) -> Response:
+        found = desk.picture(request.path_params["image_id"])
+        return _missing() if found is None else Response(found, media_type="image/png")
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/static/{name}", static),
+            Route("/slices", overview),
+            Route("/slices/{image_id:int}", one_slice),
+            Route("/pictures/{image_id:int}", picture),
+            Route("/decisions", _decider(desk), methods=["POST"]),
+        ],
+        exception_handlers={FewshotError: _as_text},
+    )
+
+
+def _decider(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    async def decide(request: Request) -> Response:
+        if int(request.headers.get("content-length") or _LARGEST_BODY + 1) > _LARGEST_BODY:
+            return PlainTextResponse("A decision is smaller than this.", 413)
+        try:
+            content = json.loads(await request.body())
+            key, verdict = content["key"], content["decision"]
+        except (ValueError, KeyError, TypeError):
+            return PlainTextResponse("A decision has a key and a decision.", 400)
+        if not isinstance(key, str) or not isinstance(verdict, str | None):
+            return PlainTextResponse("A decision has a key and a decision.", 400)
+        return JSONResponse({"decisions": desk.decide(key, verdict)})
+
+    return decide
+
+
+def _missing() -> Response:
+    return PlainTextResponse("There is no such slice.", 404)
+
+
+def _as_text(_request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 400 if isinstance(error, InputError) else 500)

@@ -1,0 +1,144 @@
+"""Who is refused by the review page, without a browser: plain requests over a socket."""
+
+import http.client
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from fewshot.errors import InputError
+from fewshot.masks.coco import read_coco
+from fewshot.radiologists.review import mask_key
+
+Headers = dict[str, str]
+
+
+def request(
+    address: str, path: str, headers: Headers | None = None, body: str | None = None
+) -> tuple[int, str, http.client.HTTPMessage]:
+    """Ask the server at an address for a path; a token only where `path` or `headers` has it."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
+    connection.request("GET" if body is None else "POST", path, body, headers or {})
+    answer = connection.getresponse()
+    text = answer.read().decode(errors="replace")
+    connection.close()
+    return answer.status, text, answer.headers
+
+
+def token_of(address: str) -> str:
+    return parse_qs(urlsplit(address).query)["token"][0]
+
+
+def decision(run: Path, verdict: str | None = "accept") -> str:
+    soft = read_coco(run / "soft_labels" / "annotations.json")
+    record = soft.records[0]
+    key = mask_key(record, soft.masks_of(record.image_id).rles[0])
+    return json.dumps({"key": key, "decision": verdict})
+
+
+def test_the_page_is_on_loopback_and_names_no_secret_to_others(address: str) -> None:
+    assert urlsplit(address).hostname == "127.0.0.1"
+    status, text, headers = request(address, "/?token=" + token_of(address))
+    assert status == 200
+    assert "Review of soft labels" in text
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/static/page.js", "/slices", "/slices/0", "/pictures/0", "/nothing"]
+)
+@pytest.mark.parametrize("token", ["", "?token=", "?token=wrong"])
+def test_without_the_token_everything_is_refused(address: str, path: str, token: str) -> None:
+    status, text, _ = request(address, path + token)
+    assert status == 403
+    assert "token" in text
+
+
+def test_a_decision_without_the_token_is_refused_and_not_saved(
+    address: str, soft_run: Path
+) -> None:
+    assert request(address, "/decisions", body=decision(soft_run))[0] == 403
+    assert not (soft_run / "review.json").exists()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:{port}"},
+        {"Host": "127.0.0.1"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://127.0.0.1:{port}"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_other_hosts_and_origins_are_refused_even_with_the_token(
+    address: str, soft_run: Path, headers: Headers
+) -> None:
+    port = str(urlsplit(address).port)
+    sent = {name: value.replace("{port}", port) for name, value in headers.items()}
+    sent["X-Fewshot-Token"] = token_of(address)
+    assert request(address, "/decisions", sent, decision(soft_run))[0] == 403
+    assert not (soft_run / "review.json").exists()
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:{port}", "http://localhost:{port}"])
+def test_the_page_itself_is_answered(address: str, soft_run: Path, origin: str) -> None:
+    own = origin.replace("{port}", str(urlsplit(address).port))
+    headers = {"X-Fewshot-Token": token_of(address), "Origin": own}
+    status, text, _ = request(address, "/decisions", headers, decision(soft_run))
+    assert status == 200
+    assert list(json.loads(text)["decisions"].values()) == ["accept"]
+    assert request(address, "/decisions", headers, decision(soft_run, None))[0] == 200
+    assert json.loads((soft_run / "review.json").read_text())["masks"] == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("", 400),
+        ("{", 400),
+        ("[]", 400),
+        ('{"key": 3, "decision": "accept"}', 400),
+        ('{"key": "nobody", "decision": "accept"}', 400),
+        ('{"key": "KEY", "decision": "maybe"}', 400),
+        ('{"key": "KEY", "decision": ["accept"]}', 400),
+        ("x" * 10_000, 413),
+    ],
+)
+def test_what_is_no_decision_is_refused(
+    address: str, soft_run: Path, body: str, status: int
+) -> None:
+    key = json.loads(decision(soft_run))["key"]
+    headers = {"X-Fewshot-Token": token_of(address)}
+    assert request(address, "/decisions", headers, body.replace("KEY", key))[0] == status
+    assert not (soft_run / "review.json").exists()
+
+
+@pytest.mark.parametrize("path", ["/slices/99", "/pictures/99", "/static/server.py", "/static/.."])
+def test_what_is_not_there_is_not_found(address: str, path: str) -> None:
+    assert request(address, path, {"X-Fewshot-Token": token_of(address)})[0] == 404
+
+
+def test_a_port_that_is_taken_is_named(address: str, soft_run: Path) -> None:
+    from fewshot.review.desk import open_desk
+    from fewshot.review.server import ReviewServer
+
+    port = urlsplit(address).port
+    assert port is not None
+    with pytest.raises(InputError, match=f"--port {port}: cannot be used"):
+        ReviewServer(open_desk(soft_run), port)
+
+
+def test_there_must_be_soft_labels(tmp_path: Path) -> None:
+    from fewshot.review.desk import open_desk
+
+    with pytest.raises(InputError, match="holds no soft labels"):
+        open_desk(tmp_path)
+    with pytest.raises(InputError, match="no such run directory"):
+        open_desk(tmp_path / "nowhere")
