@@ -26,7 +26,7 @@ from fewshot.report.slides import (
 from fewshot.report.table import FINAL
 
 MERGED, TRUTH = "merged", "truth"
-ROOM = 10_000_000
+ROOM = 11_500_000
 """About how many characters of the page a gallery may take."""
 _AS_LABELLED = MergeRule(score_threshold=0.0)
 _NO_RULE_THRESHOLD = 0.5
