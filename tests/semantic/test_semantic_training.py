@@ -18,6 +18,7 @@ from fewshot.semantic.job import SemanticJob
 from fewshot.semantic.model import describe_model, load_model
 from fewshot.semantic.prediction import answers, predict_slices
 from fewshot.semantic.training import CHECKPOINT, CURVES, train_semantic
+from fewshot.torch_tools.checkpoints import load_checkpoint
 from fewshot.torch_tools.samples import TrainingSource
 
 
@@ -81,7 +82,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     assert seen == [4, 5, 6]
     curves = [read_json_lines(tmp_path / one / CURVES) for one in ("parts", "whole")]
     assert curves[0] == curves[1]
-    weights = [torch.load(tmp_path / one / "model.pth")["model"] for one in ("parts", "whole")]
+    weights = [load_checkpoint(tmp_path / one / "model.pth")["model"] for one in ("parts", "whole")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
