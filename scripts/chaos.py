@@ -50,6 +50,7 @@ SAMPLE = (
 )
 # They tell of times and of the machine, not of results.
 NOT_COMPARED = {RECORD, "report.html"}
+LOGS = "tensorboard"  # named after time and process
 CHECKPOINT = "checkpoint.pth"
 
 
@@ -118,11 +119,11 @@ def cases(stages: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """Return what a run left, but for times; leftovers count as files of their own."""
+    """Return what a run left, but for times and logs; leftovers count as files of their own."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in NOT_COMPARED
+        if path.is_file() and path.name not in NOT_COMPARED and LOGS not in path.parts
     }
 
 

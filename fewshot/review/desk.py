@@ -51,6 +51,7 @@ class Desk:
             )
         }
         self._lock = threading.Lock()
+        self._moments: dict[str, int] = {}
         self._stored()
 
     def overview(self) -> dict[str, Any]:
@@ -110,8 +111,11 @@ class Desk:
         image.resize(_size(record), Image.Resampling.BICUBIC).save(buffer, format="PNG")
         return buffer.getvalue()
 
-    def decide(self, key: str, verdict: str | None) -> dict[str, str]:
+    def decide(self, key: str, verdict: str | None, moment: int = 0) -> dict[str, str]:
         """Keep a decision, or take one back (None); return all decisions.
+
+        A decision that was made at an earlier moment than the last one on this mask is dropped:
+        requests may overtake one another.
 
         Raises `InputError` for a mask that is not here and a word that is no verdict.
         """
@@ -122,11 +126,13 @@ class Desk:
         with self._lock:
             # Read anew, so that a second window of the same run loses nothing.
             decisions = self._stored()
-            decisions.pop(key, None)
-            if verdict is not None:
-                said: Verdict = next(one for one in VERDICTS if one == verdict)
-                decisions[key] = Decision(said, *self._known[key])
-            write_review(self.review, decisions)
+            if moment >= self._moments.get(key, 0):
+                self._moments[key] = moment
+                decisions.pop(key, None)
+                if verdict is not None:
+                    said: Verdict = next(one for one in VERDICTS if one == verdict)
+                    decisions[key] = Decision(said, *self._known[key])
+                write_review(self.review, decisions)
             return {one: kept.verdict for one, kept in decisions.items() if one in self._known}
 
     def _stored(self) -> dict[str, Decision]:

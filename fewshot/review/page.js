@@ -36,8 +36,18 @@
     return [...places.slice(from), ...places.slice(0, from)].find((place) => !decisions[order[place].key]);
   };
   const details = new Map();
+  // What is sent but not answered yet; a page that is left and opened again sends it once more.
+  const UNANSWERED = "fewshot-review-unanswered";
+  const kept = Object.entries(JSON.parse(sessionStorage.getItem(UNANSWERED) || "{}"));
+  const known = new Set(order.map((one) => one.key));
+  const unanswered = new Map(kept.filter(([key]) => known.has(key)));
+  const remember = () => sessionStorage.setItem(UNANSWERED, JSON.stringify(Object.fromEntries(unanswered)));
+  for (const [key, { decision }] of unanswered) {
+    if (decision) decisions[key] = decision;
+    else delete decisions[key];
+  }
+  let moment = 0;
   let place = undecided(0) ?? 0;
-  let queue = Promise.resolve();
 
   const detail = (number) => {
     if (!details.has(number)) {
@@ -130,25 +140,40 @@
     return draw();
   };
 
-  const decide = (verdict) => {
-    const { key } = order[place];
+  const send = (key, verdict) => {
     const before = decisions[key];
     if (verdict) decisions[key] = verdict;
     else delete decisions[key];
-    const body = JSON.stringify({ key, decision: verdict });
-    // One after the other, and to the end even if the page is left.
-    queue = queue.then(() => ask("/decisions", { method: "POST", body, keepalive: true })).then(
+    // Sent at once, so that it arrives even if the page is left; of two decisions on one mask the
+    // later one counts, whichever arrives last.
+    moment = Math.max(moment + 1, Date.now() * 1000);
+    const sent = { decision: verdict, moment };
+    unanswered.set(key, sent);
+    remember();
+    say("Saving …");
+    const body = JSON.stringify({ key, ...sent });
+    ask("/decisions", { method: "POST", body, keepalive: true }).then(
       () => {
+        if (unanswered.get(key) === sent) unanswered.delete(key);
+        remember();
+        if (unanswered.size) return;
         const open = order.some((one) => !decisions[one.key]);
         say(open ? "Saved." : "Saved. All masks are decided.");
       },
       (error) => {
+        if (unanswered.get(key) !== sent) return;
+        unanswered.delete(key);
+        remember();
         if (before) decisions[key] = before;
         else delete decisions[key];
         say(`Not saved: ${error.message}`, true);
         draw();
       },
     );
+  };
+
+  const decide = (verdict) => {
+    send(order[place].key, verdict);
     return verdict ? go(place + 1) : draw();
   };
 
@@ -178,5 +203,6 @@
   for (const button of document.querySelectorAll("button[data-key]")) {
     button.addEventListener("click", () => actions[button.dataset.key]());
   }
+  for (const [key, { decision }] of [...unanswered]) send(key, decision);
   await draw();
 })();

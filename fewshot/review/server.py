@@ -119,11 +119,13 @@ def _decider(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
         try:
             content = json.loads(await request.body())
             key, verdict = content["key"], content["decision"]
+            moment = content.get("moment", 0)
         except (ValueError, KeyError, TypeError):
             return PlainTextResponse("A decision has a key and a decision.", 400)
-        if not isinstance(key, str) or not isinstance(verdict, str | None):
+        words = isinstance(key, str) and isinstance(verdict, str | None)
+        if not words or not isinstance(moment, int):
             return PlainTextResponse("A decision has a key and a decision.", 400)
-        return JSONResponse({"decisions": desk.decide(key, verdict)})
+        return JSONResponse({"decisions": desk.decide(key, verdict, moment)})
 
     return decide
 

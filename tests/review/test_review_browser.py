@@ -65,6 +65,8 @@ def test_a_reload_loses_nothing_and_goes_on_where_one_stopped(
     page.keyboard.press("d")
     page.reload()  # at once, without waiting for anything to be saved
     page.wait_for_selector("body[data-mask]")
+    unanswered = "sessionStorage.getItem('fewshot-review-unanswered')"
+    page.wait_for_function(f"['{{}}', null].includes({unanswered})")
     masks = in_order(soft_run)
     assert saved(soft_run) == dict(zip(masks, ("accept", "reject", "delete"), strict=False))
     assert page.evaluate("document.body.dataset.mask") == masks[3]

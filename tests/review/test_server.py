@@ -98,6 +98,18 @@ def test_the_page_itself_is_answered(address: str, soft_run: Path, origin: str) 
     assert json.loads((soft_run / "review.json").read_text())["masks"] == {}
 
 
+def test_a_decision_that_was_overtaken_by_a_later_one_is_dropped(
+    address: str, soft_run: Path
+) -> None:
+    headers = {"X-Fewshot-Token": token_of(address)}
+    one = json.loads(decision(soft_run))
+    for moment, verdict in ((5, "delete"), (3, "accept")):
+        body = json.dumps({**one, "decision": verdict, "moment": moment})
+        assert request(address, "/decisions", headers, body)[0] == 200
+    kept = json.loads((soft_run / "review.json").read_text())["masks"]
+    assert [entry["decision"] for entry in kept.values()] == ["delete"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -107,6 +119,7 @@ def test_the_page_itself_is_answered(address: str, soft_run: Path, origin: str) 
         ('{"key": 3, "decision": "accept"}', 400),
         ('{"key": "nobody", "decision": "accept"}', 400),
         ('{"key": "KEY", "decision": "maybe"}', 400),
+        ('{"key": "KEY", "decision": "accept", "moment": "now"}', 400),
         ('{"key": "KEY", "decision": ["accept"]}', 400),
         ("x" * 10_000, 413),
     ],
