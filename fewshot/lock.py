@@ -60,7 +60,7 @@ def refuse_if_locked(folder: Path) -> None:
             holder = _read(file)
             if not _try_lock(file) or (holder is not None and _is_alive(holder, path)):
                 raise _refusal(folder, holder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         raise FewshotError(f"{path}: cannot be read ({error.strerror})") from error

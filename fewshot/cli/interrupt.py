@@ -70,15 +70,28 @@ def _raise(number: int, _frame: FrameType | None) -> None:
     raise Stopped(number)
 
 
+_forking = threading.local()
+
+
+def _hold_signals() -> None:
+    """Let signals wait until a forked process has forgotten what its parent does with them."""
+    _forking.before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.before)
+
+
 def _forget() -> None:
     """Give a forked process, such as a reader of slices, the usual signals of its own."""
     if signal.getsignal(signal.SIGTERM) is _raise:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _release_signals()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_forget)
 
 
 def _watch(reader: int, finished: threading.Event, arguments: Sequence[str]) -> None:

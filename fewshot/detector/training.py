@@ -61,6 +61,7 @@ def train_detector(
             `detector.recovery` allows; no model is left.
         FewshotError: memory or disk do not suffice.
     """
+    build_config(job.detector)  # an unknown architecture is told before its weights are looked for
     key = job_key(job)
     finished = _finished(out, key)
     if finished is not None:

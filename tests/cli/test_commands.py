@@ -142,7 +142,7 @@ def test_one_radiologist_can_be_trained_alone(
     one = "--only fine --set radiologists.fine.iterations=1 --set detector.batch_size=1"
     described = answer(f"train-radiologists --data data --out models --device cpu {one}")
     assert (described["name"], described["iterations"]) == ("fine", 1)
-    assert [path.name for path in Path("models").iterdir()] == ["fine"]
+    assert {path.name for path in Path("models").iterdir()} == {"fine", "tensorboard"}
 
 
 @pytest.mark.slow
@@ -153,10 +153,12 @@ def test_interrupted_trainings_go_on_in_the_same_folder(
     train = training.train_model
     trained: list[str] = []
 
-    def stop_at_the_last(model: training.ModelToTrain, folder: Path, **options: Any) -> None:
+    def stop_at_the_last(
+        model: training.ModelToTrain, folder: Path, logs: Path, **options: Any
+    ) -> None:
         if model.name == "fine":
             os.kill(os.getpid(), signal.SIGINT)
-        train(model, folder, **options)
+        train(model, folder, logs, **options)
         trained.append(model.name)
 
     with monkeypatch.context() as patch:

@@ -14,10 +14,10 @@ from fewshot.files import remove_remains
 from fewshot.lock import LOCK, locked
 
 DEAF = """\
-import hashlib, sys, time
+import hashlib, sys, threading, time
 from fewshot.cli.interrupt import stoppable
 with stoppable(["run", "--out", "here"]):
-    print("working", flush=True)
+    threading.Timer(1, print, ["working"], {{"flush": True}}).start()
     {work}
 """
 
