@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from fewshot.config.tree import AugmentationSettings, DetectorSettings
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import write_image
 from fewshot.slices.phantom import phantom_slice
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SIZE = 64
 
