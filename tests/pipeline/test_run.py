@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slow
 
 TREE: Mapping[str, Any] = {
     "data": {"phantom": {"size": 64, "labelled": 6, "unlabelled": 5, "test": 3}},
-    "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
+    "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu", "max_masks": 15},
     "radiologists": [
-        {"name": "rough", "learning_rate": 0.002, "iterations": 6, "score_threshold": 0.06},
-        {"name": "steady", "learning_rate": 0.001, "iterations": 8, "score_threshold": 0.06},
-        {"name": "fine", "learning_rate": 0.0005, "iterations": 10, "score_threshold": 0.06},
+        {"name": "rough", "learning_rate": 0.002, "iterations": 3, "score_threshold": 0.06},
+        {"name": "steady", "learning_rate": 0.001, "iterations": 4, "score_threshold": 0.06},
+        {"name": "fine", "learning_rate": 0.0005, "iterations": 5, "score_threshold": 0.06},
     ],
-    "final": {"learning_rate": 0.001, "iterations": 10},
+    "final": {"learning_rate": 0.001, "iterations": 5},
     "control": True,
 }
 # Looked for in the status of a run: everything after the soft labels' thresholds.

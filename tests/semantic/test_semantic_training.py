@@ -122,7 +122,7 @@ def test_training_learns_to_tell_structures_apart(job: SemanticJob, tmp_path: Pa
         with_settings(job, augmentation=still, checkpoint_period=1000),
         sources=[TrainingSource(known)],
         validation=known,
-        schedule=TrainingSettings(learning_rate=0.005, iterations=100),
+        schedule=TrainingSettings(learning_rate=0.005, iterations=60),
     )
     precision = train_semantic(memorise, tmp_path)
     assert precision.ap50 > 0.3
