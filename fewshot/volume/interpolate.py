@@ -4,20 +4,20 @@ Between two sections the signed distance to their outlines is blended linearly (
 J. K. Udupa, Shape-based interpolation of multidimensional objects, IEEE Trans. Med. Imaging 9,
 1990), and the level that counts as the outline is moved until the plane has the area that a curve
 of second order through the neighbouring sections' areas has there. Without that the planes of any
-round body would be too small. Beyond the first and last section the same curve says where the body
-ends, which is less than one step away, for the next slice is empty.
+round body would be too small. Where parts flow together the curve is not smooth; what `saddles`
+knows of that is taken out before and added after. Beyond the first and last section the same curve
+says where the body ends, which is less than one step away, for the next slice is empty.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-Mask = NDArray[np.bool_]
-Field = NDArray[np.float32]
+from fewshot.volume.distances import Field, Mask, signed_distance
+from fewshot.volume.saddles import find_saddles
+
 Floats = NDArray[np.float64]
 
 
@@ -66,42 +66,74 @@ def planes(sections: Sections, positions: Floats) -> Iterator[Field]:
     The values are distances to the outline in mm, at most one pixel; a plane without the structure
     is one pixel outside everywhere.
     """
-    areas = sections.areas()
-    power = area_power(areas, sections.positions)
-    curve = areas**power
+    areas = AreaCurve(sections)
     band = max(sections.pixel)
     outside = np.full(sections.masks.shape[1:], -band, dtype=np.float32)
     distances = _Distances(sections)
     for position in positions:
-        wanted = round(area_at(position, curve, sections.positions, sections.step) ** (1 / power))
-        field = distances.blend(position, areas) if wanted else None
+        wanted = round(areas.at(position))
+        field = distances.blend(position, areas.known) if wanted else None
         if field is None:
             yield outside
         else:
             yield np.clip(field - _level(field, wanted), -band, band)
 
 
-def area_at(position: float, areas: Floats, positions: Floats, step: float) -> float:
-    """Return the area at a position, in the unit of `areas`, from the sections around it.
+class AreaCurve:
+    """The area of a structure at any height, in pixels, from its sections.
 
     Between two sections: the mean of the two parabolas through the three nearest on either side,
-    weighted by closeness, which is exact for ellipsoids. Beyond the last section of a body: the
-    parabola of the last three, if it reaches 0 before the next, empty slice, and otherwise the last
-    area for half a step. Beyond the first and last slice, where nothing is known: half a step.
+    weighted by closeness, which is exact for ellipsoids, apart from saddles. Beyond the last
+    section of a body: the parabola of the last three, if it reaches 0 before the next, empty slice,
+    and otherwise the last area for half a step. Beyond the first and last slice, where nothing is
+    known: half a step.
     """
-    above = int(np.searchsorted(positions, position, side="left"))
-    if above < len(positions) and positions[above] == position:
-        return float(areas[above])
-    below = above - 1
-    inside_below = below >= 0 and areas[below] > 0
-    inside_above = above < len(positions) and areas[above] > 0
-    if inside_below and inside_above:
-        return _between(position, below, areas, positions)
-    found = 0.0
-    for end, known, way in ((below, inside_below, -1), (above, inside_above, 1)):
-        if known:
-            found = max(found, _beyond(position, end, way, areas, positions, step))
-    return found
+
+    def __init__(self, sections: Sections) -> None:
+        self.known = sections.areas()
+        self._positions, self._step = sections.positions, sections.step
+        self._power = area_power(self.known, self._positions)
+        self._pixel = sections.pixel[0] * sections.pixel[1]
+        self._saddles = find_saddles(
+            sections.masks, sections.positions, sections.step, sections.pixel
+        )
+        self._smooth = self.known**self._power
+        if self._power == 1:
+            smooth = np.where(self.known > 0, self.known - self._rough(self._positions), 0.0)
+            if np.array_equal(smooth > 0, self.known > 0):
+                self._smooth = smooth
+                return
+        self._saddles = []
+
+    def at(self, position: float) -> float:
+        """Return the area at a position in mm."""
+        areas, positions = self._smooth, self._positions
+        above = int(np.searchsorted(positions, position, side="left"))
+        if above < len(positions) and positions[above] == position:
+            return float(self.known[above])
+        below = above - 1
+        inside_below = below >= 0 and areas[below] > 0
+        inside_above = above < len(positions) and areas[above] > 0
+        if inside_below and inside_above:
+            found = _between(position, below, areas, positions)
+            found += float(self._rough(np.array([position]))[0])
+            # A parabola through sections that change abruptly may leave them far behind.
+            pair = self.known[below] ** self._power, self.known[above] ** self._power
+            found = float(np.clip(found, 0.5 * min(pair), 1.5 * max(pair)))
+        else:
+            found = 0.0
+            for end, known, way in ((below, inside_below, -1), (above, inside_above, 1)):
+                if known:
+                    beyond = _beyond(position, end, way, areas, positions, self._step)
+                    found = max(found, beyond)
+        return float(found ** (1 / self._power))
+
+    def _rough(self, positions: Floats) -> Floats:
+        """Return what saddles add to the smooth curve, in pixels."""
+        added = np.zeros(len(positions))
+        for saddle in self._saddles:
+            added += saddle.area(positions) / self._pixel
+        return added
 
 
 def area_power(areas: Floats, positions: Floats) -> int:
@@ -121,26 +153,6 @@ def area_power(areas: Floats, positions: Floats) -> int:
             foretold = _parabola(positions[sections[0]], triple, areas**power, positions)
             errors[place] += abs(max(foretold, 0.0) ** (1 / power) - areas[sections[0]])
     return 2 if errors[1] < errors[0] else 1
-
-
-def signed_distance(mask: Mask, pixel: tuple[float, float]) -> Field:
-    """Return the distance of each pixel to the outline in mm, positive inside, float32.
-
-    The outline lies half-way between neighbouring pixels. Exact; OpenCV where pixels are square.
-    """
-    inside, outside = _distance(mask, pixel), _distance(~mask, pixel)
-    found: Field = inside - outside
-    return found
-
-
-def _distance(mask: Mask, pixel: tuple[float, float]) -> Field:
-    """Return the distance of each pixel of a mask to the nearest one outside it."""
-    if abs(pixel[0] - pixel[1]) <= 1e-4 * pixel[0]:
-        square = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        found: Field = np.asarray(square, np.float32) * np.float32(pixel[0])
-        return found
-    exact: Field = ndimage.distance_transform_edt(mask, sampling=pixel).astype(np.float32)
-    return exact
 
 
 class _Distances:
@@ -168,10 +180,7 @@ class _Distances:
     def _of(self, index: int) -> Field:
         if index in self._kept:
             return self._kept[index]
-        mask = self._sections.masks[index]
-        # A frame outside, so that a section may reach the edge of the slice.
-        framed = np.pad(mask, 1)
-        return signed_distance(framed, self._sections.pixel)[1:-1, 1:-1]
+        return signed_distance(self._sections.masks[index], self._sections.pixel)
 
 
 def _level(field: Field, wanted: int) -> float:
@@ -201,10 +210,7 @@ def _between(position: float, below: int, areas: Floats, positions: Floats) -> f
     ]
     if not curves:
         return float((1 - share) * areas[below] + share * areas[above])
-    found = curves[0] if len(curves) == 1 else (1 - share) * curves[0] + share * curves[1]
-    pair = areas[below], areas[above]
-    # A parabola through sections that change abruptly may leave them far behind.
-    return float(np.clip(found, 0.5 * min(pair), 1.5 * max(pair)))
+    return curves[0] if len(curves) == 1 else (1 - share) * curves[0] + share * curves[1]
 
 
 def _beyond(

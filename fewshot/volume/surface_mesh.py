@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
-from fewshot.volume.interpolate import Field, Sections, plane_positions, planes
+from fewshot.volume.distances import Field
+from fewshot.volume.interpolate import Sections, plane_positions, planes
 
 MAX_FIELD = 1 << 24
 """The most samples a surface is found in; of larger structures every second is left out, and so on.
