@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import fewshot.detector.curves as curves
 import fewshot.detector.step as step
 import fewshot.detector.training as training
 import fewshot.files as files
 import fewshot.pipeline.run_directory as run_directory
+import fewshot.torch_tools.curves as curves
 
 POINTS = {
     "start": "before the stage's work",
@@ -113,17 +113,16 @@ def _watch_training(target: Target) -> None:
 
         step.SliceTrainer._record = watched  # type: ignore[method-assign, assignment]
     if target.point == "curve line":
-        flush = curves.CurveWriter._flush
+        append = curves.CurveFile.append
         calls = iter(range(1000))
 
-        def torn(self: Any) -> None:
-            if self._pending and target.active and next(calls) == 2:
-                with self._path.open("a") as file:
-                    file.write('{"iteration": 2, "total_l')
+        def torn(self: Any, line: dict[str, Any]) -> None:
+            if target.active and next(calls) == 2:
+                self._write('{"iteration": 2, "total_l')
                 die()
-            flush(self)
+            append(self, line)
 
-        curves.CurveWriter._flush = torn  # type: ignore[method-assign]
+        curves.CurveFile.append = torn  # type: ignore[method-assign]
 
 
 def _replace_everywhere(name: str, old: Callable[..., Any], new: Callable[..., Any]) -> None:

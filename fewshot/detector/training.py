@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from detectron2.engine import HookBase, hooks
 from detectron2.utils.events import get_event_storage
-from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY, build_config, build_network
 from fewshot.detector.curves import CurveWriter
 from fewshot.detector.data import TrainingSamples, training_batches
@@ -33,6 +33,7 @@ from fewshot.torch_tools.average import running_mean
 from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.torch_tools.device import flushed_denormals, resolve_device
 from fewshot.torch_tools.precision import Precision
+from fewshot.torch_tools.state import TrainingState, make_optimizer
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
@@ -75,7 +76,7 @@ def train_detector(
         )
     with flushed_denormals():
         training = _trained(job, key, out, advance)
-    detector = Detector(training.result.eval(), job.detector, job.name, job.preprocess)
+    detector = Detector(training.state.result.eval(), job.detector, job.name, job.preprocess)
     precision = training.last_evaluation
     save_detector(
         detector,
@@ -130,31 +131,34 @@ class _Training:
         torch.manual_seed(job.seed)
         self.job = job
         self.key = key
-        self.network = network = build_network(build_config(job.detector), job.detector.gafl)
+        settings = job.detector
+        network = build_network(build_config(settings), settings.gafl)
         self.checkpoint = out / CHECKPOINT
         self.curves_path = out / CURVES
         self.curves: CurveWriter | None = None
-        self.precision = Precision(
-            job.detector.mixed_precision, resolve_device(job.detector.device)
+        rate = job.schedule.learning_rate
+        optimizer = make_optimizer(
+            network.parameters(), _optimizer_kind(settings), rate, settings.weight_decay
         )
-        self.optimizer = _optimizer(network, job)
-        self.schedule = OneCycleLR(
-            self.optimizer,
-            max_lr=job.schedule.learning_rate,
-            total_steps=job.schedule.iterations + 1,
-            cycle_momentum=False,
+        self.state = TrainingState(
+            network,
+            optimizer,
+            OneCycleLR(
+                optimizer,
+                max_lr=rate,
+                total_steps=job.schedule.iterations + 1,
+                cycle_momentum=False,
+            ),
+            Precision(settings.mixed_precision, resolve_device(settings.device)),
+            running_mean(network, settings.ema) if settings.ema else None,
         )
-        self.average = running_mean(network, job.detector.ema) if job.detector.ema else None
-        self.teacher = None if job.renewal is None else Teacher(job.renewal, lambda: self.result)
+        self.teacher = (
+            None if job.renewal is None else Teacher(job.renewal, lambda: self.state.result)
+        )
         self.watchers: Watchers = NO_WATCHERS
         self.start_iteration = 0
         self.course = Course()
         self.last_evaluation = AveragePrecision(0.0, 0.0, 0.0)
-
-    @property
-    def result(self) -> nn.Module:
-        """The network that is evaluated and kept: the running mean where there is one."""
-        return self.network if self.average is None else self.average.module
 
     def start(self) -> None:
         """Continue from the checkpoint of the same job if there is one, else from the weights."""
@@ -169,14 +173,14 @@ class _Training:
             )
         weights = self.job.start
         if weights is not None:
-            load_initial_weights(self.network, weights)
+            load_initial_weights(self.state.network, weights)
 
     def retry(self, course: Course, failure: str) -> None:
         """Take over what an attempt that failed knew about itself, and go slower than it."""
         factor = self.job.detector.recovery.rate_factor
         # The checkpoint may be older than rates that were lowered after it.
         slower = factor ** (course.lowered + 1 - self.course.lowered)
-        for group in self.optimizer.param_groups:
+        for group in self.state.optimizer.param_groups:
             for rate in ("lr", "initial_lr", "max_lr", "min_lr"):
                 group[rate] *= slower
         course.lowered += 1
@@ -200,10 +204,10 @@ class _Training:
             samples, settings.batch_size, self.start_iteration, iterations, settings.workers
         )
         trainer = SliceTrainer(
-            self.network,
+            self.state.network,
             batches,
-            self.optimizer,
-            self.precision,
+            self.state.optimizer,
+            self.state.precision,
             settings.clip_gradient_norm,
             self.course,
             None if self.teacher is None else self.teacher.relabel,
@@ -212,7 +216,7 @@ class _Training:
         self.watchers = open_watchers(self.job.watch, self.start_iteration)
         trainer.register_hooks(
             [
-                hooks.LRScheduler(self.optimizer, self.schedule),
+                hooks.LRScheduler(self.state.optimizer, self.state.schedule),
                 _AfterStep(self._update_average),
                 hooks.EvalHook(settings.evaluation_period, self._evaluate),
                 hooks.PeriodicWriter([curves, self.watchers], period=1),
@@ -221,20 +225,20 @@ class _Training:
             ]
         )
         trainer.train(self.start_iteration, iterations)
-        check_finite(self.result, iterations)
+        check_finite(self.state.result, iterations)
 
     def _update_average(self, _done: int) -> None:
-        if self.average is not None:
-            self.average.update_parameters(self.network)
+        if self.state.average is not None:
+            self.state.average.update_parameters(self.state.network)
 
     def _evaluate(self) -> dict[str, float]:
         validation = self.job.validation
         job = self.job
-        detector = Detector(self.result.eval(), job.detector, job.name, job.preprocess)
+        detector = Detector(self.state.result.eval(), job.detector, job.name, job.preprocess)
         truth = [validation.masks_of(record.image_id) for record in validation.records]
         predictions = {masks.image_id: masks for masks in predict_slices(detector, validation)}
         self.last_evaluation = average_precision(truth, predictions)
-        self.network.train()
+        self.state.network.train()
         self.watchers.look(validation, predictions, get_event_storage().iter)
         scores = {f"validation/{key}": value for key, value in vars(self.last_evaluation).items()}
         if self.teacher is not None:
@@ -245,36 +249,21 @@ class _Training:
     def _save(self, done: int) -> None:
         if done == self.job.schedule.iterations or self.curves is None:
             return
-        check_finite(self.network, done)
+        check_finite(self.state.network, done)
         self.curves.sync()
         content = {
             "job": self.key,
             "iteration": done,
             "course": vars(self.course),
-            "network": self.network.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.last_epoch,
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
-            "scaler": self.precision.scaler.state_dict(),
-            "random_state": torch.get_rng_state(),
-            "cuda_random_state": list(torch.cuda.get_rng_state_all()),
+            **self.state.content(),
         }
         save_checkpoint(self.checkpoint, content)
 
     def _restore(self, content: dict[str, Any]) -> None:
-        self.network.load_state_dict(content["network"])
-        if self.average is not None:
-            self.average.load_state_dict(content["average"])
+        self.state.restore(content)
         if self.teacher is not None:
             self.teacher.load_state_dict(content["teacher"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        # The optimiser's state holds the current rate; the next ones follow from the position.
-        self.schedule.last_epoch = content["schedule"]
-        self.precision.scaler.load_state_dict(content["scaler"])
-        torch.set_rng_state(content["random_state"])
-        if content["cuda_random_state"]:
-            torch.cuda.set_rng_state_all(content["cuda_random_state"])
         self.start_iteration = content["iteration"]
         self.course = Course(**content["course"])
 
@@ -302,12 +291,7 @@ def _rand_index(truth: Sequence[SliceMasks], predictions: Mapping[int, SliceMask
     return float(np.mean([score.all_pixels for score in scores])) if scores else 0.0
 
 
-def _optimizer(network: nn.Module, job: TrainingJob) -> torch.optim.Optimizer:
-    parameters = [value for value in network.parameters() if value.requires_grad]
-    settings, rate = job.detector, job.schedule.learning_rate
-    kind = settings.optimizer
-    if kind == "auto":
-        kind = "adamw" if settings.architecture == TINY else "sgd"
-    if kind == "adamw":
-        return torch.optim.AdamW(parameters, rate, weight_decay=settings.weight_decay)
-    return torch.optim.SGD(parameters, rate, momentum=0.9, weight_decay=settings.weight_decay)
+def _optimizer_kind(settings: DetectorSettings) -> Literal["adamw", "sgd"]:
+    if settings.optimizer == "auto":
+        return "adamw" if settings.architecture == TINY else "sgd"
+    return settings.optimizer

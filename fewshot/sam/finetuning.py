@@ -4,7 +4,6 @@ Nothing here draws from torch's own random numbers, and the learning rate follow
 iteration: weights, optimiser and position are all there is to keep.
 """
 
-import json
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import nn
 
 from fewshot.config.sam import FinetuneSettings
 from fewshot.errors import FewshotError, InputError
-from fewshot.files import read_json_lines, write_json, write_text
+from fewshot.files import write_json
 from fewshot.progress import Advance, no_progress
 from fewshot.sam import frames
 from fewshot.sam.decoder import ask
@@ -37,6 +36,7 @@ from fewshot.sam.samples import FinetuneSamples, Sample
 from fewshot.sam.scores import mean_dice
 from fewshot.sam.tasks import validation_tasks
 from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.torch_tools.curves import CurveFile
 from fewshot.torch_tools.device import flushed_denormals
 from fewshot.torch_tools.precision import Precision
 
@@ -106,7 +106,7 @@ class _Training:
             self.state = FinetuneState(0, before, before, 0)
             save_sam(self._out / WEIGHTS, self._model.network)
         start = self.state.iteration
-        _keep_lines(self._out / CURVES, start)
+        curves = CurveFile(self._out / CURVES, start)
         stop = iterations if stop_after is None else min(iterations, start + stop_after)
         for iteration in range(start, stop):
             line = {"iteration": iteration, **self._step(iteration)}
@@ -114,9 +114,9 @@ class _Training:
             self.state = replace(self.state, iteration=done)
             if done % self._job.settings.evaluation_period == 0 or done == iterations:
                 line["validation_dice"] = self._judge(done)
-            with (self._out / CURVES).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            curves.append(line)
             if done % self._job.settings.checkpoint_period == 0 or done == stop:
+                curves.sync()
                 self._save()
             advance(done, f"loss {line['loss']:.3f}, best Dice {self.state.best_dice:.3f}")
         return self.state
@@ -224,8 +224,3 @@ def _rate_share(iteration: int, settings: FinetuneSettings) -> float:
         return (iteration + 1) / rise
     place = (iteration - rise) / max(1, settings.iterations - rise)
     return _LEAST_RATE + (1 - _LEAST_RATE) * (1 + math.cos(math.pi * place)) / 2
-
-
-def _keep_lines(path: Path, start: int) -> None:
-    kept = [line for line in read_json_lines(path) if line["iteration"] < start]
-    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))

@@ -168,8 +168,9 @@ class _Training:
             if settings.evaluation_period and self.done % settings.evaluation_period == 0:
                 line |= self._evaluate().curve()
             saved = self.done % settings.checkpoint_period == 0 or self.done == iterations
-            curves.append(line, sync=saved)
+            curves.append(line)
             if saved:
+                curves.sync()
                 self._save()
             advance(self.done, f"loss {line['total_loss']:.2f}")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fewshot.errors import FewshotError
 from fewshot.files import read_json_lines, write_text
+from fewshot.progress import warn
 
 
 class CurveFile:
@@ -18,14 +19,23 @@ class CurveFile:
 
     def __init__(self, path: Path, start: int) -> None:
         kept = [line for line in read_json_lines(path) if line.get("iteration", start) < start]
+        if [line["iteration"] for line in kept] != list(range(start)):
+            warn(f"{path}: lines of iterations before {start} are missing")
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._path = path
 
-    def append(self, line: dict[str, Any], sync: bool = False) -> None:
-        """Add a line; with `sync` it and all before are on the disk when this returns."""
+    def append(self, line: dict[str, Any]) -> None:
+        """Add a line."""
+        self._write(json.dumps(line) + "\n")
+
+    def sync(self) -> None:
+        """Put every line on the disk, so that a checkpoint never knows more than the curves."""
+        self._write("", sync=True)
+
+    def _write(self, text: str, sync: bool = False) -> None:
         try:
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(text)
                 if sync:
                     file.flush()
                     os.fsync(file.fileno())
