@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from fewshot.config.tree import SoftLabelSettings
+from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.models.ensemble import predict_together
@@ -30,8 +31,18 @@ class Radiologists:
     device: str = "auto"
 
     def load(self) -> dict[str, Model]:
-        """Return the models by name, ready to predict."""
-        return {name: load_model(folder, self.device) for name, folder in self.models.items()}
+        """Return the models by name, ready to predict.
+
+        Raises `InputError` where a folder cannot be used or holds another model than its name says.
+        """
+        found = {name: load_model(folder, self.device) for name, folder in self.models.items()}
+        for name, model in found.items():
+            if model.name != name:
+                raise InputError(
+                    f"{self.models[name]}: holds the model {model.name!r}, not {name!r}; give the "
+                    "folder that train-radiologists wrote"
+                )
+        return found
 
 
 class _Reader(Protocol):

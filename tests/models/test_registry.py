@@ -22,6 +22,7 @@ from fewshot.masks.coco import SliceSet
 from fewshot.models.ensemble import predict_together
 from fewshot.models.interface import ModelJob
 from fewshot.models.registry import describe_model, kind_of, load_model, train_model
+from fewshot.radiologists.soft_labels import Radiologists
 from fewshot.torch_tools.samples import TrainingSource
 
 SEMANTIC = SemanticSettings(encoder="tu-mobilenetv3_small_050", batch_size=2, device="cpu")
@@ -76,6 +77,15 @@ def test_models_of_several_kinds_vote_together(
     masks = list(predict_together(models, miniature, "vote", None, views))
     assert len(masks) == len(miniature)
     assert {source for one in masks for source in one.sources} <= {"vote"}
+
+
+def test_a_radiologist_must_be_the_one_that_its_name_says(trained: dict[str, Path]) -> None:
+    names = [f"a_{kind}" for kind in trained]
+    whole = Radiologists(dict(zip(names, trained.values(), strict=True)), {}, {}, "cpu")
+    assert [model.name for model in whole.load().values()] == names
+    swapped = Radiologists({"rough": trained["semantic"]}, {}, {}, "cpu")
+    with pytest.raises(InputError, match="holds the model 'a_semantic', not 'rough'"):
+        swapped.load()
 
 
 @pytest.mark.parametrize(
