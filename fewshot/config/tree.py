@@ -242,9 +242,15 @@ class RunSettings(Settings):
         return own.get(name, self.final.model) or self.detector
 
     @model_validator(mode="after")
-    def _a_teacher_is_a_mean(self) -> Self:
-        if self.soft_labels.teacher.renew and not self.model_of("final").ema:
+    def _a_teacher_is_a_mean_and_is_watched(self) -> Self:
+        final = self.model_of("final")
+        if self.soft_labels.teacher.renew and not final.ema:
             raise ValueError("soft_labels.teacher.renew: needs detector.ema, such as 0.999")
+        if self.soft_labels.teacher.renew and not final.evaluation_period:
+            raise ValueError(
+                "soft_labels.teacher.renew: needs detector.evaluation_period, such as 100; a "
+                "teacher that is not watched runs away"
+            )
         return self
 
     @model_validator(mode="after")

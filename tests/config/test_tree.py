@@ -19,6 +19,7 @@ from fewshot.config.tree import (
 )
 
 PHANTOM: dict[str, Any] = {"phantom": {}}
+TEACHER: dict[str, Any] = {"soft_labels": {"teacher": {"renew": True}}}
 FILES = {"train_images": "X", "train_labels": "Y.csv", "test_images": "T"}
 
 
@@ -94,6 +95,14 @@ def refused(words: str) -> AbstractContextManager[Any]:
             refused("'final' is taken"),
         ),
         (RunSettings, {"data": PHANTOM, "seed": 2**31}, refused("less than")),
+        # A teacher is a running mean, and stops by what validation says.
+        (RunSettings, {"data": PHANTOM, **TEACHER}, refused("needs detector.ema")),
+        (
+            RunSettings,
+            {"data": PHANTOM, **TEACHER, "detector": {"ema": 0.9, "evaluation_period": 0}},
+            refused("needs detector.evaluation_period"),
+        ),
+        (RunSettings, {"data": PHANTOM, **TEACHER, "detector": {"ema": 0.9}}, nullcontext()),
     ],
 )
 def test_values(

@@ -68,7 +68,7 @@ def test_models_of_several_kinds_serve_in_one_run(tmp_path: Path) -> None:
 def test_what_cannot_work_is_refused_before_anything_is_written(
     tmp_path: Path, override: str, words: str
 ) -> None:
-    overrides = ["final.model.ema=0.9", override]
+    overrides = ["final.model.ema=0.9", "final.model.evaluation_period=1", override]
     if "deeplabv3" in override:
         overrides.append("final.model.encoder=vgg11")
     with pytest.raises(InputError, match=words):
