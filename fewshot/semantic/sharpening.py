@@ -15,6 +15,7 @@ from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import FeatUpSettings, SemanticSettings
 from fewshot.errors import InputError
 from fewshot.metrics.average_precision import AveragePrecision
+from fewshot.progress import Advance, no_progress, progress
 from fewshot.semantic.data import SemanticSamples, training_batches
 from fewshot.semantic.model import describe_model, load_model, save_model
 from fewshot.semantic.networks import SemanticNetwork, build_network, pad_to_stride
@@ -29,6 +30,7 @@ def train_featup(
     settings: SemanticSettings,
     seed: int,
     preprocess: PreprocessSettings = AS_READ,
+    advance: Advance = no_progress,
 ) -> list[float]:
     """Train a network's upsampler, all else frozen; return the loss of each iteration.
 
@@ -42,9 +44,11 @@ def train_featup(
 
     def levels() -> Iterator[Tensor]:
         samples = SemanticSamples(sources, settings, seed, preprocess)
-        for batch in training_batches(
+        batches = training_batches(
             samples, settings.batch_size, 0, featup.iterations, settings.workers
-        ):
+        )
+        for done, batch in enumerate(batches):
+            advance(done, "")
             yield pad_to_stride(batch.slices, network.least_side).to(device) / 255
 
     return train_upsampler(
@@ -78,7 +82,8 @@ def sharpen_model(
     network.load_state_dict(plain.network.state_dict(), strict=False)
     network.to(resolve_device(settings.device)).eval()
     started, cpu_started = time.monotonic(), time.process_time()
-    train_featup(network, sources, settings, seed, plain.preprocess)
+    with progress("training the upsampler", featup.iterations) as advance:
+        train_featup(network, sources, settings, seed, plain.preprocess, advance)
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu_started
     save_model(
         replace(plain, network=network.eval(), settings=settings),
