@@ -179,6 +179,8 @@ class SoftLabelSettings(Settings):
 
     assignment: Literal["partition", "vote"] = "partition"
     vote_threshold: Score = 0.5
+    # A radiologist whose foreground gives the outlines of what the others vote for; none: theirs.
+    outlines: str | None = None
     # What thresholds are: detector scores, or the precision these scores have on validation.
     thresholds: Literal["score", "precision"] = "score"
     uncertain: Fraction = 0.0  # from this score up masks below the threshold are ignored; 0 is off
@@ -258,6 +260,20 @@ class RunSettings(Settings):
         models = [self.model_of(radiologist.name) for radiologist in self.radiologists]
         if self.final.warm_start and any(one != self.model_of("final") for one in models):
             raise ValueError("final.warm_start: needs radiologists of the same model as the final")
+        return self
+
+    @model_validator(mode="after")
+    def _outlines_are_a_radiologists(self) -> Self:
+        name, names = self.soft_labels.outlines, [one.name for one in self.radiologists]
+        if name is None:
+            return self
+        if name not in names or len(names) < 2:
+            raise ValueError(
+                f"soft_labels.outlines: must be one of several radiologists, not {name!r}; there "
+                f"are {', '.join(names)}"
+            )
+        if self.soft_labels.assignment != "vote":
+            raise ValueError("soft_labels.outlines: needs soft_labels.assignment=vote")
         return self
 
     @model_validator(mode="after")

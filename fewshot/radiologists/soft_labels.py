@@ -13,6 +13,7 @@ from fewshot.models.ensemble import predict_together
 from fewshot.models.interface import Model
 from fewshot.models.registry import load_model
 from fewshot.progress import progress
+from fewshot.radiologists.outlines import joined, share_out
 from fewshot.radiologists.reliability import Reliability, learn_reliability
 from fewshot.radiologists.selection import Selection, quota_of, select
 from fewshot.radiologists.soft_label_set import SoftLabels
@@ -30,12 +31,16 @@ class Radiologists:
     thresholds: Mapping[str, float]
     device: str = "auto"
 
-    def load(self) -> dict[str, Model]:
-        """Return the models by name, ready to predict.
+    def load(self, *names: str) -> dict[str, Model]:
+        """Return the models of some names, or all, by name, ready to predict.
 
         Raises `InputError` where a folder cannot be used or holds another model than its name says.
         """
-        found = {name: load_model(folder, self.device) for name, folder in self.models.items()}
+        found = {
+            name: load_model(folder, self.device)
+            for name, folder in self.models.items()
+            if not names or name in names
+        }
         for name, model in found.items():
             if model.name != name:
                 raise InputError(
@@ -83,6 +88,7 @@ def soft_label(
         for name, at in wanted.items()
     }
     quota = quota_of(labelled.masks_of(one.image_id) for one in labelled.records)
+    foregrounds = _foregrounds(unlabelled, radiologists, settings)
     certain: list[SliceMasks] = []
     uncertain: list[SliceMasks] = []
     for name, image_ids in assignment.items():
@@ -94,6 +100,9 @@ def soft_label(
         share = unlabelled.subset(image_ids)
         for masks in readers[name](share, f"soft labels by {name}") if len(share) else ():
             sure, unsure = select(masks, selection)
+            if foregrounds:
+                sure, unsettled = share_out(sure, foregrounds[masks.image_id])
+                unsure = joined(unsure, unsettled)
             certain.append(sure)
             uncertain.append(unsure)
     return SoftLabels(
@@ -105,8 +114,21 @@ def soft_label(
     )
 
 
+def _foregrounds(
+    unlabelled: SliceSet, radiologists: Radiologists, settings: SoftLabelSettings
+) -> dict[int, SliceMasks]:
+    """Return the masks of the radiologist who gives the outlines by slice; nothing without one."""
+    name = settings.outlines
+    if name is None or not len(unlabelled):
+        return {}
+    model = radiologists.load(name)[name]
+    with progress(f"outlines by {name}", len(unlabelled)) as advance:
+        found = predict_together([model], unlabelled, name, None, settings.views, advance)
+        return {masks.image_id: masks for masks in found}
+
+
 def _readers(radiologists: Radiologists, settings: SoftLabelSettings) -> dict[str, _Reader]:
-    models = radiologists.load()
+    models = radiologists.load(*(set(radiologists.models) - {settings.outlines}))
 
     def reader(names: list[str], source: str) -> _Reader:
         chosen = [models[name] for name in names]

@@ -95,6 +95,21 @@ def refused(words: str) -> AbstractContextManager[Any]:
             refused("'final' is taken"),
         ),
         (RunSettings, {"data": PHANTOM, "seed": 2**31}, refused("less than")),
+        (
+            RunSettings,
+            {"data": PHANTOM, "soft_labels": {"assignment": "vote", "outlines": "fine"}},
+            nullcontext(),
+        ),
+        (
+            RunSettings,
+            {"data": PHANTOM, "soft_labels": {"assignment": "vote", "outlines": "net"}},
+            refused("one of several radiologists, not 'net'; there are rough"),
+        ),
+        (
+            RunSettings,
+            {"data": PHANTOM, "soft_labels": {"outlines": "fine"}},
+            refused("needs soft_labels.assignment=vote"),
+        ),
         # A teacher is a running mean, and stops by what validation says.
         (RunSettings, {"data": PHANTOM, **TEACHER}, refused("needs detector.ema")),
         (

@@ -24,7 +24,7 @@ TREE: dict[str, Any] = {
         {"name": "rough", "learning_rate": 0.002, "iterations": 2, "score_threshold": 0.06},
         {"name": "net", "iterations": 4, "score_threshold": 0.06, "model": NETWORK},
     ],
-    "soft_labels": {"assignment": "vote", "vote_threshold": 0.05},
+    "soft_labels": {"assignment": "vote", "vote_threshold": 0.05, "outlines": "net"},
     "final": {"iterations": 3, "model": {**NETWORK, "network": "pan", "gafl": True}},
 }
 

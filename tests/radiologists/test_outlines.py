@@ -1,0 +1,71 @@
+"""Structures by one reader, pixels by another."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.rle import boxes, encode_stack
+from fewshot.radiologists.outlines import joined, share_out
+
+Mask = NDArray[np.bool_]
+
+SIDE = 50  # so that the reach is 2 pixels and the least region has 2
+
+
+def masks_of(*stack: Mask, scores: tuple[float, ...] = ()) -> SliceMasks:
+    rles = tuple(encode_stack(np.array(stack, dtype=bool).reshape(len(stack), SIDE, SIDE)))
+    values = np.array(scores or (1.0,) * len(stack), dtype=np.float32)
+    return SliceMasks(3, SIDE, SIDE, values, boxes(rles), rles, ("vote",) * len(stack))
+
+
+def block(rows: slice, columns: slice) -> Mask:
+    made = np.zeros((SIDE, SIDE), dtype=bool)
+    made[rows, columns] = True
+    return made
+
+
+def test_foreground_goes_to_the_structure_it_lies_in_or_next_to() -> None:
+    left, right = block(slice(10, 20), slice(10, 20)), block(slice(10, 20), slice(20, 30))
+    foreground = block(slice(8, 22), slice(12, 35))
+    certain, uncertain = share_out(masks_of(left, right, scores=(0.6, 0.9)), masks_of(foreground))
+    assert certain.scores.tolist() == masks_of(left, right, scores=(0.6, 0.9)).scores.tolist()
+    assert certain.sources == ("vote", "vote")
+    # Two pixels around belong to them; what lies further out, and what is not foreground, is open.
+    assert certain.decode()[0, 8:22, 12:20].all()
+    assert certain.decode()[1, 10:20, 20:32].all()
+    assert not certain.decode()[:, :, :12].any()
+    assert not certain.decode()[:, :, 32:].any()
+    beyond, lost = uncertain.decode()
+    assert beyond[8:22, 32:35].all()
+    assert lost[10:20, 10:12].all()
+
+
+def test_an_overlap_belongs_to_the_better_structure() -> None:
+    one, other = block(slice(0, 10), slice(0, 10)), block(slice(0, 10), slice(5, 15))
+    whole = block(slice(0, 10), slice(0, 15))
+    certain, _ = share_out(masks_of(one, other, scores=(0.5, 0.8)), masks_of(whole))
+    assert certain.areas().tolist() == [50, 100]
+
+
+def test_what_only_one_of_them_sees_is_open() -> None:
+    seen, elsewhere = block(slice(0, 8), slice(0, 8)), block(slice(30, 40), slice(30, 40))
+    certain, uncertain = share_out(masks_of(seen), masks_of(elsewhere))
+    assert len(certain) == 0
+    assert sorted(uncertain.areas().tolist()) == [64, 100]
+    nothing = masks_of()
+    certain, uncertain = share_out(nothing, nothing)
+    assert (len(certain), len(uncertain)) == (0, 0)
+    certain, uncertain = share_out(nothing, masks_of(elsewhere))
+    assert (len(certain), uncertain.areas().tolist()) == (0, [100])
+    assert len(joined(masks_of(seen), uncertain)) == 2
+
+
+@given(arrays(np.bool_, (3, SIDE, SIDE)), arrays(np.bool_, (2, SIDE, SIDE)))
+def test_labels_are_exclusive_foreground_and_never_open(structures: Mask, foreground: Mask) -> None:
+    certain, uncertain = share_out(masks_of(*structures), masks_of(*foreground))
+    labels = certain.decode()
+    assert labels.sum(axis=0).max(initial=0) <= 1
+    assert not (labels.any(axis=0) & ~foreground.any(axis=0)).any()
+    assert not (labels.any(axis=0) & uncertain.decode().any(axis=0)).any()
