@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from detectron2.engine import HookBase, hooks
 from detectron2.utils.events import get_event_storage
-from torch.optim.lr_scheduler import OneCycleLR
 
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY, build_config, build_network
@@ -33,7 +32,7 @@ from fewshot.torch_tools.average import running_mean
 from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.torch_tools.device import flushed_denormals, resolve_device
 from fewshot.torch_tools.precision import Precision
-from fewshot.torch_tools.state import TrainingState, make_optimizer
+from fewshot.torch_tools.state import TrainingState, make_optimizer, one_cycle
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
@@ -143,12 +142,7 @@ class _Training:
         self.state = TrainingState(
             network,
             optimizer,
-            OneCycleLR(
-                optimizer,
-                max_lr=rate,
-                total_steps=job.schedule.iterations + 1,
-                cycle_momentum=False,
-            ),
+            one_cycle(optimizer, rate, job.schedule.iterations),
             Precision(settings.mixed_precision, resolve_device(settings.device)),
             running_mean(network, settings.ema) if settings.ema else None,
         )

@@ -162,6 +162,18 @@ class SliceMasks:
         """Return the masks whose score is at least `threshold`, compared in float32."""
         return self.select(self.scores >= np.float32(threshold))
 
+    def joined(self, other: "SliceMasks") -> "SliceMasks":
+        """Return these masks and then another's of the same slice, without structures."""
+        return SliceMasks(
+            self.image_id,
+            self.height,
+            self.width,
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.boxes, other.boxes]),
+            (*self.rles, *other.rles),
+            (*self.sources, *other.sources),
+        )
+
     def flipped(self) -> "SliceMasks":
         """Return the masks of the slice's mirror image, left for right."""
         changed = copy(self)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.masks.predicted import SliceMasks
-from fewshot.masks.rle import Rle, boxes, encode_stack
+from fewshot.masks.rle import boxes, encode_stack
+
+Mask = NDArray[np.bool_]
 
 _REACH = 0.04  # of the slice's longer side: how far outside a structure its foreground may lie
 OUTLINES = "outlines"
@@ -32,44 +34,25 @@ def share_out(structures: SliceMasks, foreground: SliceMasks) -> tuple[SliceMask
     least = reach**2 / 2
     inside = foreground.decode().any(axis=0)
     claimed = _claims(structures)
-    shared = _nearest_within(claimed, reach) * inside
-    rows = [row for row in range(len(structures)) if (shared == row + 1).sum() >= least]
-    stack = np.array([shared == row + 1 for row in rows], dtype=bool)
+    shared = np.where(inside, _nearest_within(claimed, reach), 0)
+    rows = [row for row in range(len(structures)) if np.count_nonzero(shared == row + 1) >= least]
     kept = structures.select(rows)
-    certain = SliceMasks(
-        kept.image_id,
-        kept.height,
-        kept.width,
-        kept.scores,
-        *_encoded(stack.reshape(len(rows), *inside.shape)),
-        kept.sources,
-    )
-    lone = (inside | (claimed > 0)) & ~np.isin(shared, [row + 1 for row in rows])
-    parts, count = ndimage.label(lone)
-    open_ = [parts == part for part in range(1, count + 1) if (parts == part).sum() >= least]
-    regions = np.array(open_, dtype=bool).reshape(len(open_), *inside.shape)
-    uncertain = SliceMasks(
-        kept.image_id,
-        kept.height,
-        kept.width,
-        np.zeros(len(regions), dtype=np.float32),
-        *_encoded(regions),
-        (OUTLINES,) * len(regions),
-    )
+    stack = shared == np.array(rows, dtype=np.int32).reshape(-1, 1, 1) + 1
+    certain = _with_masks(kept, stack, kept.scores, kept.sources)
+    parts, _ = ndimage.label((inside | (claimed > 0)) & ~stack.any(axis=0))
+    sizes = np.bincount(parts.ravel())[1:]
+    regions = parts == 1 + np.flatnonzero(sizes >= least).reshape(-1, 1, 1)
+    count = len(regions)
+    uncertain = _with_masks(kept, regions, np.zeros(count, np.float32), (OUTLINES,) * count)
     return certain, uncertain
 
 
-def joined(first: SliceMasks, second: SliceMasks) -> SliceMasks:
-    """Return the masks of both, of one slice."""
-    return SliceMasks(
-        first.image_id,
-        first.height,
-        first.width,
-        np.concatenate([first.scores, second.scores]),
-        np.concatenate([first.boxes, second.boxes]),
-        (*first.rles, *second.rles),
-        (*first.sources, *second.sources),
-    )
+def _with_masks(
+    of: SliceMasks, masks: Mask, scores: NDArray[np.float32], sources: tuple[str, ...]
+) -> SliceMasks:
+    """Return masks, bool (masks, height, width), of the slice of `of`."""
+    rles = tuple(encode_stack(masks))
+    return SliceMasks(of.image_id, of.height, of.width, scores, boxes(rles), rles, sources)
 
 
 def _claims(structures: SliceMasks) -> NDArray[np.int32]:
@@ -87,8 +70,3 @@ def _nearest_within(claimed: NDArray[np.int32], reach: int) -> NDArray[np.int32]
     distance, (rows, columns) = ndimage.distance_transform_edt(claimed == 0, return_indices=True)
     nearest: NDArray[np.int32] = np.where(distance <= reach, claimed[rows, columns], 0)
     return nearest
-
-
-def _encoded(masks: NDArray[np.bool_]) -> tuple[NDArray[np.float32], tuple[Rle, ...]]:
-    rles = tuple(encode_stack(masks))
-    return boxes(rles), rles

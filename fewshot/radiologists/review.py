@@ -63,7 +63,7 @@ class Reviewed:
         if uncertain is None:
             return self.ignored
         return uncertain.with_masks(
-            _joined(uncertain.masks_of(record.image_id), self.ignored.masks_of(record.image_id))
+            uncertain.masks_of(record.image_id).joined(self.ignored.masks_of(record.image_id))
             for record in uncertain.records
         )
 
@@ -140,18 +140,6 @@ def reviewed_soft_labels(soft: SliceSet, path: Path) -> Reviewed:
     if reviewed.unknown:
         warn(f"{path}: {reviewed.unknown} decisions are about masks that are not there any more")
     return reviewed
-
-
-def _joined(first: SliceMasks, second: SliceMasks) -> SliceMasks:
-    return SliceMasks(
-        first.image_id,
-        first.height,
-        first.width,
-        np.concatenate([first.scores, second.scores]),
-        np.concatenate([first.boxes, second.boxes]),
-        (*first.rles, *second.rles),
-        (*first.sources, *second.sources),
-    )
 
 
 def _decision(path: Path, key: str, entry: Any) -> Decision:

@@ -13,7 +13,7 @@ from fewshot.models.ensemble import predict_together
 from fewshot.models.interface import Model
 from fewshot.models.registry import load_model
 from fewshot.progress import progress
-from fewshot.radiologists.outlines import joined, share_out
+from fewshot.radiologists.outlines import share_out
 from fewshot.radiologists.reliability import Reliability, learn_reliability
 from fewshot.radiologists.selection import Selection, quota_of, select
 from fewshot.radiologists.soft_label_set import SoftLabels
@@ -102,7 +102,7 @@ def soft_label(
             sure, unsure = select(masks, selection)
             if foregrounds:
                 sure, unsettled = share_out(sure, foregrounds[masks.image_id])
-                unsure = joined(unsure, unsettled)
+                unsure = unsure.joined(unsettled)
             certain.append(sure)
             uncertain.append(unsure)
     return SoftLabels(

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import sha256_file
@@ -32,7 +31,7 @@ from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.torch_tools.curves import CurveFile
 from fewshot.torch_tools.device import flushed_denormals, resolve_device
 from fewshot.torch_tools.precision import Precision
-from fewshot.torch_tools.state import TrainingState, make_optimizer
+from fewshot.torch_tools.state import TrainingState, make_optimizer, one_cycle
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
@@ -129,12 +128,7 @@ class _Training:
         self.state = TrainingState(
             network,
             optimizer,
-            OneCycleLR(
-                optimizer,
-                max_lr=schedule.learning_rate,
-                total_steps=schedule.iterations + 1,
-                cycle_momentum=False,
-            ),
+            one_cycle(optimizer, schedule.learning_rate, schedule.iterations),
             Precision(settings.mixed_precision, self.device),
             running_mean(network, settings.ema) if settings.ema else None,
         )

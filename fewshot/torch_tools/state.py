@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from fewshot.torch_tools.precision import Precision
@@ -64,3 +64,12 @@ def make_optimizer(
     if kind == "adamw":
         return torch.optim.AdamW(trained, learning_rate, weight_decay=weight_decay)
     return torch.optim.SGD(trained, learning_rate, momentum=0.9, weight_decay=weight_decay)
+
+
+def one_cycle(
+    optimizer: torch.optim.Optimizer, learning_rate: float, iterations: int
+) -> OneCycleLR:
+    """Return a schedule that climbs to the learning rate and then falls to next to nothing."""
+    return OneCycleLR(
+        optimizer, max_lr=learning_rate, total_steps=iterations + 1, cycle_momentum=False
+    )

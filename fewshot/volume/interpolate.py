@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.volume.distances import Field, Mask, signed_distance
-from fewshot.volume.saddles import find_saddles
+from fewshot.volume.saddles import Saddle, find_saddles
 
 Floats = NDArray[np.float64]
 
@@ -94,16 +94,12 @@ class AreaCurve:
         self._positions, self._step = sections.positions, sections.step
         self._power = area_power(self.known, self._positions)
         self._pixel = sections.pixel[0] * sections.pixel[1]
-        self._saddles = find_saddles(
-            sections.masks, sections.positions, sections.step, sections.pixel
-        )
         self._smooth = self.known**self._power
+        self._saddles: list[Saddle] = []
         if self._power == 1:
-            smooth = np.where(self.known > 0, self.known - self._rough(self._positions), 0.0)
-            if np.array_equal(smooth > 0, self.known > 0):
-                self._smooth = smooth
-                return
-        self._saddles = []
+            self._take_out(
+                find_saddles(sections.masks, sections.positions, self._step, sections.pixel)
+            )
 
     def at(self, position: float) -> float:
         """Return the area at a position in mm."""
@@ -127,6 +123,15 @@ class AreaCurve:
                     beyond = _beyond(position, end, way, areas, positions, self._step)
                     found = max(found, beyond)
         return float(found ** (1 / self._power))
+
+    def _take_out(self, saddles: list[Saddle]) -> None:
+        """Leave saddles out of the smooth curve, unless nothing of a section would be left."""
+        self._saddles = saddles
+        smooth = np.where(self.known > 0, self.known - self._rough(self._positions), 0.0)
+        if np.array_equal(smooth > 0, self.known > 0):
+            self._smooth = smooth
+        else:
+            self._saddles = []
 
     def _rough(self, positions: Floats) -> Floats:
         """Return what saddles add to the smooth curve, in pixels."""

@@ -4,7 +4,7 @@ Around the height at which two parts touch first, the surface is a saddle, s + x
 with s the distance from that height: on one side the parts are apart by 2 sqrt(a |s|), on the other
 they hang together by a waist of 2 sqrt(b s). The area of such sections is a smooth curve less
 sqrt(a b) s log|s|, whose slope is infinite at the saddle: no parabola follows it. Gaps and waists,
-measured in the four sections around, give the height, a and b; what is left of the area can be
+measured in four to six sections around, give the height, a and b; what is left of the area can be
 interpolated as anywhere else.
 """
 
@@ -62,13 +62,18 @@ def find_saddles(
             if not 0 <= together < len(masks) or labelled[apart][0] < 3:
                 continue
             places = [apart + side * way for way in range(1 - _SECTIONS, 1 + _SECTIONS)]
-            places = [place for place in places if 0 <= place < len(masks)]
-            for part in _flowing_together(labelled[apart][1], labelled[together][1]):
+            parts = _flowing_together(labelled[apart][1], labelled[together][1])
+            near = {
+                float(positions[place]): signed_distance(masks[place], pixel)
+                for place in (places if parts else ())
+                if 0 <= place < len(masks)
+            }
+            for part in parts:
                 rest = masks[apart] & ~part
                 levels = {
-                    float(positions[place]): level
-                    for place in places
-                    if (level := _level(signed_distance(masks[place], pixel), part, rest))
+                    height: level
+                    for height, field in near.items()
+                    if (level := _level(field, part, rest)) is not None
                 }
                 saddle = _saddle(levels, float(positions[apart]), float(positions[together]), step)
                 found += [] if saddle is None else [saddle]
@@ -103,9 +108,9 @@ def _saddle(
             waists.append((place, square))
     gaps, waists = sorted(gaps)[::-1], sorted(waists)
     room = abs(together - apart)
+    if min(len(gaps), len(waists)) < 2:
+        return None
     for count in range(_SECTIONS, 1, -1):
-        if min(len(gaps), len(waists)) < 2:
-            return None
         curves = [_through(known[:count]) for known in (gaps, waists)]
         share = float(np.clip(np.mean([_zero(one, room / 2) for one in curves]), 0, room))
         first, second = (float(one.deriv()(share)) for one in curves)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes, encode_stack
-from fewshot.radiologists.outlines import joined, share_out
+from fewshot.radiologists.outlines import share_out
 
 Mask = NDArray[np.bool_]
 
@@ -59,7 +59,7 @@ def test_what_only_one_of_them_sees_is_open() -> None:
     assert (len(certain), len(uncertain)) == (0, 0)
     certain, uncertain = share_out(nothing, masks_of(elsewhere))
     assert (len(certain), uncertain.areas().tolist()) == (0, [100])
-    assert len(joined(masks_of(seen), uncertain)) == 2
+    assert len(masks_of(seen).joined(uncertain)) == 2
 
 
 @given(arrays(np.bool_, (3, SIDE, SIDE)), arrays(np.bool_, (2, SIDE, SIDE)))
