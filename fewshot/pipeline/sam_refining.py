@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from fewshot.config.tree import MergeSettings
 from fewshot.files import write_json
@@ -106,21 +105,10 @@ def _pool(pooled: Sequence[tuple[SliceSet, Judge]]) -> tuple[SliceSet, Judge]:
         return pooled[0]
     first = pooled[0][0]
     ids = [record.image_id for record in first.records]
-    together = [_joined([slices.masks_of(key) for slices, _ in pooled]) for key in ids]
+    together = [
+        reduce(SliceMasks.joined, [slices.masks_of(key) for slices, _ in pooled]) for key in ids
+    ]
     return first.with_masks(together), pooled[0][1]
-
-
-def _joined(parts: Sequence[SliceMasks]) -> SliceMasks:
-    first = parts[0]
-    return SliceMasks(
-        first.image_id,
-        first.height,
-        first.width,
-        np.concatenate([one.scores for one in parts]),
-        np.concatenate([one.boxes for one in parts]),
-        tuple(rle for one in parts for rle in one.rles),
-        tuple(source for one in parts for source in one.sources),
-    )
 
 
 def _refined(
