@@ -117,14 +117,17 @@ def soft_label(
 def _foregrounds(
     unlabelled: SliceSet, radiologists: Radiologists, settings: SoftLabelSettings
 ) -> dict[int, SliceMasks]:
-    """Return the masks of the radiologist who gives the outlines by slice; nothing without one."""
+    """Return the masks of the radiologist who gives the outlines by slice; nothing without one.
+
+    It takes one plain look: a vote over several drops what they disagree about, and the outlines
+    are worse for it (docs/soft-labels.md).
+    """
     name = settings.outlines
     if name is None or not len(unlabelled):
         return {}
     model = radiologists.load(name)[name]
     with progress(f"outlines by {name}", len(unlabelled)) as advance:
-        found = predict_together([model], unlabelled, name, None, settings.views, advance)
-        return {masks.image_id: masks for masks in found}
+        return {masks.image_id: masks for masks in model.predict(unlabelled, advance, None)}
 
 
 def _readers(radiologists: Radiologists, settings: SoftLabelSettings) -> dict[str, _Reader]:
