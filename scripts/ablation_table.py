@@ -47,6 +47,7 @@ def write_tables(rows: Mapping[int, Sequence[RowScores]], groups: Path | None, o
     """Write table.csv, table.json and table.png: one line a row, number of labels and variant.
 
     Intervals are of the mean over slices and seeds; patients are drawn, or slices without groups.
+    With several numbers of labelled slices there is also curve.png: the scores over that number.
     """
     patients = None if groups is None else read_groups(groups)
     lines = [
@@ -61,8 +62,12 @@ def write_tables(rows: Mapping[int, Sequence[RowScores]], groups: Path | None, o
     writer.writerows(lines)
     write_text(out / "table.csv", buffer.getvalue())
     write_json(out / "table.json", lines)
-    with atomic_path(out / "table.png") as temporary:
-        _figure(lines).savefig(temporary, format="png", dpi=150)
+    figures = {"table.png": _figure(lines)}
+    if len(rows) > 1:
+        figures["curve.png"] = _few_shot_curve(lines)
+    for name, figure in figures.items():
+        with atomic_path(out / name) as temporary:
+            figure.savefig(temporary, format="png", dpi=150)
 
 
 def _line(
@@ -125,4 +130,30 @@ def _figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
         )
         axis.grid(axis="x", alpha=0.3)
     axes[0].invert_yaxis()
+    return figure
+
+
+def _few_shot_curve(lines: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw final (solid) and control (dashed) of each row over the number of labelled slices."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(VARIANTS))
+    names = list(dict.fromkeys(one["row"] for one in lines))
+    colours = colormaps["cividis"](np.linspace(0.1, 0.7, len(names)))
+    for axis, (variant, title) in zip(axes, VARIANTS.items(), strict=True):
+        for name, colour in zip(names, colours, strict=True):
+            chosen = [one for one in lines if one["row"] == name and one["variant"] == variant]
+            chosen.sort(key=lambda one: one["labelled"])
+            numbers = [one["labelled"] for one in chosen]
+            for model, style in ((FINAL, "o-"), (CONTROL, "o--")):
+                label = f"{name}: {model}"
+                axis.plot(numbers, [one[model] for one in chosen], style, color=colour, label=label)
+        ticks = sorted({one["labelled"] for one in lines})
+        axis.set_xscale("log")
+        axis.set_xticks(ticks, [str(tick) for tick in ticks])
+        axis.minorticks_off()
+        axis.set_title(title)
+        axis.set_xlabel("labelled slices")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("adjusted Rand index")
+    axes[0].legend(loc="lower right", fontsize="small")
     return figure

@@ -87,7 +87,7 @@ def test_held_out_slices_are_the_labelled_ones_that_no_training_sees(tmp_path: P
 def scores(final: list[float], control: list[float]) -> Scores:
     both = {
         name: {f"{place}.png": value for place, value in enumerate(values)}
-        for name, values in (("rough", [0.1] * 4), ("final", final), ("control", control))
+        for name, values in (("rough", [0.1] * len(final)), ("final", final), ("control", control))
     }
     return {"all": both, "foreground": both}
 
@@ -111,6 +111,19 @@ def test_the_table_holds_mean_gains_and_their_intervals_by_patient(tmp_path: Pat
     assert (gain, low, high) == pytest.approx((0.05, 0.0, 0.1))
     assert json.loads((tmp_path / "table.json").read_text())[0]["gain"] == pytest.approx(0.05)
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "curve.png").exists()
+
+
+def test_several_numbers_of_labelled_slices_make_a_curve(tmp_path: Path) -> None:
+    few = [RowScores("vote", 0, scores([0.5, 0.7], [0.4, 0.6]), {})]
+    many = [RowScores("vote", 0, scores([0.8, 0.9], [0.7, 0.8]), {})]
+    write_tables({9: many, 3: few}, None, tmp_path)
+    lines = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert [(line["labelled"], line["final"]) for line in lines[::2]] == [
+        ("9", "0.85"),
+        ("3", "0.6"),
+    ]
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
