@@ -1,8 +1,8 @@
 """Soft labels whose structures one reader says and whose pixels another.
 
 Detectors know which structures there are; a semantic network has the better outlines. Its
-foreground is shared out among the structures that were found, and what only one of the two sees is
-left open.
+foreground is shared out among the structures that were found. Where the two see different
+structures, the slice is left open; where they draw the same one differently, the network is right.
 """
 
 import numpy as np
@@ -18,16 +18,20 @@ _REACH = 0.04  # of the slice's longer side: how far outside a structure its for
 OUTLINES = "outlines"
 
 
-def share_out(structures: SliceMasks, foreground: SliceMasks) -> tuple[SliceMasks, SliceMasks]:
+def share_out(
+    structures: SliceMasks, doubtful: SliceMasks, foreground: SliceMasks
+) -> tuple[SliceMasks, SliceMasks]:
     """Return the structures with the pixels of a foreground, and regions that are uncertain.
 
     A pixel of the foreground belongs to the structure it lies in, of several the best score's, or
-    to the nearest one within 4 % of the slice's longer side. Connected regions of foreground
-    without a structure, and of structures without foreground, are uncertain. Regions of less than
-    half of that distance squared are left out.
+    to the nearest one within 4 % of the slice's longer side. Uncertain are foreground further away,
+    structures without foreground, and doubtful masks of which less than half lies in a structure:
+    the others draw a known one again, and leaving their edges open would teach too large outlines.
+    Regions of less than half of that distance squared are left out.
 
     Args:
         structures: who is there, with scores.
+        doubtful: masks that may or may not be structures.
         foreground: masks whose union is the foreground, of the same slice.
     """
     reach = max(1, round(_REACH * max(structures.height, structures.width)))
@@ -35,16 +39,26 @@ def share_out(structures: SliceMasks, foreground: SliceMasks) -> tuple[SliceMask
     inside = foreground.decode().any(axis=0)
     claimed = _claims(structures)
     shared = np.where(inside, _nearest_within(claimed, reach), 0)
-    rows = [row for row in range(len(structures)) if np.count_nonzero(shared == row + 1) >= least]
-    kept = structures.select(rows)
-    stack = shared == np.array(rows, dtype=np.int32).reshape(-1, 1, 1) + 1
+    areas = np.bincount(shared.ravel(), minlength=len(structures) + 1)[1:]
+    rows = np.flatnonzero(areas >= least)
+    kept = structures.select(rows.tolist())
+    stack = shared == rows.astype(np.int32).reshape(-1, 1, 1) + 1
     certain = _with_masks(kept, stack, kept.scores, kept.sources)
-    parts, _ = ndimage.label((inside | (claimed > 0)) & ~stack.any(axis=0))
+    parts, _ = ndimage.label(inside & ~stack.any(axis=0))
     sizes = np.bincount(parts.ravel())[1:]
-    regions = parts == 1 + np.flatnonzero(sizes >= least).reshape(-1, 1, 1)
+    beyond = parts == 1 + np.flatnonzero(sizes >= least).reshape(-1, 1, 1)
+    lost = claimed == 1 + np.flatnonzero(areas < least).reshape(-1, 1, 1)
+    regions = np.concatenate([beyond, lost[lost.sum(axis=(1, 2)) >= least]])
     count = len(regions)
-    uncertain = _with_masks(kept, regions, np.zeros(count, np.float32), (OUTLINES,) * count)
-    return certain, uncertain
+    unsettled = _with_masks(kept, regions, np.zeros(count, np.float32), (OUTLINES,) * count)
+    return certain, _not_drawn_again(doubtful, claimed > 0).joined(unsettled)
+
+
+def _not_drawn_again(doubtful: SliceMasks, known: Mask) -> SliceMasks:
+    """Return the masks of which less than half lies in what is known."""
+    masks = doubtful.decode()
+    inside = (masks & known).sum(axis=(1, 2))
+    return doubtful.select(np.flatnonzero(2 * inside < masks.sum(axis=(1, 2))).tolist())
 
 
 def _with_masks(

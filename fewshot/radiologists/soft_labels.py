@@ -101,8 +101,7 @@ def soft_label(
         for masks in readers[name](share, f"soft labels by {name}") if len(share) else ():
             sure, unsure = select(masks, selection)
             if foregrounds:
-                sure, unsettled = share_out(sure, foregrounds[masks.image_id])
-                unsure = unsure.joined(unsettled)
+                sure, unsure = share_out(sure, unsure, foregrounds[masks.image_id])
             certain.append(sure)
             uncertain.append(unsure)
     return SoftLabels(
