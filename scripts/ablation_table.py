@@ -144,9 +144,15 @@ def _few_shot_curve(lines: Sequence[Mapping[str, Any]]) -> Figure:
             chosen = [one for one in lines if one["row"] == name and one["variant"] == variant]
             chosen.sort(key=lambda one: one["labelled"])
             numbers = [one["labelled"] for one in chosen]
-            for model, style in ((FINAL, "o-"), (CONTROL, "o--")):
-                label = f"{name}: {model}"
-                axis.plot(numbers, [one[model] for one in chosen], style, color=colour, label=label)
+            for model, style, fill in ((FINAL, "o-", colour), (CONTROL, "o--", "white")):
+                axis.plot(
+                    numbers,
+                    [one[model] for one in chosen],
+                    style,
+                    color=colour,
+                    markerfacecolor=fill,
+                    label=f"{name}: {model}",
+                )
         ticks = sorted({one["labelled"] for one in lines})
         axis.set_xscale("log")
         axis.set_xticks(ticks, [str(tick) for tick in ticks])
