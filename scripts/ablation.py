@@ -9,6 +9,8 @@ The matrix is a YAML file (`configs/ablation/` holds ours):
     labelled: [92, 23]                # numbers of labelled slices; each is a table of its own
     seeds: [0, 1]
     holdout: false                    # score on the labelled slices that are not used, not the test
+    folds: 4                          # cross-validate: seed s holds out part s of four to which
+                                      # the labelled patients are dealt
     settings: [detector.input_size=112]                # for all rows
     rows:
       naive: []
@@ -19,20 +21,29 @@ they have in common (radiologists, often the control) is trained once. A matrix 
 goes on where it was. Final and control of a row differ in the soft labels alone: same iterations,
 same seed, same way of predicting. Leaves rows/, table.csv, table.json and table.png in --out, and
 with several numbers of labelled slices curve.png.
+
+With --jobs several run directories are worked on at once, each by a process of its own that writes
+to logs/. That is for a GPU, which one small network leaves mostly idle: start NVIDIA's
+nvidia-cuda-mps-control -d first (without it the processes wait for one another) and set
+OMP_NUM_THREADS=1.
 """
 
 import argparse
 import hashlib
 import json
+import multiprocessing
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from ablation_holdout import holdout_data
+from ablation_holdout import Fold, holdout_data
 from ablation_table import RowScores, read_scores, write_tables
 from fewshot.config.base import Settings
 from fewshot.config.load import dump_settings, load_settings, read_tree
@@ -51,6 +62,7 @@ class Matrix(Settings):
     labelled: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     holdout: bool = False
+    folds: Annotated[int, Field(ge=2)] | None = None
     settings: tuple[str, ...] = ()
     rows: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
 
@@ -66,7 +78,12 @@ class Cell:
     @property
     def name(self) -> str:
         """A name for files."""
-        return f"{self.row}-{self.labelled}-{self.seed}"
+        return f"{self.row}-{self.run}"
+
+    @property
+    def run(self) -> str:
+        """The name of the run directory, which rows with the same data and seed share."""
+        return f"{self.labelled}-{self.seed}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,16 +95,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("matrix", type=Path, help="YAML file")
     parser.add_argument("--out", type=Path, required=True, help="folder for runs and tables")
     parser.add_argument("--only", nargs="*", help="run these rows alone")
+    parser.add_argument("--jobs", type=int, default=1, help="run directories at once (1)")
     options = parser.parse_args(arguments)
     try:
         matrix = read_matrix(options.matrix)
         chosen = set(options.only or matrix.rows)
         if unknown := chosen - set(matrix.rows):
             raise InputError(f"--only {min(unknown)}: no such row; there are {[*matrix.rows]}")
-        for cell in cells(matrix):
-            if cell.row in chosen:
-                _run_cell(matrix, cell, options.out)
-                _write_tables(matrix, options.out)
+        if options.jobs < 1:
+            raise InputError(f"--jobs {options.jobs}: must be at least 1")
+        wanted = [cell for cell in cells(matrix) if cell.row in chosen]
+        for _ in _finished(matrix, wanted, options.out, options.jobs):
+            _write_tables(matrix, options.out)
     except FewshotError as error:
         say(f"error: {error}")
         return 2 if isinstance(error, InputError) else 1
@@ -116,6 +135,39 @@ def cells(matrix: Matrix) -> list[Cell]:
     ]
 
 
+def _finished(matrix: Matrix, wanted: Sequence[Cell], out: Path, jobs: int) -> Iterable[None]:
+    """Run cells, and yield whenever some are done."""
+    if jobs == 1:
+        for cell in wanted:
+            _run_cell(matrix, cell, out)
+            yield
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        runs = [
+            pool.submit(_run_directory, matrix, tuple(rows), out)
+            for _, rows in groupby(wanted, key=lambda cell: cell.run)
+        ]
+        try:
+            for one in as_completed(runs):
+                one.result()
+                yield
+        except FewshotError:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _run_directory(matrix: Matrix, rows: Sequence[Cell], out: Path) -> None:
+    """Run the rows of one run directory, in a process whose words go to a file."""
+    logs = out / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / f"{rows[0].run}.log").open("a", encoding="utf-8") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    for cell in rows:
+        _run_cell(matrix, cell, out)
+
+
 def _run_cell(matrix: Matrix, cell: Cell, out: Path) -> None:
     settings = _settings(matrix, cell, out)
     key = hashlib.sha256(dump_settings(settings).encode()).hexdigest()
@@ -124,7 +176,7 @@ def _run_cell(matrix: Matrix, cell: Cell, out: Path) -> None:
         say(f"{cell.name}: done")
         return
     say(f"{cell.name}: runs")
-    folder = out / "runs" / f"{cell.labelled}-{cell.seed}"
+    folder = out / "runs" / cell.run
     metrics = run(settings, folder.resolve(), "resume")
     scores = read_scores(folder / "score" / "per_image.csv")
     write_json(target, {"key": key, "metrics": metrics, "scores": scores})
@@ -133,9 +185,13 @@ def _run_cell(matrix: Matrix, cell: Cell, out: Path) -> None:
 def _settings(matrix: Matrix, cell: Cell, out: Path) -> RunSettings:
     given = [*matrix.settings, *matrix.rows[cell.row], f"seed={cell.seed}", "control=true"]
     settings = load_settings(matrix.base, [*given, f"data.labelled={cell.labelled}"])
-    if not matrix.holdout:
+    fold = None if matrix.folds is None else Fold(cell.seed % matrix.folds, matrix.folds)
+    if fold is not None:
+        data = holdout_data(settings.data, cell.labelled, out / "data" / f"fold{fold.index}", fold)
+    elif matrix.holdout:
+        data = holdout_data(settings.data, cell.labelled, out / "data" / str(cell.labelled))
+    else:
         return settings
-    data = holdout_data(settings.data, cell.labelled, out / "data" / str(cell.labelled))
     return settings.model_copy(update={"data": data})
 
 

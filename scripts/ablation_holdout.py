@@ -1,23 +1,37 @@
 """Choosing without a look at the test: labelled slices that a run does not use are scored on."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.config.tree import DataSettings
 from fewshot.errors import InputError
+from fewshot.slices.groups import read_groups
 from fewshot.slices.images import in_slice_order
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
 
 
-def holdout_data(data: DataSettings, labelled: int, folder: Path) -> DataSettings:
-    """Return data settings in which the labelled slices beyond the first are the test slices.
+@dataclass(frozen=True)
+class Fold:
+    """One of several parts that the patients of the labelled slices are dealt to in turn."""
+
+    index: int
+    count: int
+
+
+def holdout_data(
+    data: DataSettings, labelled: int, folder: Path, fold: Fold | None = None
+) -> DataSettings:
+    """Return data settings in which labelled slices are the test slices.
 
     The images of the held-out slices are in the test folder alone, so that no training reads them.
     Images are linked, not copied; a folder that is there already is taken as it is.
 
     Args:
         data: in the challenge's form, at one folder of slices of one size.
-        labelled: how many labelled slices are used.
+        labelled: how many labelled slices are used; those beyond are held out.
         folder: where the links and label tables go.
+        fold: whose patients' labelled slices are held out instead, to cross-validate.
     """
     if data.train_images is None or data.train_labels is None:
         raise InputError("holdout: needs data.train_images and data.train_labels")
@@ -33,7 +47,7 @@ def holdout_data(data: DataSettings, labelled: int, folder: Path) -> DataSetting
             name for name, row in zip(table.names, table.pixels, strict=True) if row.any()
         }
         ordered = [name for name in in_slice_order(table.names) if name in with_labels]
-        held_out = set(ordered[labelled:])
+        held_out = set(ordered[labelled:] if fold is None else _of(fold, ordered, data.groups))
         if not held_out:
             raise InputError(f"holdout: all of {len(ordered)} labelled slices are used; use fewer")
         names = {"test": [n for n in ordered if n in held_out]}
@@ -44,6 +58,20 @@ def holdout_data(data: DataSettings, labelled: int, folder: Path) -> DataSetting
             rows = [pixels[name][:, None] for name in chosen]
             write_label_csv(files[f"{part}_labels"], chosen, rows)
     return data.model_copy(update=files)
+
+
+def _of(fold: Fold, labelled: Sequence[str], groups: Path | None) -> list[str]:
+    """Return the labelled slices of the patients of a fold."""
+    if groups is None:
+        raise InputError("folds: need data.groups, the table of which slice is of which patient")
+    patient_of = read_groups(groups)
+    if missing := [name for name in labelled if name not in patient_of]:
+        raise InputError(f"{groups}: holds no patient of {missing[0]}")
+    patients = list(dict.fromkeys(patient_of[name] for name in labelled))
+    if len(patients) < fold.count:
+        raise InputError(f"folds: {fold.count} wanted of {len(patients)} patients; use fewer")
+    chosen = set(patients[fold.index :: fold.count])
+    return [name for name in labelled if patient_of[name] in chosen]
 
 
 def _link(images: Path, names: list[str], folder: Path) -> None:

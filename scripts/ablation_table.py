@@ -77,9 +77,9 @@ def _line(
     runs: Sequence[RowScores],
     patients: Mapping[str, str] | None,
 ) -> dict[str, Any]:
-    images = list(runs[0].scores[variant][FINAL])
+    images = list(dict.fromkeys(name for one in runs for name in one.scores[variant][FINAL]))
     final, control = (_values(runs, variant, model, images) for model in (FINAL, CONTROL))
-    difference = (final - control).mean(axis=1)
+    difference = final - control
     drawn = None if patients is None else [patients[name] for name in images]
     (gain,) = bootstrap_means(difference[:, None], drawn)
     low, high = gain.interval or (float("nan"), float("nan"))
@@ -106,8 +106,9 @@ def _line(
 def _values(
     runs: Sequence[RowScores], variant: str, model: str, images: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Return (images, seeds) scores."""
-    return np.array([[one.scores[variant][model][name] for one in runs] for name in images])
+    """Return the score of each image, its mean over the seeds that scored it (folds: one)."""
+    scores = [one.scores[variant][model] for one in runs]
+    return np.array([np.mean([one[name] for one in scores if name in one]) for name in images])
 
 
 def _figure(lines: Sequence[Mapping[str, Any]]) -> Figure:

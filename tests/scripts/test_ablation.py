@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ablation import cells, main, read_matrix
-from ablation_holdout import holdout_data
+from ablation_holdout import Fold, holdout_data
 from ablation_table import RowScores, Scores, write_tables
 from fewshot.config.load import load_settings
 from fewshot.config.tree import DataSettings
@@ -31,6 +31,7 @@ def write_matrix(folder: Path, **changes: object) -> Path:
         ({"labelled": [0]}, r"labelled\.0: "),
         ({"seed": 1}, "seed: "),
         ({"base": None}, "base: "),
+        ({"folds": 1}, "folds: "),
     ],
 )
 def test_a_wrong_matrix_is_one_line(changes: dict[str, object], words: str, tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_rows_of_the_same_data_and_seed_follow_one_another(tmp_path: Path) -> No
     ]
 
 
-@pytest.mark.parametrize("name", ["explore", "headneck"])
+@pytest.mark.parametrize("name", ["explore", "folds", "headneck"])
 def test_our_own_matrices_hold_settings_that_exist(name: str) -> None:
     configs = Path(__file__).resolve().parents[2] / "configs"
     matrix = read_matrix(configs / "ablation" / f"{name}.yaml")
@@ -82,6 +83,53 @@ def test_held_out_slices_are_the_labelled_ones_that_no_training_sees(tmp_path: P
             assert (folder / name).read_bytes() == (images / name).read_bytes()
     with pytest.raises(InputError, match="all of 7 labelled slices are used"):
         holdout_data(data, 7, tmp_path / "none")
+
+
+def test_folds_hold_out_the_labelled_slices_of_every_patient_once(tmp_path: Path) -> None:
+    write_phantom(tmp_path, PhantomSettings(size=64, labelled=5, unlabelled=3, test=1))
+    images, labels = tmp_path / "X_train", tmp_path / "Y_train.csv.gz"
+    groups = tmp_path / "patients.csv"
+    names = read_label_csv(labels).names
+    patient_of = dict(zip(names, ["p", "p", "q", "r", "r", "s", "s", "s"], strict=True))
+    groups.write_text("".join(f"{a},{b}\n" for a, b in [("image", "patient"), *patient_of.items()]))
+    data = DataSettings(
+        train_images=images,
+        train_labels=labels,
+        test_images=tmp_path / "X_test",
+        groups=groups,
+    )
+    held_out: list[str] = []
+    for index in range(2):
+        found = holdout_data(data, 9, tmp_path / f"fold{index}", Fold(index, 2))
+        assert found.train_labels is not None
+        assert found.test_labels is not None
+        train = read_label_csv(found.train_labels).names
+        test = read_label_csv(found.test_labels).names
+        assert set(train) == set(names) - set(test)
+        assert {patient_of[name] for name in test} == ({"p", "r"} if index == 0 else {"q"})
+        held_out += test
+    assert sorted(held_out) == sorted(names[:5])  # those with labels
+    for number, folds, words in ((0, 4, "4 wanted of 3 patients"), (1, 2, "need data.groups")):
+        wrong = data if number == 0 else data.model_copy(update={"groups": None})
+        with pytest.raises(InputError, match=words):
+            holdout_data(wrong, 9, tmp_path / f"wrong{number}", Fold(0, folds))
+
+
+def test_the_table_of_folds_takes_each_slice_from_the_run_that_scored_it(tmp_path: Path) -> None:
+    def renamed(of: Scores, names: list[str]) -> Scores:
+        return {
+            variant: {
+                model: dict(zip(names, values.values(), strict=True))
+                for model, values in models.items()
+            }
+            for variant, models in of.items()
+        }
+
+    first = renamed(scores([0.5, 0.7], [0.4, 0.6]), ["a.png", "b.png"])
+    second = renamed(scores([0.9], [0.5]), ["c.png"])
+    write_tables({6: [RowScores("v", 0, first, {}), RowScores("v", 1, second, {})]}, None, tmp_path)
+    line = json.loads((tmp_path / "table.json").read_text())[0]
+    assert (line["final"], line["control"], line["gain"]) == pytest.approx((0.7, 0.5, 0.2))
 
 
 def scores(final: list[float], control: list[float]) -> Scores:
@@ -148,3 +196,27 @@ def test_a_matrix_runs_each_row_once(tmp_path: Path) -> None:
     assert main([str(matrix), "--out", str(out)]) == 0
     assert times == {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()}
     assert main([str(matrix), "--out", str(out), "--only", "other"]) == 2
+
+
+@pytest.mark.slow
+def test_run_directories_are_worked_on_at_once(tmp_path: Path) -> None:
+    write_phantom(tmp_path / "all", PhantomSettings(size=64, labelled=12, unlabelled=2, test=1))
+    base = {
+        "data": {
+            "train_images": str(tmp_path / "all" / "X_train"),
+            "train_labels": str(tmp_path / "all" / "Y_train.csv.gz"),
+            "test_images": str(tmp_path / "all" / "X_test"),
+            "groups": str(tmp_path / "all" / "groups.csv"),
+        },
+        "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
+        "radiologists": [{"name": "rough", "iterations": 3, "score_threshold": 0.06}],
+        "final": {"iterations": 3},
+    }
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
+    matrix = write_matrix(tmp_path, labelled=[4], folds=2, seeds=[0, 1])
+    assert main([str(matrix), "--out", str(tmp_path / "out"), "--jobs", "2"]) == 0
+    line = next(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    assert (line["labelled"], line["seeds"]) == ("4", "2")
+    for run in ("4-0", "4-1"):
+        assert "test slices" in (tmp_path / "out" / "logs" / f"{run}.log").read_text()
+    assert main([str(matrix), "--out", str(tmp_path / "out"), "--jobs", "0"]) == 2
