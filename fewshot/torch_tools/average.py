@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 def running_mean(network: nn.Module, decay: float) -> AveragedModel:
     """Return a copy of the network to be updated after each step, by `update_parameters(network)`.
@@ -15,12 +17,16 @@ def running_mean(network: nn.Module, decay: float) -> AveragedModel:
     Source: A. Tarvainen and H. Valpola, Mean teachers are better role models, NIPS 2017.
     """
 
-    def average(mean: Tensor, weight: Tensor, steps: Tensor | int) -> Tensor:
-        if not mean.is_floating_point():
-            return weight
-        return torch.lerp(mean, weight, 1 - min(decay, decay_at(int(steps) + 1)))
+    # All tensors of a kind at once: one by one they cost a GPU more time than the step itself.
+    def average(means: Tensors, weights: Tensors, steps: Tensor | int) -> None:
+        if means[0].is_floating_point():
+            rate = 1 - min(decay, decay_at(int(steps) + 1))
+            torch._foreach_lerp_(means, weights, rate)
+        else:
+            for mean, weight in zip(means, weights, strict=True):
+                mean.copy_(weight)
 
-    return AveragedModel(network, avg_fn=average, use_buffers=True)
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
 def decay_at(step: int) -> float:
