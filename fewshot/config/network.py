@@ -22,6 +22,11 @@ class NetworkSettings(Settings):
     checkpoint_period: Count = 250
     prediction_batch_size: Count = 8
 
+    @property
+    def learns_unlabelled(self) -> bool:
+        """Whether it is to learn from slices without labels, as some kinds of networks can."""
+        return False
+
     @field_validator("mixed_precision", mode="before")
     @classmethod
     def _off_is_a_word(cls, value: Any) -> Any:

@@ -60,6 +60,14 @@ class FeatUpSettings(Settings):
     views: Annotated[int, Field(ge=1, le=16)] = 2  # jittered views of each slice an iteration
 
 
+class ConsistencySettings(Settings):
+    """Learning from slices without labels, by what the running mean of the weights says of them."""
+
+    weight: Annotated[float, Field(ge=0, le=100)] = 0.0  # of the loss on these slices; 0 is off
+    sure: Annotated[float, Field(ge=0.5, lt=1)] = 0.9  # probability from which a pixel counts
+    burn_in: Fraction = 0.15  # part of the iterations that labelled slices have for themselves
+
+
 class SemanticSettings(NetworkSettings):
     """One semantic network: what it is, how it is trained, and how its answer is read."""
 
@@ -71,6 +79,7 @@ class SemanticSettings(NetworkSettings):
     boundary: bool = True  # also predict where regions end; `watershed` needs it
     gafl: bool = False  # a global adaptive filter in front
     featup: FeatUpSettings = FeatUpSettings()
+    consistency: ConsistencySettings = ConsistencySettings()
     loss: Literal["dice_bce", "focal", "dice_focal"] = "dice_bce"
     regions: RegionSettings = RegionSettings()
     augmentation: SemanticAugmentation = SemanticAugmentation()
@@ -81,8 +90,15 @@ class SemanticSettings(NetworkSettings):
         """What the network is called where models of all kinds are listed."""
         return f"{self.network} {self.encoder}"
 
+    @property
+    def learns_unlabelled(self) -> bool:
+        """Whether it is to learn from slices without labels."""
+        return self.consistency.weight > 0
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        if self.learns_unlabelled and not self.ema:
+            raise ValueError("consistency: needs a running mean of the weights, such as ema: 0.99")
         if self.regions.method == "watershed" and not self.boundary:
             raise ValueError("regions.method: watershed needs boundary: true (or use components)")
         if self.featup.iterations and self.network not in SHARPENED:

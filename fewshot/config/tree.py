@@ -277,6 +277,15 @@ class RunSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _controls_see_no_unlabelled_slices(self) -> Self:
+        if self.final.model is not None and self.final.model.learns_unlabelled:
+            raise ValueError(
+                "final.model.consistency: is for radiologists; the final model learns from their "
+                "soft labels, and a control from labelled slices alone"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_differ(self) -> Self:
         names = [radiologist.name for radiologist in self.radiologists]
         if len(set(names)) < len(names):

@@ -30,6 +30,7 @@ class ModelJob:
             settings does without `augmentation`.
         seed: of the weights' start, the order of samples and their augmentation.
         weights: file to start from, of a model of the same settings, in place of what they say.
+        unlabelled: slices to learn from without labels, for settings that `learns_unlabelled`.
         renewal: how the soft labels of sources marked `renewed` are renewed; only for kinds that
             can.
         preprocess: what is done to every slice first, here and wherever the model predicts.
@@ -44,6 +45,7 @@ class ModelJob:
     schedule: TrainingSettings
     seed: int
     weights: Path | None = None
+    unlabelled: SliceSet | None = None
     renewal: "Renewal | None" = None
     preprocess: PreprocessSettings = AS_READ
     watch: "Watch | None" = None

@@ -77,6 +77,7 @@ class SemanticKind:
             schedule=job.schedule,
             seed=job.seed,
             weights=job.weights,
+            unlabelled=job.unlabelled,
             preprocess=job.preprocess,
         )
         return train_semantic(own, out, advance, replace)

@@ -108,6 +108,8 @@ class RunPlan(RunLayout):
             inputs += [self.labels_to_learn, self.uncertain, self.review]
         if model.warm_start is not None:
             inputs += [self.weights, *self.radiologist_files]
+        if model.unlabelled is not None:
+            inputs.append(model.unlabelled)
         kind = kind_of(model.settings)
         start = kind.starting_weights(model.settings)
         if start is not None:

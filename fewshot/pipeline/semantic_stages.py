@@ -15,11 +15,17 @@ from fewshot.progress import progress, say
 
 
 def train(data: Path, settings: RunSettings, out: Path) -> None:
-    """Train a semantic network on `train.json` of a folder, watched on its `validation.json`."""
+    """Train a semantic network on `train.json` of a folder, watched on its `validation.json`.
+
+    With `semantic.model.consistency` it learns from `unlabelled.json` as well.
+    """
     from fewshot.semantic.job import SemanticJob
     from fewshot.semantic.training import train_semantic
     from fewshot.torch_tools.samples import TrainingSource
 
+    unlabelled = None
+    if settings.semantic.model.learns_unlabelled:
+        unlabelled = check_images(read_coco(data / datasets.UNLABELLED))
     job = SemanticJob(
         name=settings.semantic.model.network,
         sources=[TrainingSource(_labelled(data / datasets.TRAIN))],
@@ -27,6 +33,7 @@ def train(data: Path, settings: RunSettings, out: Path) -> None:
         settings=settings.semantic.model,
         schedule=settings.semantic,
         seed=settings.seed,
+        unlabelled=unlabelled,
         preprocess=settings.preprocess,
     )
     with progress(f"training {job.name}", settings.semantic.iterations) as advance:

@@ -58,7 +58,7 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class ModelToTrain:
-    """A model's name, data and settings."""
+    """A model's name, data and settings; `unlabelled` is there if it learns from such slices."""
 
     name: str
     train: Path
@@ -69,6 +69,7 @@ class ModelToTrain:
     seed: int
     soft: SoftTraining | None = None
     warm_start: WarmStart | None = None
+    unlabelled: Path | None = None
     preprocess: PreprocessSettings = AS_READ
     live: LiveSettings = field(default_factory=LiveSettings)
 
@@ -88,7 +89,8 @@ def model_to_train(
     Args:
         settings: of the run.
         name: of the model.
-        data: a folder with `train.json` and `validation.json`.
+        data: a folder with `train.json` and `validation.json`, and `unlabelled.json` where a
+            radiologist learns from slices without labels.
         soft: what joins the labelled slices, if anything.
         radiologists: where a warm start can be had from; needed where the settings ask for one.
     """
@@ -100,11 +102,12 @@ def model_to_train(
         raise InputError(
             "final.warm_start: needs the radiologists; name their folder or switch it off"
         )
+    own = settings.model_of(name)
     return ModelToTrain(
         name=name,
         train=data / datasets.TRAIN,
         validation=data / datasets.VALIDATION,
-        settings=settings.model_of(name),
+        settings=own,
         augmentation=(None if order else settings.final.augmentation) or settings.augmentation,
         schedule=TrainingSettings(
             learning_rate=schedule.learning_rate, iterations=schedule.iterations
@@ -112,6 +115,7 @@ def model_to_train(
         seed=settings.seed * 1000 + order,
         soft=soft,
         warm_start=radiologists if warm_start else None,
+        unlabelled=data / datasets.UNLABELLED if own.learns_unlabelled else None,
         live=settings.live,
         preprocess=settings.preprocess,
     )
@@ -141,6 +145,7 @@ def train_model(
         schedule=model.schedule,
         seed=model.seed,
         weights=None if model.warm_start is None else _best(model.warm_start) / "model.pth",
+        unlabelled=None if model.unlabelled is None else check_images(read_coco(model.unlabelled)),
         renewal=_renewal(model, labelled) if len(sources) > 1 else None,
         watch=_watch(model, logs or folder / "tensorboard"),
         preprocess=model.preprocess,

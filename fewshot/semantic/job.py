@@ -27,6 +27,7 @@ class SemanticJob:
         settings, schedule: what is trained, how fast and how long.
         seed: of the weights' start, the order of samples and their augmentation.
         weights: `model.pth` of a model of the same settings to start from.
+        unlabelled: slices for `settings.consistency`; their masks, if any, are not looked at.
         preprocess: what is done to every slice first, here and wherever the model predicts.
     """
 
@@ -37,6 +38,7 @@ class SemanticJob:
     schedule: TrainingSettings
     seed: int
     weights: Path | None = None
+    unlabelled: SliceSet | None = None
     preprocess: PreprocessSettings = AS_READ
 
     def key(self) -> str:
@@ -52,7 +54,8 @@ class SemanticJob:
             self.preprocess.model_dump(mode="json"),
             None if self.weights is None else digest_of(self.weights),
         ]
-        return job_digest(parts, self.sources, self.validation)
+        more = [] if self.unlabelled is None else [TrainingSource(self.unlabelled)]
+        return job_digest(parts, [*self.sources, *more], self.validation)
 
 
 def starting_network(job: SemanticJob) -> SemanticNetwork:

@@ -1,7 +1,8 @@
 """Training one semantic network, resumable at any checkpoint."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from fewshot.errors import FewshotError, InputError
 from fewshot.files import sha256_file
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.progress import Advance, no_progress, say
-from fewshot.semantic.data import Batch, SemanticSamples, training_batches
+from fewshot.semantic.consistency import Consistency
+from fewshot.semantic.data import Batch, SemanticSamples, collate, training_batches
 from fewshot.semantic.evaluation import Evaluation, evaluate
 from fewshot.semantic.job import SemanticJob, starting_network
 from fewshot.semantic.losses import LOSSES
@@ -54,12 +56,18 @@ def train_semantic(
         replace: whether another job's model in the folder gives way.
 
     Raises:
-        InputError: the encoder or its weights cannot be used, a source asks for a teacher, or the
-            folder holds another job's model that is to stay.
+        InputError: the encoder or its weights cannot be used, a source asks for a teacher, slices
+            without labels are to be learnt from and there are none, or the folder holds another
+            job's model that is to stay.
         FewshotError: a loss became infinite or NaN.
     """
     if any(source.renewed for source in job.sources):
         raise InputError(f"{job.name}: a semantic network cannot renew soft labels; use mask_rcnn")
+    if job.settings.learns_unlabelled and not job.unlabelled:
+        raise InputError(
+            f"{job.name}: consistency needs slices without labels, and there are none; set its "
+            "weight to 0"
+        )
     finished = _finished(job, out)
     if finished is not None:
         say(f"{job.name}: is trained already, from the same settings and slices; kept")
@@ -132,6 +140,11 @@ class _Training:
             Precision(settings.mixed_precision, self.device),
             running_mean(network, settings.ema) if settings.ema else None,
         )
+        self.consistency = (
+            Consistency(job.unlabelled, settings, job.seed, job.preprocess)
+            if settings.learns_unlabelled and job.unlabelled
+            else None
+        )
         self.passed = Passes(sum(len(one.slices) for one in job.sources), settings.batch_size)
         self.done = 0
         self.seconds = self.cpu_seconds = 0.0
@@ -155,9 +168,14 @@ class _Training:
         batches = training_batches(
             samples, settings.batch_size, self.done, iterations, settings.workers
         )
+        unlabelled: Iterable[Batch | None] = (
+            repeat(None)
+            if self.consistency is None
+            else self.consistency.batches(self.done, iterations)
+        )
         curves = CurveFile(self.curves, self.done)
-        for batch in self._timed(batches):
-            line = self._step(batch)
+        for batch, more in self._timed(zip(batches, unlabelled, strict=False)):
+            line = self._step(batch, more)
             self.done += 1
             if settings.evaluation_period and self.done % settings.evaluation_period == 0:
                 line |= self._evaluate().curve()
@@ -185,7 +203,9 @@ class _Training:
         self.cpu_seconds += time.process_time() - cpu_started
         return network.eval()
 
-    def _timed(self, batches: Any) -> Iterator[Batch]:
+    def _timed(
+        self, batches: Iterable[tuple[Batch, Batch | None]]
+    ) -> Iterator[tuple[Batch, Batch | None]]:
         """Pass batches on, and note how long they and what was done with them took."""
         started, cpu_started = time.monotonic(), time.process_time()
         for batch in batches:
@@ -195,16 +215,26 @@ class _Training:
             self.cpu_seconds += cpu_now - cpu_started
             started, cpu_started = now, cpu_now
 
-    def _step(self, batch: Batch) -> dict[str, Any]:
+    def _step(self, labelled: Batch, unlabelled: Batch | None) -> dict[str, Any]:
         """Do one iteration; return its line of the learning curves."""
         state, settings = self.state, self.job.settings
-        slices, targets, weights = (one.to(self.device) for one in batch[:3])
         rate = state.optimizer.param_groups[0]["lr"]
         with state.precision.autocast():
-            logits = state.network(slices.contiguous(memory_format=torch.channels_last))
-            parts = {
-                name: loss(logits, targets, weights) for name, loss in LOSSES[settings.loss].items()
-            }
+            batch, count = self._on_device(labelled), len(labelled.slices)
+            share = 0.0
+            if self.consistency is not None and unlabelled is not None:
+                share = self.consistency.weight_at(self.done, self.job.schedule.iterations)
+            if share and unlabelled is not None:
+                batch = collate([batch, self._task(unlabelled)])
+            every = state.network(batch.slices.contiguous(memory_format=torch.channels_last))
+            logits, targets, weights = every[:count], batch.targets[:count], batch.weights[:count]
+            losses = LOSSES[settings.loss]
+            parts = {name: loss(logits, targets, weights) for name, loss in losses.items()}
+            if share:
+                rest = every[count:], batch.targets[count:], batch.weights[count:]
+                parts["loss_consistency"] = (
+                    share * torch.stack([loss(*rest) for loss in losses.values()]).sum()
+                )
             total: Tensor = torch.stack(list(parts.values())).sum()
         values = {name: float(value.detach()) for name, value in parts.items()}
         self._check(values, batch)
@@ -221,6 +251,15 @@ class _Training:
         counts = count_foreground(logits.detach(), targets, weights)
         line = {"iteration": self.done, "total_loss": float(total.detach()), **values, "lr": rate}
         return {**line, "iou": counts.iou, **self.passed.add(counts)}
+
+    def _on_device(self, batch: Batch) -> Batch:
+        slices, targets, weights = (one.to(self.device) for one in batch[:3])
+        return Batch(slices, targets, weights, batch.names)
+
+    def _task(self, unlabelled: Batch) -> Batch:
+        """Return slices without labels as they are shown, with what the running mean says."""
+        assert self.consistency is not None
+        return self.consistency.task(self.state.result, self._on_device(unlabelled), self.done)
 
     def _check(self, values: dict[str, float], batch: Batch) -> None:
         if all(abs(value) < float("inf") for value in values.values()):

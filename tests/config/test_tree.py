@@ -19,6 +19,7 @@ from fewshot.config.tree import (
 )
 
 PHANTOM: dict[str, Any] = {"phantom": {}}
+LEARNS_UNLABELLED = {"kind": "semantic", "ema": 0.9, "consistency": {"weight": 1.0}}
 TEACHER: dict[str, Any] = {"soft_labels": {"teacher": {"renew": True}}}
 FILES = {"train_images": "X", "train_labels": "Y.csv", "test_images": "T"}
 
@@ -109,6 +110,16 @@ def refused(words: str) -> AbstractContextManager[Any]:
             RunSettings,
             {"data": PHANTOM, "soft_labels": {"outlines": "fine"}},
             refused("needs soft_labels.assignment=vote"),
+        ),
+        (
+            RunSettings,
+            {"data": PHANTOM, "final": {"model": {**LEARNS_UNLABELLED}}},
+            refused("is for radiologists"),
+        ),
+        (
+            RunSettings,
+            {"data": PHANTOM, "radiologists": [{"name": "net", "model": {**LEARNS_UNLABELLED}}]},
+            nullcontext(),
         ),
         # A teacher is a running mean, and stops by what validation says.
         (RunSettings, {"data": PHANTOM, **TEACHER}, refused("needs detector.ema")),

@@ -8,6 +8,7 @@ import pytest
 
 from fewshot.config.load import load_settings, parse_settings
 from fewshot.errors import InputError
+from fewshot.files import read_json_lines
 from fewshot.masks.coco import read_coco
 from fewshot.pipeline.run import run, status
 
@@ -22,7 +23,12 @@ TREE: dict[str, Any] = {
     "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
     "radiologists": [
         {"name": "rough", "learning_rate": 0.002, "iterations": 2, "score_threshold": 0.06},
-        {"name": "net", "iterations": 4, "score_threshold": 0.06, "model": NETWORK},
+        {
+            "name": "net",
+            "iterations": 4,
+            "score_threshold": 0.06,
+            "model": {**NETWORK, "ema": 0.9, "consistency": {"weight": 1.0, "burn_in": 0.0}},
+        },
     ],
     "soft_labels": {"assignment": "vote", "vote_threshold": 0.05, "outlines": "net"},
     "final": {"iterations": 3, "model": {**NETWORK, "network": "pan", "gafl": True}},
@@ -42,6 +48,8 @@ def test_models_of_several_kinds_serve_in_one_run(tmp_path: Path) -> None:
         "radiologists/net": "semantic",
         "final": "semantic",
     }
+    last = read_json_lines(out / "radiologists" / "net" / "training.jsonl")[-1]
+    assert last["loss_consistency"] >= 0
     weights = json.loads((out / "weights" / "weights.json").read_text())["weights"]
     assert set(weights) == {"rough", "net"}
     assert len(read_coco(out / "soft_labels" / "annotations.json")) == 4
