@@ -36,6 +36,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -105,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.jobs < 1:
             raise InputError(f"--jobs {options.jobs}: must be at least 1")
         wanted = [cell for cell in cells(matrix) if cell.row in chosen]
+        for cell in wanted:  # what is wrong is told, and what runs share is made, before any runs
+            _settings(matrix, cell, options.out)
         for _ in _finished(matrix, wanted, options.out, options.jobs):
             _write_tables(matrix, options.out)
     except FewshotError as error:
@@ -122,6 +125,8 @@ def read_matrix(path: Path) -> Matrix:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise InputError(f"{path}: {key}: {first['msg']}") from error
+    if matrix.holdout and matrix.folds is not None:
+        raise InputError(f"{path}: folds: hold slices out already; leave holdout out")
     return matrix.model_copy(update={"base": path.parent / matrix.base})
 
 
@@ -152,9 +157,10 @@ def _finished(matrix: Matrix, wanted: Sequence[Cell], out: Path, jobs: int) -> I
             for one in as_completed(runs):
                 one.result()
                 yield
-        except FewshotError:
+        except BrokenProcessPool as error:
+            raise FewshotError(f"a run was killed; see {out / 'logs'} and its memory") from error
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _run_directory(matrix: Matrix, rows: Sequence[Cell], out: Path) -> None:
@@ -185,9 +191,9 @@ def _run_cell(matrix: Matrix, cell: Cell, out: Path) -> None:
 def _settings(matrix: Matrix, cell: Cell, out: Path) -> RunSettings:
     given = [*matrix.settings, *matrix.rows[cell.row], f"seed={cell.seed}", "control=true"]
     settings = load_settings(matrix.base, [*given, f"data.labelled={cell.labelled}"])
-    fold = None if matrix.folds is None else Fold(cell.seed % matrix.folds, matrix.folds)
-    if fold is not None:
-        data = holdout_data(settings.data, cell.labelled, out / "data" / f"fold{fold.index}", fold)
+    if matrix.folds is not None:
+        fold = Fold(cell.seed % matrix.folds, matrix.folds)
+        data = holdout_data(settings.data, fold, out / "data" / f"fold{fold.index}")
     elif matrix.holdout:
         data = holdout_data(settings.data, cell.labelled, out / "data" / str(cell.labelled))
     else:

@@ -19,9 +19,7 @@ class Fold:
     count: int
 
 
-def holdout_data(
-    data: DataSettings, labelled: int, folder: Path, fold: Fold | None = None
-) -> DataSettings:
+def holdout_data(data: DataSettings, choice: int | Fold, folder: Path) -> DataSettings:
     """Return data settings in which labelled slices are the test slices.
 
     The images of the held-out slices are in the test folder alone, so that no training reads them.
@@ -29,9 +27,9 @@ def holdout_data(
 
     Args:
         data: in the challenge's form, at one folder of slices of one size.
-        labelled: how many labelled slices are used; those beyond are held out.
+        choice: how many labelled slices are used, those beyond are held out; or the fold whose
+            patients' labelled slices are, to cross-validate.
         folder: where the links and label tables go.
-        fold: whose patients' labelled slices are held out instead, to cross-validate.
     """
     if data.train_images is None or data.train_labels is None:
         raise InputError("holdout: needs data.train_images and data.train_labels")
@@ -47,7 +45,9 @@ def holdout_data(
             name for name, row in zip(table.names, table.pixels, strict=True) if row.any()
         }
         ordered = [name for name in in_slice_order(table.names) if name in with_labels]
-        held_out = set(ordered[labelled:] if fold is None else _of(fold, ordered, data.groups))
+        held_out = set(
+            _of(choice, ordered, data.groups) if isinstance(choice, Fold) else ordered[choice:]
+        )
         if not held_out:
             raise InputError(f"holdout: all of {len(ordered)} labelled slices are used; use fewer")
         names = {"test": [n for n in ordered if n in held_out]}

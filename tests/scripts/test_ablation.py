@@ -32,6 +32,7 @@ def write_matrix(folder: Path, **changes: object) -> Path:
         ({"seed": 1}, "seed: "),
         ({"base": None}, "base: "),
         ({"folds": 1}, "folds: "),
+        ({"folds": 2, "holdout": True}, "folds: hold slices out already"),
     ],
 )
 def test_a_wrong_matrix_is_one_line(changes: dict[str, object], words: str, tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_folds_hold_out_the_labelled_slices_of_every_patient_once(tmp_path: Path
     )
     held_out: list[str] = []
     for index in range(2):
-        found = holdout_data(data, 9, tmp_path / f"fold{index}", Fold(index, 2))
+        found = holdout_data(data, Fold(index, 2), tmp_path / f"fold{index}")
         assert found.train_labels is not None
         assert found.test_labels is not None
         train = read_label_csv(found.train_labels).names
@@ -112,7 +113,7 @@ def test_folds_hold_out_the_labelled_slices_of_every_patient_once(tmp_path: Path
     for number, folds, words in ((0, 4, "4 wanted of 3 patients"), (1, 2, "need data.groups")):
         wrong = data if number == 0 else data.model_copy(update={"groups": None})
         with pytest.raises(InputError, match=words):
-            holdout_data(wrong, 9, tmp_path / f"wrong{number}", Fold(0, folds))
+            holdout_data(wrong, Fold(0, folds), tmp_path / f"wrong{number}")
 
 
 def test_the_table_of_folds_takes_each_slice_from_the_run_that_scored_it(tmp_path: Path) -> None:
@@ -220,3 +221,6 @@ def test_run_directories_are_worked_on_at_once(tmp_path: Path) -> None:
     for run in ("4-0", "4-1"):
         assert "test slices" in (tmp_path / "out" / "logs" / f"{run}.log").read_text()
     assert main([str(matrix), "--out", str(tmp_path / "out"), "--jobs", "0"]) == 2
+    wrong = write_matrix(tmp_path, rows={"fine": [], "wrong": ["final.iterations=none"]})
+    assert main([str(wrong), "--out", str(tmp_path / "other")]) == 2
+    assert not (tmp_path / "other" / "runs").exists()
