@@ -110,7 +110,7 @@ def train_final(
     ] = None,
     radiologists: Annotated[
         Path | None,
-        typer.Option(help="Folder that train-radiologists made, for --set final.warm_start=true."),
+        typer.Option(help="Folder that train-radiologists made, for --set final.warm_start=…."),
     ] = None,
     config: Config = None,
     set_: Sets = None,

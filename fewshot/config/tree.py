@@ -118,6 +118,9 @@ class TrainingSettings(Settings):
     iterations: Count = 500
 
 
+BACKBONE_ENCODERS = {"tiny": "resnet18"}  # a detector's architecture → encoder of the same layers
+
+
 def _kind_of(value: Any) -> str:
     kind = value.get("kind", "mask_rcnn") if isinstance(value, dict) else getattr(value, "kind", "")
     return f"kind:{kind}"
@@ -155,7 +158,8 @@ class FinalSettings(TrainingSettings):
     """The final model; its score threshold is chosen on the validation slices when `auto`."""
 
     score_threshold: Auto | Score = "auto"
-    warm_start: bool = False  # from the weights of the best radiologist
+    # From the weights of the best radiologist, or of a named one; a semantic one lends its encoder.
+    warm_start: bool | Name = False
     augmentation: AugmentationSettings | None = None  # the radiologists' when left out
     model: ModelSettings | None = None  # the run's detector when left out
 
@@ -209,6 +213,15 @@ class BaselineSettings(Settings):
     compactness: Annotated[float, Field(ge=0)] = 0.0001
 
 
+def _lends_a_backbone(lender: NetworkSettings, final: NetworkSettings) -> bool:
+    """Whether a radiologist is a semantic network whose encoder is the final model's backbone."""
+    return (
+        isinstance(lender, SemanticSettings)
+        and isinstance(final, DetectorSettings)
+        and lender.encoder == BACKBONE_ENCODERS.get(final.architecture)
+    )
+
+
 def _three_radiologists() -> tuple[RadiologistSettings, ...]:
     return (
         RadiologistSettings(name="rough", learning_rate=0.002, iterations=350),
@@ -257,9 +270,21 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def _a_warm_start_is_of_the_same_model(self) -> Self:
-        models = [self.model_of(radiologist.name) for radiologist in self.radiologists]
-        if self.final.warm_start and any(one != self.model_of("final") for one in models):
+        final, lender = self.model_of("final"), self.final.warm_start
+        names = [radiologist.name for radiologist in self.radiologists]
+        if lender is True and any(self.model_of(name) != final for name in names):
             raise ValueError("final.warm_start: needs radiologists of the same model as the final")
+        if isinstance(lender, bool):
+            return self
+        if lender not in names:
+            raise ValueError(
+                f"final.warm_start: {lender!r} is no radiologist; there are {', '.join(names)}"
+            )
+        if self.model_of(lender) != final and not _lends_a_backbone(self.model_of(lender), final):
+            raise ValueError(
+                f"final.warm_start: {lender} is another model than the final, and no semantic "
+                "network whose encoder is the final's backbone (resnet18 and tiny)"
+            )
         return self
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from torch import nn
 
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY
+from fewshot.detector.encoders import SEMANTIC_ENCODER, backbone_weights
 from fewshot.errors import InputError
 from fewshot.torch_tools.checkpoints import load_checkpoint
 
@@ -68,8 +69,9 @@ def zoo_weights_present(architecture: str) -> bool:
 def load_initial_weights(network: nn.Module, path: Path) -> None:
     """Copy weights from a file into a network in place; layers of other shapes are left alone.
 
-    Accepts Detectron2 checkpoints (`.pth`), and model zoo or Detectron1 pickles (`.pkl`). Raises
-    `InputError` when the file is unreadable or shares no layer with the network.
+    Accepts Detectron2 checkpoints (`.pth`), model zoo or Detectron1 pickles (`.pkl`), and a semantic
+    model's weights, whose ResNet encoder becomes the backbone. Raises `InputError` when the file is
+    unreadable or shares no layer with the network.
     """
     checkpointer = _SafeCheckpointer(network)
     content = checkpointer._load_file(str(path))
@@ -100,13 +102,21 @@ class _SafeCheckpointer(DetectionCheckpointer):  # type: ignore[misc]
     def _load_file(self, filename: str) -> dict[str, Any]:
         if not filename.endswith(".pkl"):
             content = load_checkpoint(Path(filename))
-            return content if "model" in content else {"model": content}
+            content = content if "model" in content else {"model": content}
+            weights = content["model"]
+            if isinstance(weights, dict) and any(_of_an_encoder(name) for name in weights):
+                return {"model": backbone_weights(weights)}
+            return content
         content = _load_arrays(Path(filename))
         if "model" in content and "__author__" in content:
             return content
         content = content.get("blobs", content)
         weights = {name: value for name, value in content.items() if not name.endswith("_momentum")}
         return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
+
+
+def _of_an_encoder(name: Any) -> bool:
+    return isinstance(name, str) and name.startswith(SEMANTIC_ENCODER)
 
 
 def _load_arrays(path: Path) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class RunPlan(RunLayout):
                 "schedule": model.schedule.model_dump(),
                 "seed": model.seed,
                 "soft_labels": None if soft is None else _mixing_settings(soft.settings),
-                "warm_start": model.warm_start is not None,
+                "warm_start": model.warm_start is not None and (model.warm_start.lender or True),
                 "preprocess": model.preprocess.model_dump(mode="json"),
             },
             inputs=inputs,

@@ -4,7 +4,7 @@ Every function reads its inputs from the paths it is given, and leaves whole fil
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,10 +50,14 @@ class SoftTraining:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Radiologists of which the best lends its weights: model folders by name, and weights."""
+    """Radiologists of which one lends its weights: model folders by name, and their weights.
+
+    `lender` is its name; without one it is the best.
+    """
 
     models: Mapping[str, Path]
     weights: Path
+    lender: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,16 +96,12 @@ def model_to_train(
         data: a folder with `train.json` and `validation.json`, and `unlabelled.json` where a
             radiologist learns from slices without labels.
         soft: what joins the labelled slices, if anything.
-        radiologists: where a warm start can be had from; needed where the settings ask for one.
+        radiologists: whom a warm start can be had from; needed where the settings ask for one.
     """
     names = [radiologist.name for radiologist in settings.radiologists]
     order = 1 + names.index(name) if name in names else 0
     schedule = settings.radiologists[order - 1] if order else settings.final
-    warm_start = settings.final.warm_start and not order
-    if warm_start and radiologists is None:
-        raise InputError(
-            "final.warm_start: needs the radiologists; name their folder or switch it off"
-        )
+    warm_start = None if order else _warm_start(settings, soft, radiologists)
     own = settings.model_of(name)
     return ModelToTrain(
         name=name,
@@ -114,7 +114,7 @@ def model_to_train(
         ),
         seed=settings.seed * 1000 + order,
         soft=soft,
-        warm_start=radiologists if warm_start else None,
+        warm_start=warm_start,
         unlabelled=data / datasets.UNLABELLED if own.learns_unlabelled else None,
         live=settings.live,
         preprocess=settings.preprocess,
@@ -144,7 +144,7 @@ def train_model(
         augmentation=model.augmentation,
         schedule=model.schedule,
         seed=model.seed,
-        weights=None if model.warm_start is None else _best(model.warm_start) / "model.pth",
+        weights=None if model.warm_start is None else _lender(model.warm_start) / "model.pth",
         unlabelled=None if model.unlabelled is None else check_images(read_coco(model.unlabelled)),
         renewal=_renewal(model, labelled) if len(sources) > 1 else None,
         watch=_watch(model, logs or folder / "tensorboard"),
@@ -231,8 +231,30 @@ def _renewal(model: ModelToTrain, labelled: SliceSet) -> "Renewal | None":
     return Renewal(settings.teacher, settings.runaway_ratio * float(np.mean(counts)))
 
 
-def _best(radiologists: WarmStart) -> Path:
-    """The folder of the radiologist of the greatest weight, the first of equals."""
+def _warm_start(
+    settings: RunSettings, soft: SoftTraining | None, radiologists: WarmStart | None
+) -> WarmStart | None:
+    """Return who lends a final model or a control its first weights.
+
+    What learns from labelled slices alone, such as a control, starts from no radiologist that has
+    seen others.
+    """
+    lender = settings.final.warm_start
+    if lender is False:
+        return None
+    if isinstance(lender, str) and settings.model_of(lender).learns_unlabelled and soft is None:
+        return None
+    if radiologists is None:
+        raise InputError(
+            "final.warm_start: needs the radiologists; name their folder or switch it off"
+        )
+    return radiologists if lender is True else replace(radiologists, lender=lender)
+
+
+def _lender(radiologists: WarmStart) -> Path:
+    """The folder of the one that is named, else of the greatest weight, the first of equals."""
+    if radiologists.lender is not None:
+        return radiologists.models[radiologists.lender]
     weights = read_weights(radiologists.weights)
     best = max(radiologists.models, key=lambda name: weights.get(name, 0.0))
     return radiologists.models[best]

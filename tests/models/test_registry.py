@@ -162,13 +162,26 @@ def test_settings_say_which_model_is_of_which_kind() -> None:
             "final={warm_start: true, model: {kind: semantic}}",
             "final.warm_start: needs radiologists of the same model",
         ),
+        ("final.warm_start=nobody", "final.warm_start: 'nobody' is no radiologist; there are rough"),
+        (
+            "radiologists=[{name: rough}, {name: net, model: {kind: semantic}}];"
+            "final.warm_start=net",
+            "final.warm_start: net is another model than the final, and no semantic network",
+        ),
+        (
+            "radiologists=[{name: rough}, {name: net, model: {kind: semantic, encoder: resnet18}}];"
+            "final.warm_start=net",
+            None,
+        ),
+        ("final.warm_start=rough", None),
     ],
 )
 def test_a_models_settings_are_checked(override: str, words: str | None) -> None:
     tree: dict[str, Any] = {"data": {"phantom": {}}}
+    overrides = override.split(";")
     if words is None:
-        parse_settings(tree, [override])
+        parse_settings(tree, overrides)
         return
     with pytest.raises(InputError, match=words) as told:
-        parse_settings(tree, [override])
+        parse_settings(tree, overrides)
     assert "kind:" not in str(told.value)

@@ -88,6 +88,35 @@ def test_a_warm_start_needs_radiologists() -> None:
     assert model_to_train(settings, "rough", Path("data"), None, lenders).warm_start is None
 
 
+def test_a_control_starts_from_none_that_saw_unlabelled_slices() -> None:
+    lenders = WarmStart({}, Path("weights.json"))
+
+    def started(consistency: float) -> list[str | None]:
+        net = {
+            "name": "net",
+            "model": {
+                "kind": "semantic",
+                "encoder": "resnet18",
+                "ema": 0.9,
+                "consistency": {"weight": consistency},
+            },
+        }
+        settings = parse_settings(
+            {
+                "data": {"phantom": {}},
+                "radiologists": [{"name": "rough"}, net],
+                "final": {"warm_start": "net"},
+            }
+        )
+        soft = SoftTraining(Path("soft.json"), settings.soft_labels)
+        final = model_to_train(settings, "final", Path("data"), soft, lenders).warm_start
+        control = model_to_train(settings, "control", Path("data"), None, lenders).warm_start
+        return [None if one is None else one.lender for one in (final, control)]
+
+    assert started(1.0) == ["net", None]
+    assert started(0.0) == ["net", "net"]
+
+
 # Training, with Detectron2
 
 
@@ -156,6 +185,17 @@ def test_a_warm_start_is_from_the_best_radiologist(job: ModelToTrain, tmp_path: 
     cold = tmp_path / "cold"
     train_model(replace(job, schedule=slowly), cold)
     assert (start - end).abs().mean() < 0.1 * (start - parameters(cold)).abs().mean()
+
+
+@pytest.mark.slow
+def test_a_named_radiologist_lends_its_weights(job: ModelToTrain, tmp_path: Path) -> None:
+    train_model(replace(job, seed=4), tmp_path / "named")
+    lenders = WarmStart({"named": tmp_path / "named"}, tmp_path / "none.json", "named")
+    slowly = job.schedule.model_copy(update={"learning_rate": 1e-9, "iterations": 1})
+    train_model(replace(job, schedule=slowly, warm_start=lenders), tmp_path / "model")
+    train_model(replace(job, schedule=slowly), tmp_path / "cold")
+    start, end, cold = (parameters(tmp_path / name) for name in ("named", "model", "cold"))
+    assert (start - end).abs().mean() < 0.1 * (start - cold).abs().mean()
 
 
 def test_nothing_to_train_on_is_refused(
