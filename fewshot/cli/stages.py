@@ -165,6 +165,10 @@ def predict(
             min=0.2, max=5, help="Look at slices of this size too, and vote; above 1 is enlarged."
         ),
     ] = None,
+    outlines: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a semantic model, whose foreground redraws the masks."),
+    ] = None,
     device: Device = "auto",
     json_: Json = False,
 ) -> None:
@@ -179,7 +183,7 @@ def predict(
         slices = datasets.read_test(images, None)
     else:
         raise InputError("predict: give either --data or --images")
-    stages.predict(model, slices, out, views, device or "auto")
+    stages.predict(model, slices, out, views, device or "auto", outlines=outlines)
     if json_:
         predicted = open_coco(out)
         masks = sum(len(one) for one in predicted.masks())

@@ -104,11 +104,13 @@ class PredictionSettings(Settings):
     """How validation and test slices are looked at, by all models alike.
 
     With several views a model votes with itself. `together` lets the radiologists vote with the
-    final model where its answer is asked for.
+    final model where its answer is asked for; `outlines` names one whose foreground redraws that
+    answer. Both are done to the control's as well.
     """
 
     views: Views = (ViewSettings(),)
     together: bool = False
+    outlines: Name | None = None
 
 
 class TrainingSettings(Settings):
@@ -290,6 +292,11 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _outlines_are_a_radiologists(self) -> Self:
         name, names = self.soft_labels.outlines, [one.name for one in self.radiologists]
+        if self.prediction.outlines not in (None, *names):
+            raise ValueError(
+                f"prediction.outlines: {self.prediction.outlines!r} is no radiologist; there are "
+                f"{', '.join(names)}"
+            )
         if name is None:
             return self
         if name not in names or len(names) < 2:

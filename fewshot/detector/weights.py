@@ -69,9 +69,9 @@ def zoo_weights_present(architecture: str) -> bool:
 def load_initial_weights(network: nn.Module, path: Path) -> None:
     """Copy weights from a file into a network in place; layers of other shapes are left alone.
 
-    Accepts Detectron2 checkpoints (`.pth`), model zoo or Detectron1 pickles (`.pkl`), and a semantic
-    model's weights, whose ResNet encoder becomes the backbone. Raises `InputError` when the file is
-    unreadable or shares no layer with the network.
+    Accepts Detectron2 checkpoints (`.pth`), model zoo or Detectron1 pickles (`.pkl`), and weights
+    of a semantic model, whose ResNet encoder becomes the backbone. Raises `InputError` when the
+    file is unreadable or shares no layer with the network.
     """
     checkpointer = _SafeCheckpointer(network)
     content = checkpointer._load_file(str(path))

@@ -165,20 +165,32 @@ class RunPlan(RunLayout):
         folder, device = self.predictions(name), self.settings.detector.device
         prediction = self.settings.prediction
         wanted = self.predicted_parts(name)
-        names = [name]
-        if prediction.together and name not in self.radiologists:
-            names = [*self.radiologists, name]
+        answers = name not in self.radiologists
+        names = [*self.radiologists, name] if prediction.together and answers else [name]
+        artist = prediction.outlines if answers else None
         models = [self.model(one) for one in names]
+        outlines = None if artist is None else self.model(artist)
 
         def work() -> None:
             for data in wanted:
-                stages.predict(models, read_coco(data), folder / data.name, prediction, device)
+                target = folder / data.name
+                stages.predict(
+                    models, read_coco(data), target, prediction, device, outlines=outlines
+                )
 
         return Stage(
             name=f"predict {name}",
             folder=folder,
-            settings={"device": device, "views": prediction.model_dump()["views"]},
-            inputs=[*self.files_of(names), *wanted, *self.images],
+            settings={
+                "device": device,
+                "views": prediction.model_dump()["views"],
+                "outlines": artist,
+            },
+            inputs=[
+                *self.files_of(names if artist is None else [*names, artist]),
+                *wanted,
+                *self.images,
+            ],
             outputs=[folder / data.name for data in wanted],
             work=work,
         )

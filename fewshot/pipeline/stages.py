@@ -20,8 +20,9 @@ from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, writ
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.rand import RandScore, RandSummary, score_slice, summarise
-from fewshot.progress import progress
+from fewshot.progress import no_progress, progress
 from fewshot.radiologists.calibration import choose_rule
+from fewshot.radiologists.outlines import redrawn
 from fewshot.slices.images import image_size, read_image
 from fewshot.submission.submission import write_submission
 
@@ -50,11 +51,13 @@ def predict(
     settings: PredictionSettings = PLAINLY,
     device: str = "auto",
     weights: Mapping[str, float] | None = None,
+    outlines: Path | None = None,
 ) -> None:
     """Write the predicted masks of some slices as COCO with scores.
 
     Several models, or several views of one, vote, by `weights` or alike; the masks then bear the
-    last model's name.
+    last model's name. The foreground of the model `outlines`, where given, redraws them (see
+    `radiologists.outlines.redrawn`); it takes one plain look.
     """
     from fewshot.models.ensemble import predict_together
     from fewshot.models.registry import load_model
@@ -65,6 +68,9 @@ def predict(
     ordered = data.in_order()
     with progress(f"predicting {target.stem} with {name}", len(data)) as advance:
         masks = predict_together(loaded, ordered, name, weights, settings.views, advance)
+        if outlines is not None:
+            foregrounds = load_model(outlines, device).predict(ordered, no_progress, None)
+            masks = map(redrawn, masks, foregrounds)
         write_masks(target, ordered, masks, f"predictions of {name}")
 
 

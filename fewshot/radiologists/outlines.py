@@ -1,8 +1,9 @@
-"""Soft labels whose structures one reader says and whose pixels another.
+"""Masks whose structures one reader says and whose pixels another.
 
 Detectors know which structures there are; a semantic network has the better outlines. Its
-foreground is shared out among the structures that were found. Where the two see different
-structures, the slice is left open; where they draw the same one differently, the network is right.
+foreground is shared out among the structures that were found. Where they draw the same structure
+differently, the network is right. Where they see different ones, a slice with soft labels is left
+open, and an answer keeps the detector's.
 """
 
 import numpy as np
@@ -34,12 +35,12 @@ def share_out(
         doubtful: masks that may or may not be structures.
         foreground: masks whose union is the foreground, of the same slice.
     """
-    reach = max(1, round(_REACH * max(structures.height, structures.width)))
+    reach = _reach_of(structures)
     least = reach**2 / 2
     inside = foreground.decode().any(axis=0)
     claimed = _claims(structures)
     shared = np.where(inside, _nearest_within(claimed, reach), 0)
-    areas = np.bincount(shared.ravel(), minlength=len(structures) + 1)[1:]
+    areas = _areas(shared, len(structures))
     rows = np.flatnonzero(areas >= least)
     kept = structures.select(rows.tolist())
     stack = shared == rows.astype(np.int32).reshape(-1, 1, 1) + 1
@@ -52,6 +53,35 @@ def share_out(
     count = len(regions)
     unsettled = _with_masks(kept, regions, np.zeros(count, np.float32), (OUTLINES,) * count)
     return certain, _not_drawn_again(doubtful, claimed > 0).joined(unsettled)
+
+
+def redrawn(masks: SliceMasks, foreground: SliceMasks) -> SliceMasks:
+    """Return predicted masks with the pixels of a foreground, their scores and order unchanged.
+
+    Foreground is shared out as by `share_out`. A mask that gets less than half of the pixels it had
+    for itself stays as it was: the foreground misses its structure.
+
+    Args:
+        masks: predicted, with scores; they may overlap.
+        foreground: masks whose union is the foreground, of the same slice.
+    """
+    inside = foreground.decode().any(axis=0)
+    claimed = _claims(masks)
+    shared = np.where(inside, _nearest_within(claimed, _reach_of(masks)), 0)
+    before, after = _areas(claimed, len(masks)), _areas(shared, len(masks))
+    stack = masks.decode()
+    for row in np.flatnonzero(2 * after >= np.maximum(before, 1)):
+        stack[row] = shared == row + 1
+    return _with_masks(masks, stack, masks.scores, masks.sources)
+
+
+def _reach_of(masks: SliceMasks) -> int:
+    return max(1, round(_REACH * max(masks.height, masks.width)))
+
+
+def _areas(claimed: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+    """Return how many pixels each of `count` structures has."""
+    return np.bincount(claimed.ravel(), minlength=count + 1)[1:]
 
 
 def _not_drawn_again(doubtful: SliceMasks, known: Mask) -> SliceMasks:

@@ -106,6 +106,12 @@ def refused(words: str) -> AbstractContextManager[Any]:
             {"data": PHANTOM, "soft_labels": {"assignment": "vote", "outlines": "net"}},
             refused("one of several radiologists, not 'net'; there are rough"),
         ),
+        (RunSettings, {"data": PHANTOM, "prediction": {"outlines": "fine"}}, nullcontext()),
+        (
+            RunSettings,
+            {"data": PHANTOM, "prediction": {"outlines": "net"}},
+            refused("prediction.outlines: 'net' is no radiologist; there are rough"),
+        ),
         (
             RunSettings,
             {"data": PHANTOM, "soft_labels": {"outlines": "fine"}},

@@ -162,7 +162,7 @@ def test_settings_say_which_model_is_of_which_kind() -> None:
             "final={warm_start: true, model: {kind: semantic}}",
             "final.warm_start: needs radiologists of the same model",
         ),
-        ("final.warm_start=nobody", "final.warm_start: 'nobody' is no radiologist; there are rough"),
+        ("final.warm_start=nobody", "final.warm_start: 'nobody' is no radiologist"),
         (
             "radiologists=[{name: rough}, {name: net, model: {kind: semantic}}];"
             "final.warm_start=net",

@@ -11,6 +11,7 @@ from fewshot.errors import InputError
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import read_coco
 from fewshot.pipeline.run import run, status
+from fewshot.radiologists.outlines import redrawn
 
 NETWORK = {
     "kind": "semantic",
@@ -62,6 +63,30 @@ def test_models_of_several_kinds_serve_in_one_run(tmp_path: Path) -> None:
     again = {name for name, why in status(changed, out) if why != "done and unchanged"}
     assert "train net" in again
     assert not {"train rough", "data"} & again
+
+
+@pytest.mark.slow
+def test_a_radiologist_redraws_the_answer_of_the_final_model(tmp_path: Path) -> None:
+    # Whatever it has learnt so far, this network sees foreground nearly everywhere.
+    wide = {"threshold": 0.01, "method": "components", "opening": 0}
+    tree = {**TREE, "final": {"iterations": 2}}
+    sure = ["soft_labels.outlines=null", f"radiologists.net.model.regions={json.dumps(wide)}"]
+    settings, out = parse_settings(tree, sure), tmp_path / "run"
+    run(settings, out)
+    predicted = out / "predictions"
+    plain = read_coco(predicted / "final" / "test.json")
+    wanted = parse_settings(tree, [*sure, "prediction.outlines=net"])
+    waiting = {name for name, why in status(wanted, out) if why != "done and unchanged"}
+    assert {"predict final", "merge", "submit"} <= waiting
+    assert not {"predict net", "predict rough", "train final"} & waiting
+    run(wanted, out, mode="resume")
+    drawn, foreground = (read_coco(predicted / name / "test.json") for name in ("final", "net"))
+    changed = 0
+    for record in plain.records:
+        before, after = (one.masks_of(record.image_id) for one in (plain, drawn))
+        assert after.rles == redrawn(before, foreground.masks_of(record.image_id)).rles
+        changed += after.rles != before.rles
+    assert changed
 
 
 @pytest.mark.parametrize(
