@@ -7,11 +7,13 @@ Sources: A. Tarvainen and H. Valpola, Mean teachers are better role models, NIPS
 al., Semi-supervised semantic segmentation needs strong, varied perturbations, BMVC 2020 (CutMix).
 """
 
+from collections.abc import Iterator
+from itertools import repeat
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
@@ -44,10 +46,14 @@ class Consistency:
             [TrainingSource(slices)], settings, seed + 1_000_003, preprocess
         )
 
-    def batches(self, start: int, stop: int) -> DataLoader[Batch]:
-        """Return the batches of iterations `start` to `stop`, in order."""
+    def batches(self, start: int, stop: int) -> Iterator[Batch | None]:
+        """Yield what iterations `start` to the last, `stop`, read; None in the burn-in."""
         settings = self._settings
-        return training_batches(self._samples, settings.batch_size, start, stop, settings.workers)
+        first = next((one for one in range(start, stop) if self.weight_at(one, stop)), stop)
+        yield from repeat(None, first - start)
+        yield from training_batches(
+            self._samples, settings.batch_size, first, stop, settings.workers
+        )
 
     def weight_at(self, iteration: int, iterations: int) -> float:
         """Return how much the loss on these slices counts at an iteration from 0."""

@@ -224,13 +224,13 @@ class _Training:
             share = 0.0
             if self.consistency is not None and unlabelled is not None:
                 share = self.consistency.weight_at(self.done, self.job.schedule.iterations)
-            if share and unlabelled is not None:
-                batch = collate([batch, self._task(unlabelled)])
+                task = self.consistency.task(state.result, self._on_device(unlabelled), self.done)
+                batch = collate([batch, task])
             every = state.network(batch.slices.contiguous(memory_format=torch.channels_last))
             logits, targets, weights = every[:count], batch.targets[:count], batch.weights[:count]
             losses = LOSSES[settings.loss]
             parts = {name: loss(logits, targets, weights) for name, loss in losses.items()}
-            if share:
+            if unlabelled is not None:
                 rest = every[count:], batch.targets[count:], batch.weights[count:]
                 parts["loss_consistency"] = (
                     share * torch.stack([loss(*rest) for loss in losses.values()]).sum()
@@ -255,11 +255,6 @@ class _Training:
     def _on_device(self, batch: Batch) -> Batch:
         slices, targets, weights = (one.to(self.device) for one in batch[:3])
         return Batch(slices, targets, weights, batch.names)
-
-    def _task(self, unlabelled: Batch) -> Batch:
-        """Return slices without labels as they are shown, with what the running mean says."""
-        assert self.consistency is not None
-        return self.consistency.task(self.state.result, self._on_device(unlabelled), self.done)
 
     def _check(self, values: dict[str, float], batch: Batch) -> None:
         if all(abs(value) < float("inf") for value in values.values()):

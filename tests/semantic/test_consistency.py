@@ -41,6 +41,18 @@ def consistency(slices: SliceSet, settings: Any, **changes: Any) -> Consistency:
     return Consistency(slices, SemanticSettings.model_validate(values), seed=3)
 
 
+def test_nothing_is_read_in_the_burn_in(miniature: SliceSet) -> None:
+    settings = SemanticSettings(batch_size=1)
+    task = consistency(miniature.subset([3, 4, 5]), settings, burn_in=0.5)
+    read = list(task.batches(0, 6))
+    assert [batch is None for batch in read] == [True] * 4 + [False] * 2
+    again = list(task.batches(5, 6))  # where a training was interrupted
+    assert again[0] is not None
+    assert read[5] is not None
+    assert torch.equal(again[0].slices, read[5].slices)
+    assert list(task.batches(6, 6)) == []
+
+
 def test_a_rectangle_is_pasted_of_a_tenth_to_half_a_slice() -> None:
     masks = rectangles(50, 40, 60, np.random.default_rng(0))[:, 0]
     for mask in masks:
