@@ -26,8 +26,9 @@ _FIRST = "stem.conv1.weight"
 def backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a semantic model's ResNet encoder under the names of a Detectron2 backbone.
 
-    With the same levels of grey in all three channels, the backbone's features are the encoder's.
-    Layers that a Detectron2 ResNet has no place for are left out.
+    Where both normalise grey levels alike, as `tiny` and a network that was trained from scratch
+    do, the backbone's features are the encoder's. Layers that a Detectron2 ResNet has no place for
+    are left out.
 
     Args:
         weights: of a semantic model, by name; `core.encoder.…` are used.
