@@ -120,9 +120,6 @@ class TrainingSettings(Settings):
     iterations: Count = 500
 
 
-BACKBONE_ENCODERS = {"tiny": "resnet18"}  # a detector's architecture → encoder of the same layers
-
-
 def _kind_of(value: Any) -> str:
     kind = value.get("kind", "mask_rcnn") if isinstance(value, dict) else getattr(value, "kind", "")
     return f"kind:{kind}"
@@ -215,12 +212,16 @@ class BaselineSettings(Settings):
     compactness: Annotated[float, Field(ge=0)] = 0.0001
 
 
+# A detector's architecture → the encoder of a semantic network that has the same layers.
+_BACKBONE_ENCODERS = {"tiny": "resnet18"}
+
+
 def _lends_a_backbone(lender: NetworkSettings, final: NetworkSettings) -> bool:
     """Whether a radiologist is a semantic network whose encoder is the final model's backbone."""
     return (
         isinstance(lender, SemanticSettings)
         and isinstance(final, DetectorSettings)
-        and lender.encoder == BACKBONE_ENCODERS.get(final.architecture)
+        and lender.encoder == _BACKBONE_ENCODERS.get(final.architecture)
     )
 
 
@@ -258,6 +259,11 @@ class RunSettings(Settings):
         own = {radiologist.name: radiologist.model for radiologist in self.radiologists}
         return own.get(name, self.final.model) or self.detector
 
+    def _check_radiologist(self, name: str, setting: str) -> None:
+        names = [radiologist.name for radiologist in self.radiologists]
+        if name not in names:
+            raise ValueError(f"{setting}: {name!r} is no radiologist; there are {', '.join(names)}")
+
     @model_validator(mode="after")
     def _a_teacher_is_a_mean_and_is_watched(self) -> Self:
         final = self.model_of("final")
@@ -278,10 +284,7 @@ class RunSettings(Settings):
             raise ValueError("final.warm_start: needs radiologists of the same model as the final")
         if isinstance(lender, bool):
             return self
-        if lender not in names:
-            raise ValueError(
-                f"final.warm_start: {lender!r} is no radiologist; there are {', '.join(names)}"
-            )
+        self._check_radiologist(lender, "final.warm_start")
         if self.model_of(lender) != final and not _lends_a_backbone(self.model_of(lender), final):
             raise ValueError(
                 f"final.warm_start: {lender} is another model than the final, and no semantic "
@@ -292,11 +295,8 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _outlines_are_a_radiologists(self) -> Self:
         name, names = self.soft_labels.outlines, [one.name for one in self.radiologists]
-        if self.prediction.outlines not in (None, *names):
-            raise ValueError(
-                f"prediction.outlines: {self.prediction.outlines!r} is no radiologist; there are "
-                f"{', '.join(names)}"
-            )
+        if self.prediction.outlines is not None:
+            self._check_radiologist(self.prediction.outlines, "prediction.outlines")
         if name is None:
             return self
         if name not in names or len(names) < 2:

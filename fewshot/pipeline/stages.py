@@ -64,13 +64,13 @@ def predict(
 
     check_images(data)
     loaded = [load_model(model, device) for model in models]
+    artist = None if outlines is None else load_model(outlines, device)
     name = loaded[-1].name
     ordered = data.in_order()
     with progress(f"predicting {target.stem} with {name}", len(data)) as advance:
         masks = predict_together(loaded, ordered, name, weights, settings.views, advance)
-        if outlines is not None:
-            foregrounds = load_model(outlines, device).predict(ordered, no_progress, None)
-            masks = map(redrawn, masks, foregrounds)
+        if artist is not None:
+            masks = map(redrawn, masks, artist.predict(ordered, no_progress, None))
         write_masks(target, ordered, masks, f"predictions of {name}")
 
 

@@ -35,11 +35,9 @@ def share_out(
         doubtful: masks that may or may not be structures.
         foreground: masks whose union is the foreground, of the same slice.
     """
-    reach = _reach_of(structures)
-    least = reach**2 / 2
-    inside = foreground.decode().any(axis=0)
-    claimed = _claims(structures)
-    shared = np.where(inside, _nearest_within(claimed, reach), 0)
+    least = _reach_of(structures) ** 2 / 2
+    inside = _union(foreground)
+    claimed, shared = _shares(structures, inside)
     areas = _areas(shared, len(structures))
     rows = np.flatnonzero(areas >= least)
     kept = structures.select(rows.tolist())
@@ -65,14 +63,26 @@ def redrawn(masks: SliceMasks, foreground: SliceMasks) -> SliceMasks:
         masks: predicted, with scores; they may overlap.
         foreground: masks whose union is the foreground, of the same slice.
     """
-    inside = foreground.decode().any(axis=0)
-    claimed = _claims(masks)
-    shared = np.where(inside, _nearest_within(claimed, _reach_of(masks)), 0)
+    claimed, shared = _shares(masks, _union(foreground))
     before, after = _areas(claimed, len(masks)), _areas(shared, len(masks))
     stack = masks.decode()
     for row in np.flatnonzero(2 * after >= np.maximum(before, 1)):
         stack[row] = shared == row + 1
     return _with_masks(masks, stack, masks.scores, masks.sources)
+
+
+def _shares(structures: SliceMasks, inside: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return which structure claims each pixel, and which gets it of the foreground `inside`.
+
+    Both (height, width): a structure's row and 1, or 0 for none.
+    """
+    claimed = _claims(structures)
+    return claimed, np.where(inside, _nearest_within(claimed, _reach_of(structures)), 0)
+
+
+def _union(masks: SliceMasks) -> Mask:
+    union: Mask = np.logical_or.reduce(masks.decode(), axis=0)
+    return union
 
 
 def _reach_of(masks: SliceMasks) -> int:

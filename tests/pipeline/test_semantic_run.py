@@ -66,13 +66,22 @@ def test_models_of_several_kinds_serve_in_one_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_radiologist_redraws_the_answer_of_the_final_model(tmp_path: Path) -> None:
+def test_a_radiologist_lends_its_encoder_and_redraws_the_answer(tmp_path: Path) -> None:
     # Whatever it has learnt so far, this network sees foreground nearly everywhere.
     wide = {"threshold": 0.01, "method": "components", "opening": 0}
-    tree = {**TREE, "final": {"iterations": 2}}
-    sure = ["soft_labels.outlines=null", f"radiologists.net.model.regions={json.dumps(wide)}"]
+    tree = {**TREE, "final": {"iterations": 2, "warm_start": "net"}, "control": True}
+    sure = [
+        "soft_labels.outlines=null",
+        "radiologists.net.model.encoder=resnet18",
+        f"radiologists.net.model.regions={json.dumps(wide)}",
+    ]
     settings, out = parse_settings(tree, sure), tmp_path / "run"
     run(settings, out)
+    # The control did not start from a network that has seen unlabelled slices.
+    scratch = parse_settings(tree, [*sure, "final.warm_start=false"])
+    waiting = {name for name, why in status(scratch, out) if why != "done and unchanged"}
+    assert "train final" in waiting
+    assert not {"train control", "predict control"} & waiting
     predicted = out / "predictions"
     plain = read_coco(predicted / "final" / "test.json")
     wanted = parse_settings(tree, [*sure, "prediction.outlines=net"])
