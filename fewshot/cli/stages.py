@@ -21,6 +21,7 @@ from fewshot.cli.options import (
 from fewshot.errors import InputError
 from fewshot.files import read_json, remove_remains
 from fewshot.lock import locked
+from fewshot.progress import warn
 
 if TYPE_CHECKING:
     from fewshot.config.tree import PredictionSettings, RunSettings
@@ -140,6 +141,11 @@ def train_final(
         folders = _folders(settings, radiologists)
         lenders = training.WarmStart(folders, radiologists / "weights.json")
     model = training.model_to_train(settings, "final", data, soft, lenders)
+    if settings.final.warm_start and model.warm_start is None:
+        warn(
+            f"{settings.final.warm_start} has learnt from unlabelled slices; without soft labels "
+            "the model starts from scratch, as a control does"
+        )
     with locked(out):
         remove_remains(out)
         training.train_model(model, out, replace=False)

@@ -59,10 +59,13 @@ def make_optimizer(
     learning_rate: float,
     weight_decay: float,
 ) -> torch.optim.Optimizer:
-    """Return AdamW, or gradient descent with momentum 0.9, over the parameters that are trained."""
+    """Return AdamW, or gradient descent with momentum 0.9, over the parameters that are trained.
+
+    AdamW is the fused one: on a CPU it passes over the weights once a step, not a dozen times.
+    """
     trained = [value for value in parameters if value.requires_grad]
     if kind == "adamw":
-        return torch.optim.AdamW(trained, learning_rate, weight_decay=weight_decay)
+        return torch.optim.AdamW(trained, learning_rate, weight_decay=weight_decay, fused=True)
     return torch.optim.SGD(trained, learning_rate, momentum=0.9, weight_decay=weight_decay)
 
 

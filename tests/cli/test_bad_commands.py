@@ -51,6 +51,16 @@ def test_each_wrong_setting_has_its_line(fewshot: Call, work: Path) -> None:
     assert len(err.splitlines()) == 2
 
 
+def test_a_final_model_that_is_lent_nothing_says_so(fewshot: Call, work: Path) -> None:
+    lender = "radiologists=[{name: net, model: {kind: semantic, encoder: resnet18, ema: 0.9, "
+    lender += "consistency: {weight: 1.0}}}]"
+    command = "train-final --config run.yaml --data nowhere --out new --set final.warm_start=net"
+    code, _, err = fewshot(*command.split(), "--set", lender)
+    assert code == 2
+    assert "net has learnt from unlabelled slices" in err
+    assert "starts from scratch" in err
+
+
 TRAIN = "train-radiologists --config run.yaml --data data --out new"
 SOFT = "soft-label --data data --radiologists"
 PREDICT = "predict --model trained/rough"
