@@ -153,7 +153,6 @@ def _sharpened(what: Comparison, source: Path) -> Path:
     featup = what.settings.model.featup
     featup = featup if featup.iterations else _FEATUP
     if not _made_by(sharpening_key(source, featup), folder):
-        say(f"training the upsampler of {source.name}")
         sharpen_model(source, [TrainingSource(what.train)], featup, what.seed, folder)
     return folder
 

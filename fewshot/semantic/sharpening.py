@@ -82,7 +82,7 @@ def sharpen_model(
     network.load_state_dict(plain.network.state_dict(), strict=False)
     network.to(resolve_device(settings.device)).eval()
     started, cpu_started = time.monotonic(), time.process_time()
-    with progress("training the upsampler", featup.iterations) as advance:
+    with progress(f"training the upsampler of {source.name}", featup.iterations) as advance:
         train_featup(network, sources, settings, seed, plain.preprocess, advance)
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu_started
     save_model(
