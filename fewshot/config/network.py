@@ -1,6 +1,6 @@
 """Settings that networks of every kind share: how they are trained and asked."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -26,6 +26,10 @@ class NetworkSettings(Settings):
     def learns_unlabelled(self) -> bool:
         """Whether it is to learn from slices without labels, as some kinds of networks can."""
         return False
+
+    def without_unlabelled(self) -> Self:
+        """Return the same settings, but for learning from labelled slices alone."""
+        return self
 
     @field_validator("mixed_precision", mode="before")
     @classmethod

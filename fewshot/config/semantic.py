@@ -95,6 +95,10 @@ class SemanticSettings(NetworkSettings):
         """Whether it is to learn from slices without labels."""
         return self.consistency.weight > 0
 
+    def without_unlabelled(self) -> Self:
+        """Return the same settings, but for learning from labelled slices alone."""
+        return self.model_copy(update={"consistency": ConsistencySettings()})
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.learns_unlabelled and not self.ema:

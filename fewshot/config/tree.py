@@ -18,6 +18,8 @@ from fewshot.config.recovery import RecoverySettings
 from fewshot.config.sam import SamSettings
 from fewshot.config.semantic import SemanticSettings
 
+TWIN = "control-"  # begins the name of a radiologist's twin, which stands beside the control
+
 
 class PhantomData(Settings):
     """Made-up CT-like slices, for trying fewshot without any data."""
@@ -105,7 +107,8 @@ class PredictionSettings(Settings):
 
     With several views a model votes with itself. `together` lets the radiologists vote with the
     final model where its answer is asked for; `outlines` names one whose foreground redraws that
-    answer. Both are done to the control's as well.
+    answer. Both are done to the control's as well, there by the radiologists' twins
+    (`RunSettings.twins`).
     """
 
     views: Views = (ViewSettings(),)
@@ -259,6 +262,24 @@ class RunSettings(Settings):
         own = {radiologist.name: radiologist.model for radiologist in self.radiologists}
         return own.get(name, self.final.model) or self.detector
 
+    @property
+    def twins(self) -> dict[str, str]:
+        """Which radiologists stand beside the control as twins of theirs, and the twins' names.
+
+        The control is to know nothing of unlabelled slices. A radiologist that has learnt from them
+        and has a part in the final model or its answers is trained a second time, on labelled
+        slices alone, and has the same part in the control.
+        """
+        if not self.control:
+            return {}
+        names = [radiologist.name for radiologist in self.radiologists]
+        parts = {self.final.warm_start, self.prediction.outlines}
+        return {
+            name: f"{TWIN}{name}"
+            for name in names
+            if (name in parts or self.prediction.together) and self.model_of(name).learns_unlabelled
+        }
+
     def _check_radiologist(self, name: str, setting: str) -> None:
         names = [radiologist.name for radiologist in self.radiologists]
         if name not in names:
@@ -322,7 +343,7 @@ class RunSettings(Settings):
         names = [radiologist.name for radiologist in self.radiologists]
         if len(set(names)) < len(names):
             raise ValueError(f"radiologists: the names must differ, got {', '.join(names)}")
-        taken = {"final", "control", "watershed"} & set(names)
-        if taken:
-            raise ValueError(f"radiologists: the name {taken.pop()!r} is taken; choose another")
+        for name in names:
+            if name in ("final", "control", "watershed") or name.startswith(TWIN):
+                raise ValueError(f"radiologists: the name {name!r} is taken; choose another")
         return self

@@ -61,7 +61,7 @@ class RunLayout:
     @property
     def models(self) -> list[str]:
         """The names of all models that are trained."""
-        control = [CONTROL] if self.settings.control else []
+        control = [*self.settings.twins.values(), CONTROL] if self.settings.control else []
         return [*self.radiologists, FINAL, *control]
 
     def model(self, name: str) -> Path:
@@ -77,6 +77,11 @@ class RunLayout:
     def radiologist_models(self) -> dict[str, Path]:
         """The radiologists' model folders, by name."""
         return {name: self.model(name) for name in self.radiologists}
+
+    def beside(self, name: str) -> dict[str, str]:
+        """Who stands for each radiologist beside a model: itself; beside the control its twin."""
+        twins = self.settings.twins if name == CONTROL else {}
+        return {one: twins.get(one, one) for one in self.radiologists}
 
     @property
     def radiologist_files(self) -> list[Path]:

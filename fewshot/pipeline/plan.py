@@ -38,7 +38,7 @@ class RunPlan(RunLayout):
         soft = SoftTraining(self.labels_to_learn, settings.soft_labels, self.uncertain, self.review)
         plan += [self._training(FINAL, soft)]
         if settings.control:
-            plan += [self._training(CONTROL)]
+            plan += [self._training(name) for name in (*settings.twins.values(), CONTROL)]
         for name in self.models:
             plan += [] if name in early else [self._predict(name)]
             plan += [*refine_predictions(self, name), self._calibrate(name)]
@@ -100,14 +100,16 @@ class RunPlan(RunLayout):
 
     def _training(self, name: str, soft: SoftTraining | None = None) -> Stage:
         settings = self.settings
-        radiologists = WarmStart(self.radiologist_models, self.weights)
+        beside = self.beside(name)
+        models = {one: self.model(other) for one, other in beside.items()}
+        radiologists = WarmStart(models, self.weights, supervised=name == CONTROL)
         model = model_to_train(settings, name, self.data, soft, radiologists)
         inputs = [self.train, self.validation, *self.images]
         if soft is not None:
             # A person's review may come, and may change.
             inputs += [self.labels_to_learn, self.uncertain, self.review]
         if model.warm_start is not None:
-            inputs += [self.weights, *self.radiologist_files]
+            inputs += [self.weights, *self.files_of([*beside.values()])]
         if model.unlabelled is not None:
             inputs.append(model.unlabelled)
         kind = kind_of(model.settings)
@@ -165,9 +167,9 @@ class RunPlan(RunLayout):
         folder, device = self.predictions(name), self.settings.detector.device
         prediction = self.settings.prediction
         wanted = self.predicted_parts(name)
-        answers = name not in self.radiologists
-        names = [*self.radiologists, name] if prediction.together and answers else [name]
-        artist = prediction.outlines if answers else None
+        beside = self.beside(name) if name in (FINAL, CONTROL) else {}
+        names = [*(beside.values() if prediction.together else []), name]
+        artist = beside.get(prediction.outlines or "")
         models = [self.model(one) for one in names]
         outlines = None if artist is None else self.model(artist)
 

@@ -52,12 +52,14 @@ class SoftTraining:
 class WarmStart:
     """Radiologists of which one lends its weights: model folders by name, and their weights.
 
-    `lender` is its name; without one it is the best.
+    `lender` is its name; without one it is the best. `supervised` ones have learnt from labelled
+    slices alone, whatever the settings say of the radiologists of these names.
     """
 
     models: Mapping[str, Path]
     weights: Path
     lender: str | None = None
+    supervised: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def model_to_train(
     """Return what a run's settings say of a model: a radiologist by name, or the final model.
 
     Any other name, such as the control's, stands for the final model's settings. Final and control
-    share a seed, and no other model: they differ in their data alone.
+    share a seed, and so do a radiologist and its twin (`RunSettings.twins`), and no other models:
+    they differ in their data alone.
 
     Args:
         settings: of the run.
@@ -98,11 +101,15 @@ def model_to_train(
         soft: what joins the labelled slices, if anything.
         radiologists: whom a warm start can be had from; needed where the settings ask for one.
     """
+    originals = {twin: one for one, twin in settings.twins.items()}
+    part = originals.get(name, name)
     names = [radiologist.name for radiologist in settings.radiologists]
-    order = 1 + names.index(name) if name in names else 0
+    order = 1 + names.index(part) if part in names else 0
     schedule = settings.radiologists[order - 1] if order else settings.final
     warm_start = None if order else _warm_start(settings, soft, radiologists)
-    own = settings.model_of(name)
+    own = settings.model_of(part)
+    if name in originals:
+        own = own.without_unlabelled()
     return ModelToTrain(
         name=name,
         train=data / datasets.TRAIN,
@@ -242,7 +249,8 @@ def _warm_start(
     lender = settings.final.warm_start
     if lender is False:
         return None
-    if isinstance(lender, str) and settings.model_of(lender).learns_unlabelled and soft is None:
+    alone = soft is None and not (radiologists is not None and radiologists.supervised)
+    if alone and isinstance(lender, str) and settings.model_of(lender).learns_unlabelled:
         return None
     if radiologists is None:
         raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.config.base import Metric
-from fewshot.config.tree import RunSettings
+from fewshot.config.tree import TWIN, RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks.merge import MergeRule
@@ -114,7 +114,7 @@ def best_of(rows: Sequence[ScoreRow]) -> dict[str, float]:
 
 
 def schedules(settings: RunSettings, rule: MergeRule) -> list[Schedule]:
-    """Return the hyperparameters of all models but the control; `rule` says what `auto` became."""
+    """Return the hyperparameters of radiologists and final; `rule` says what `auto` became."""
     rows = [
         Schedule(
             model.name,
@@ -213,6 +213,8 @@ def role(name: str) -> str:
         FINAL: "labelled and soft-labelled slices",
         CONTROL: "as final, without soft labels",
     }
+    if name.startswith(TWIN):
+        return f"as {name.removeprefix(TWIN)}, without unlabelled slices"
     return roles.get(name, "radiologist")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fewshot.config.base import Metric
+from fewshot.config.tree import TWIN
 from fewshot.masks.merge import MergeRule
 from fewshot.report.numbers import decimals
 from fewshot.report.paired import Interval
@@ -54,8 +55,10 @@ def findings(
     else:
         found = [_against_control(final, control, metric, interval)]
     score = final.of(metric)
-    if by_name:
-        radiologists = {name: row.of(metric) for name, row in by_name.items()}
+    radiologists = {
+        name: row.of(metric) for name, row in by_name.items() if not name.startswith(TWIN)
+    }
+    if radiologists:
         found.append(_against_radiologists(score, radiologists))
     if watershed is not None:
         found.append(_against_watershed(score, watershed.of(metric)))

@@ -95,6 +95,11 @@ def refused(words: str) -> AbstractContextManager[Any]:
             {"data": PHANTOM, "radiologists": [{"name": "final"}]},
             refused("'final' is taken"),
         ),
+        (
+            RunSettings,
+            {"data": PHANTOM, "radiologists": [{"name": "control-a"}]},
+            refused("'control-a' is taken"),
+        ),
         (RunSettings, {"data": PHANTOM, "seed": 2**31}, refused("less than")),
         (
             RunSettings,

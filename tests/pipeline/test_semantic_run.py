@@ -77,25 +77,28 @@ def test_a_radiologist_lends_its_encoder_and_redraws_the_answer(tmp_path: Path) 
     ]
     settings, out = parse_settings(tree, sure), tmp_path / "run"
     run(settings, out)
-    # The control did not start from a network that has seen unlabelled slices.
+    # The control started from a twin that has not seen unlabelled slices.
+    assert "loss_consistency" not in read_json_lines(out / "control-net" / "training.jsonl")[-1]
     scratch = parse_settings(tree, [*sure, "final.warm_start=false"])
-    waiting = {name for name, why in status(scratch, out) if why != "done and unchanged"}
-    assert "train final" in waiting
-    assert not {"train control", "predict control"} & waiting
+    reasons = dict(status(scratch, out))
+    assert "train control-net" not in reasons
+    assert {reasons["train final"], reasons["train control"]} == {"its settings changed"}
     predicted = out / "predictions"
-    plain = read_coco(predicted / "final" / "test.json")
+    plain = [read_coco(predicted / name / "test.json") for name in ("final", "control")]
     wanted = parse_settings(tree, [*sure, "prediction.outlines=net"])
     waiting = {name for name, why in status(wanted, out) if why != "done and unchanged"}
     assert {"predict final", "merge", "submit"} <= waiting
-    assert not {"predict net", "predict rough", "train final"} & waiting
+    assert not {"predict net", "predict rough", "train final", "train control-net"} & waiting
     run(wanted, out, mode="resume")
-    drawn, foreground = (read_coco(predicted / name / "test.json") for name in ("final", "net"))
-    changed = 0
-    for record in plain.records:
-        before, after = (one.masks_of(record.image_id) for one in (plain, drawn))
-        assert after.rles == redrawn(before, foreground.masks_of(record.image_id)).rles
-        changed += after.rles != before.rles
-    assert changed
+    drawn = [read_coco(predicted / name / "test.json") for name in ("final", "control")]
+    foreground = [read_coco(predicted / name / "test.json") for name in ("net", "control-net")]
+    for before, after, of in zip(plain, drawn, foreground, strict=True):
+        changed = 0
+        for image_id in (record.image_id for record in before.records):
+            masks = redrawn(before.masks_of(image_id), of.masks_of(image_id))
+            assert after.masks_of(image_id).rles == masks.rles
+            changed += masks.rles != before.masks_of(image_id).rles
+        assert changed
 
 
 @pytest.mark.parametrize(

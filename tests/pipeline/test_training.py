@@ -117,6 +117,40 @@ def test_a_control_starts_from_none_that_saw_unlabelled_slices() -> None:
     assert started(0.0) == ["net", "net"]
 
 
+def test_a_twin_is_its_radiologist_without_unlabelled_slices() -> None:
+    net = {
+        "name": "net",
+        "iterations": 7,
+        "model": {
+            "kind": "semantic",
+            "encoder": "resnet18",
+            "ema": 0.9,
+            "consistency": {"weight": 1.0},
+        },
+    }
+    tree = {"data": {"phantom": {}}, "radiologists": [{"name": "rough"}, net], "seed": 3}
+
+    def twins(*overrides: str, control: bool = True) -> dict[str, str]:
+        return parse_settings({**tree, "control": control}, [*overrides]).twins
+
+    assert twins() == {}
+    assert twins("prediction.outlines=net", control=False) == {}
+    assert twins("prediction.outlines=rough") == {}
+    for part in ("prediction.outlines=net", "prediction.together=true", "final.warm_start=net"):
+        assert twins(part) == {"net": "control-net"}
+    assert twins("final.warm_start=net", "radiologists.net.model.consistency.weight=0") == {}
+
+    settings = parse_settings({**tree, "control": True}, ["final.warm_start=net"])
+    net_, twin = (model_to_train(settings, name, Path("data")) for name in ("net", "control-net"))
+    assert net_.unlabelled == Path("data/unlabelled.json")
+    assert twin.unlabelled is None
+    assert not twin.settings.learns_unlabelled
+    assert replace(twin, name="net", unlabelled=net_.unlabelled, settings=net_.settings) == net_
+    lent = WarmStart({"net": Path("control-net")}, Path("weights.json"), supervised=True)
+    control = model_to_train(settings, "control", Path("data"), None, lent).warm_start
+    assert control == replace(lent, lender="net")
+
+
 # Training, with Detectron2
 
 

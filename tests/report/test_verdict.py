@@ -4,6 +4,7 @@ import pytest
 
 from fewshot.masks.merge import MergeRule
 from fewshot.report.paired import Interval
+from fewshot.report.sections import role
 from fewshot.report.table import ScoreRow
 from fewshot.report.verdict import Finding, findings, rule_in_words
 
@@ -94,6 +95,13 @@ def test_without_soft_labels_nothing_is_claimed_of_them() -> None:
 )
 def test_radiologists_are_compared(radiologists: dict[str, float], finding: Finding) -> None:
     assert findings(rows(final=0.7, **radiologists), "all")[1] == finding
+
+
+def test_a_twin_stands_beside_the_control_and_is_no_radiologist() -> None:
+    beaten = findings(rows(final=0.7, rough=0.6), "all")[1]
+    assert findings(rows(final=0.7, rough=0.6, **{"control-net": 0.8}), "all")[1] == beaten
+    assert role("control-net") == "as net, without unlabelled slices"
+    assert role("net") == "radiologist"
 
 
 @pytest.mark.parametrize(
