@@ -144,7 +144,7 @@ def train_final(
     if settings.final.warm_start and model.warm_start is None:
         warn(
             f"{settings.final.warm_start} has learnt from unlabelled slices; without soft labels "
-            "the model starts from scratch, as a control does"
+            "the model starts from scratch"
         )
     with locked(out):
         remove_remains(out)

@@ -244,7 +244,7 @@ def _warm_start(
     """Return who lends a final model or a control its first weights.
 
     What learns from labelled slices alone, such as a control, starts from no radiologist that has
-    seen others.
+    seen others, but may from its twin.
     """
     lender = settings.final.warm_start
     if lender is False:
