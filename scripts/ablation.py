@@ -18,9 +18,9 @@ The matrix is a YAML file (`configs/ablation/` holds ours):
 
 Rows with the same number of labelled slices and the same seed share one run directory, so that what
 they have in common (radiologists, often the control) is trained once. A matrix that was stopped
-goes on where it was. Final and control of a row differ in the soft labels alone: same iterations,
-same seed, same way of predicting. Leaves rows/, table.csv, table.json and table.png in --out, and
-with several numbers of labelled slices curve.png.
+goes on where it was. Final and control of a row differ in the unlabelled slices alone: same
+iterations, same seed, same way of predicting. Leaves rows/, table.csv, table.json and table.png in
+--out, and with several numbers of labelled slices curve.png.
 
 With --jobs several run directories are worked on at once, each by a process of its own that writes
 to logs/. That is for a GPU, which one small network leaves mostly idle: start NVIDIA's

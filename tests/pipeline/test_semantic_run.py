@@ -10,6 +10,7 @@ from fewshot.config.load import load_settings, parse_settings
 from fewshot.errors import InputError
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import read_coco
+from fewshot.pipeline.plan import RunPlan
 from fewshot.pipeline.run import run, status
 from fewshot.radiologists.outlines import redrawn
 
@@ -99,6 +100,22 @@ def test_a_radiologist_lends_its_encoder_and_redraws_the_answer(tmp_path: Path) 
             assert after.masks_of(image_id).rles == masks.rles
             changed += masks.rles != before.masks_of(image_id).rles
         assert changed
+
+
+@pytest.mark.parametrize("part", ["prediction.together=true", "prediction.outlines=net"])
+def test_nothing_that_has_seen_unlabelled_slices_answers_with_the_control(
+    tmp_path: Path, part: str
+) -> None:
+    settings = parse_settings(TREE, ["control=true", part])
+    stages = {stage.name: stage for stage in RunPlan(settings, tmp_path).stages()}
+    net, twin = tmp_path / "radiologists" / "net", tmp_path / "control-net"
+    read = {name: set(stages[f"predict {name}"].inputs) for name in ("final", "control")}
+    assert net / "model.pth" in read["final"]
+    assert twin / "model.pth" not in read["final"]
+    assert net / "model.pth" not in read["control"]
+    assert twin / "model.pth" in read["control"]
+    assert tmp_path / "data" / "unlabelled.json" in stages["train net"].inputs
+    assert tmp_path / "data" / "unlabelled.json" not in stages["train control-net"].inputs
 
 
 @pytest.mark.parametrize(
