@@ -62,7 +62,7 @@ def run(
     control: Annotated[
         bool,
         typer.Option(
-            "--control", help="Also train the final model's fair control, without soft labels."
+            "--control", help="Also train a fair control of the final model, on labels alone."
         ),
     ] = False,
     json_: Json = False,

@@ -61,8 +61,12 @@ class RunLayout:
     @property
     def models(self) -> list[str]:
         """The names of all models that are trained."""
-        control = [*self.settings.twins.values(), CONTROL] if self.settings.control else []
-        return [*self.radiologists, FINAL, *control]
+        return [*self.radiologists, FINAL, *self.controls]
+
+    @property
+    def controls(self) -> list[str]:
+        """What is trained on labelled slices alone for comparison: the twins, then the control."""
+        return [*self.settings.twins.values(), CONTROL] if self.settings.control else []
 
     def model(self, name: str) -> Path:
         """The folder of a trained model."""

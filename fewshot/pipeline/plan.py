@@ -36,9 +36,7 @@ class RunPlan(RunLayout):
         early = self.radiologists if settings.sam.soft_labels else []
         plan += [*map(self._predict, early), *refine_soft_labels(self)]
         soft = SoftTraining(self.labels_to_learn, settings.soft_labels, self.uncertain, self.review)
-        plan += [self._training(FINAL, soft)]
-        if settings.control:
-            plan += [self._training(name) for name in (*settings.twins.values(), CONTROL)]
+        plan += [self._training(FINAL, soft), *map(self._training, self.controls)]
         for name in self.models:
             plan += [] if name in early else [self._predict(name)]
             plan += [*refine_predictions(self, name), self._calibrate(name)]
