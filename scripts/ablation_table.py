@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fewshot.config.tree import TWIN
+from fewshot.config.tree import is_radiologists_name
 from fewshot.files import atomic_path, write_json, write_text
 from fewshot.metrics.bootstrap import bootstrap_means
 from fewshot.report.table import CONTROL, FINAL
@@ -88,7 +88,7 @@ def _line(
         np.mean(list(scores.values()))
         for one in runs
         for model, scores in one.scores[variant].items()
-        if model not in (FINAL, CONTROL) and not model.startswith(TWIN)
+        if is_radiologists_name(model)
     ]
     return {
         "labelled": labelled,

@@ -21,6 +21,11 @@ from fewshot.config.semantic import SemanticSettings
 TWIN = "control-"  # begins the name of a radiologist's twin, which stands beside the control
 
 
+def is_radiologists_name(name: str) -> bool:
+    """Whether a model of this name is a radiologist, and none of what it is compared with."""
+    return name not in ("final", "control", "watershed") and not name.startswith(TWIN)
+
+
 class PhantomData(Settings):
     """Made-up CT-like slices, for trying fewshot without any data."""
 
@@ -344,6 +349,6 @@ class RunSettings(Settings):
         if len(set(names)) < len(names):
             raise ValueError(f"radiologists: the names must differ, got {', '.join(names)}")
         for name in names:
-            if name in ("final", "control", "watershed") or name.startswith(TWIN):
+            if not is_radiologists_name(name):
                 raise ValueError(f"radiologists: the name {name!r} is taken; choose another")
         return self

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fewshot.config.base import Metric
-from fewshot.config.tree import TWIN
+from fewshot.config.tree import is_radiologists_name
 from fewshot.masks.merge import MergeRule
 from fewshot.report.numbers import decimals
 from fewshot.report.paired import Interval
@@ -56,7 +56,7 @@ def findings(
         found = [_against_control(final, control, metric, interval)]
     score = final.of(metric)
     radiologists = {
-        name: row.of(metric) for name, row in by_name.items() if not name.startswith(TWIN)
+        name: row.of(metric) for name, row in by_name.items() if is_radiologists_name(name)
     }
     if radiologists:
         found.append(_against_radiologists(score, radiologists))
