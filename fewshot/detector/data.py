@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from detectron2.structures import BitMasks, Instances
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, ViewSettings
 from fewshot.detector.copy_paste import Truth, paste
-from fewshot.errors import FewshotError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.preprocess.reader import read_preprocessed
 from fewshot.slices.augmentation import augment, recolour, warp
+from fewshot.torch_tools.loading import batches_of
 from fewshot.torch_tools.samples import SampleOrder, TrainingSource
 
 Sample = dict[str, Any]
@@ -87,33 +87,9 @@ class TrainingSamples(Dataset[Sample]):
 
 def training_batches(
     samples: TrainingSamples, batch_size: int, start: int, stop: int, workers: int
-) -> DataLoader[Sample]:
-    """Return the batches of iterations `start` to `stop`, in order."""
-    return DataLoader(
-        _Carried(samples),
-        batch_size=batch_size,
-        sampler=range(start * batch_size, stop * batch_size),
-        num_workers=workers,
-        collate_fn=list,
-        # Its own, so that starting the loader leaves the training's random numbers alone.
-        generator=torch.Generator(),
-    )
-
-
-class _Carried(Dataset[Sample]):
-    """Samples of which a wrong one is the error about it, to be raised where it reads as one line.
-
-    A worker process that raises adds its whole traceback to the message.
-    """
-
-    def __init__(self, samples: TrainingSamples) -> None:
-        self._samples = samples
-
-    def __getitem__(self, position: int) -> Any:
-        try:
-            return self._samples[position]
-        except FewshotError as error:
-            return error
+) -> Iterator[list[Sample]]:
+    """Yield the batches of iterations `start` to `stop`, in order, read by `workers` processes."""
+    return batches_of(samples, list, batch_size, start, stop, workers)
 
 
 def prediction_batches(

@@ -66,7 +66,7 @@ class SliceTrainer(SimpleTrainer):  # type: ignore[misc]
         Raises `NotFiniteError` when a loss or the gradient is infinite or NaN, before any weight
         has changed; `FewshotError` when the memory does not even suffice for one slice.
         """
-        batch = self._next_batch()
+        batch: list[Sample] = next(self._data_loader_iter)
         if self._relabel is not None:
             batch = self._relabel(batch, self.iter)
         losses = self._losses(batch)
@@ -79,21 +79,6 @@ class SliceTrainer(SimpleTrainer):  # type: ignore[misc]
             raise self._not_finite("the gradient", losses, batch)
         scaler.step(self.optimizer)
         scaler.update()
-
-    def _next_batch(self) -> list[Sample]:
-        try:
-            batch: list[Sample] = next(self._data_loader_iter)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise FewshotError(
-                f"iteration {self.iter}: a process that reads slices was killed, perhaps for want "
-                "of memory; use detector.workers=0, or fewer"
-            ) from error
-        for sample in batch:
-            if isinstance(sample, FewshotError):
-                raise sample
-        return batch
 
     def _losses(self, batch: list[Sample]) -> dict[str, float]:
         """Leave the gradients of a batch, and return its losses; halve it while memory is short."""

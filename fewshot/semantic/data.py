@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
@@ -21,6 +21,7 @@ from fewshot.preprocess.reader import read_preprocessed
 from fewshot.semantic.augmentation import Augmentation
 from fewshot.semantic.regions import boundaries
 from fewshot.slices.images import read_colour
+from fewshot.torch_tools.loading import batches_of
 from fewshot.torch_tools.samples import SampleOrder, TrainingSource
 
 
@@ -102,17 +103,9 @@ def collate(samples: Sequence[Batch]) -> Batch:
 
 def training_batches(
     samples: SemanticSamples, batch_size: int, start: int, stop: int, workers: int
-) -> DataLoader[Batch]:
-    """Return the batches of iterations `start` to `stop`, in order."""
-    return DataLoader(
-        samples,
-        batch_size=batch_size,
-        sampler=range(start * batch_size, stop * batch_size),
-        num_workers=workers,
-        collate_fn=collate,
-        # Its own, so that starting the loader leaves the training's random numbers alone.
-        generator=torch.Generator(),
-    )
+) -> Iterator[Batch]:
+    """Yield the batches of iterations `start` to `stop`, in order, read by `workers` processes."""
+    return batches_of(samples, collate, batch_size, start, stop, workers)
 
 
 def prediction_batches(

@@ -110,6 +110,8 @@ def test_a_slice_without_masks_gives_empty_instances(miniature: SliceSet) -> Non
     assert sample["instances"].gt_masks.tensor.shape == (0, 64, 64)
 
 
+# torch counts the processors that this process may use.
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_do_not_depend_on_workers_or_on_where_they_start(
     miniature: SliceSet, workers: int

@@ -316,7 +316,9 @@ def test_a_checkpoint_of_other_pixels_is_not_continued(
     assert "is of other settings, slices or another fewshot" in capfd.readouterr().err
 
 
+# torch counts the processors that this process may use.
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_workers_change_nothing(job: TrainingJob, tmp_path: Path) -> None:
     """With none, with two, and with two after an interruption: the same bytes."""
     two = replace(job, detector=job.detector.model_copy(update={"workers": 2}))

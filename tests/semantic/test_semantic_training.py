@@ -18,6 +18,7 @@ from fewshot.semantic.job import SemanticJob
 from fewshot.semantic.model import describe_model, load_model
 from fewshot.semantic.prediction import answers, predict_slices
 from fewshot.semantic.training import CHECKPOINT, CURVES, train_semantic
+from fewshot.slices.images import read_image, write_image
 from fewshot.torch_tools.checkpoints import load_checkpoint
 from fewshot.torch_tools.samples import TrainingSource
 
@@ -93,6 +94,25 @@ def test_workers_change_nothing(job: SemanticJob, tmp_path: Path) -> None:
         train_semantic(with_settings(job, workers=workers), tmp_path / name)
     alone, helped = (read_json_lines(tmp_path / one / CURVES) for one in ("alone", "helped"))
     assert alone == helped
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_slice_that_is_gone_is_one_line_from_any_process(
+    job: SemanticJob, tmp_path: Path, workers: int
+) -> None:
+    slices = job.sources[0].slices
+    for record in slices.records:
+        write_image(tmp_path / "images" / record.file_name, read_image(slices.path_of(record)))
+    moved = [TrainingSource(replace(slices, images=tmp_path / "images"))]
+    own = replace(with_settings(job, workers=workers), sources=moved)
+
+    def lose(done: int, _note: str) -> None:
+        for path in (tmp_path / "images").iterdir():
+            path.unlink()
+
+    with pytest.raises(InputError, match=r"\d\.png: no such image") as caught:
+        train_semantic(own, tmp_path / "out", lose)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_of_another_job_is_not_continued(job: SemanticJob, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Batches of a training in order, read by the training's own process or by others beside it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from fewshot.errors import FewshotError
+
+_Sample = TypeVar("_Sample")
+_Batch = TypeVar("_Batch")
+
+
+def batches_of(
+    samples: Dataset[_Sample],
+    collate: Callable[[list[_Sample]], _Batch],
+    batch_size: int,
+    start: int,
+    stop: int,
+    workers: int,
+) -> Iterator[_Batch]:
+    """Yield the batches of iterations `start` to `stop`, in order.
+
+    Args:
+        samples: addressed by position from 0; iteration i has `batch_size` of them from
+            i · `batch_size`.
+        collate: makes a batch of samples.
+        batch_size: samples a batch.
+        start: the first iteration.
+        stop: the one after the last.
+        workers: how many processes read; 0 reads here.
+
+    Raises `FewshotError` as a sample raised it, in one line wherever that was; and when a process
+    that reads was killed.
+    """
+    batches = iter(
+        DataLoader(
+            _Carried(samples),
+            batch_size=batch_size,
+            sampler=range(start * batch_size, stop * batch_size),
+            num_workers=workers,
+            collate_fn=partial(_collated, collate),
+            # Its own, so that starting the loader leaves the training's random numbers alone.
+            generator=torch.Generator(),
+        )
+    )
+    for iteration in range(start, stop):
+        try:
+            batch = next(batches)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise FewshotError(
+                f"iteration {iteration}: a process that reads slices was killed, perhaps for want "
+                "of memory; use fewer workers, or none (0)"
+            ) from error
+        if isinstance(batch, FewshotError):
+            raise batch
+        yield batch
+
+
+class _Carried(Dataset[Any]):
+    """Samples of which a wrong one is the error about it, to be raised where it reads as one line.
+
+    A worker process that raises adds its whole traceback to the message.
+    """
+
+    def __init__(self, samples: Dataset[Any]) -> None:
+        self._samples = samples
+
+    def __getitem__(self, position: int) -> Any:
+        try:
+            return self._samples[position]
+        except FewshotError as error:
+            return error
+
+
+def _collated(collate: Callable[[list[Any]], Any], samples: list[Any]) -> Any:
+    """Return a batch; or, where a sample is an error, the first."""
+    errors = (sample for sample in samples if isinstance(sample, FewshotError))
+    return next(errors, None) or collate(samples)
