@@ -57,7 +57,8 @@ def holdout_data(data: DataSettings, choice: int | Fold, folder: Path) -> DataSe
             _link(data.train_images, chosen, files[f"{part}_images"])
             rows = [pixels[name][:, None] for name in chosen]
             write_label_csv(files[f"{part}_labels"], chosen, rows)
-    return data.model_copy(update=files)
+    # The held-out slices are of the patients of the training slices.
+    return data.model_copy(update={**files, "test_groups": data.groups})
 
 
 def _of(fold: Fold, labelled: Sequence[str], groups: Path | None) -> list[str]:

@@ -107,8 +107,7 @@ def measure_baselines(
             spent[key] += (*times, np.unique(found[found > 0]).size)
             scores[key].append(score_slice(labels, found))
         advance(done, "")
-    known = [record.group for record in truth.records if record.group is not None]
-    groups = tuple(known) if len(known) == len(truth) else None
+    groups = None if truth.groups is None else tuple(truth.groups.values())
     return [
         TableRow(*key, tuple(scores[key]), groups, *(spent[key] / len(truth)).tolist())
         for key in baselines

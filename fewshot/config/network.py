@@ -1,5 +1,6 @@
 """Settings that networks of every kind share: how they are trained and asked."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
@@ -10,6 +11,7 @@ from fewshot.config.base import Count, Settings
 class NetworkSettings(Settings):
     """How a network is trained and asked, whatever it is."""
 
+    weights: str = "auto"  # training starts from: auto (what is usual), none, or a file
     batch_size: Count = 4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0001
     clip_gradient_norm: Annotated[float, Field(gt=0)] = 5.0
@@ -21,6 +23,17 @@ class NetworkSettings(Settings):
     evaluation_period: Annotated[int, Field(ge=0)] = 250
     checkpoint_period: Count = 250
     prediction_batch_size: Count = 8
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that training starts from, if it is one; `auto` is resolved before."""
+        return Path(self.weights) if self.weights not in ("auto", "none") else None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a trained network depends on, as plain values: not how often it is looked at."""
+        aside = {"workers", "evaluation_period", "checkpoint_period", "prediction_batch_size"}
+        return self.model_dump(mode="json", exclude=aside)
 
     @property
     def learns_unlabelled(self) -> bool:

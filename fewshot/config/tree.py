@@ -44,7 +44,9 @@ class DataSettings(Settings):
     train_labels: Path | None = None
     test_images: Path | None = None
     test_labels: Path | None = None
+    # Tables of image and patient: validation then holds whole patients, and intervals draw them.
     groups: Path | None = None
+    test_groups: Path | None = None
     # How many labelled slices are used, in file order; the labels of the others are set aside and
     # they join the unlabelled ones. `auto` uses all.
     labelled: Auto | Count = "auto"
@@ -55,7 +57,9 @@ class DataSettings(Settings):
         files = (self.train_images, self.train_labels, self.test_images)
         if self.phantom is None and None in files:
             raise ValueError("needs train_images, train_labels and test_images (or phantom)")
-        if self.phantom is not None and any((*files, self.test_labels, self.groups)):
+        if self.phantom is not None and any(
+            (*files, self.test_labels, self.groups, self.test_groups)
+        ):
             raise ValueError("has both phantom and files; keep one of them")
         return self
 
@@ -65,7 +69,6 @@ class DetectorSettings(NetworkSettings):
 
     kind: Literal["mask_rcnn"] = "mask_rcnn"
     architecture: str = "tiny"
-    weights: str = "auto"
     options: tuple[str | int | float | bool | list[int | float | str], ...] = ()
     input_size: Annotated[int, Field(ge=32, le=4096)] | None = None
     gafl: bool = False  # a global adaptive filter in front

@@ -68,6 +68,12 @@ class SliceSet:
     def __len__(self) -> int:
         return len(self.records)
 
+    @property
+    def groups(self) -> dict[str, str] | None:
+        """The group (patient) of each slice, by file name; None unless all are known."""
+        known = {one.file_name: one.group for one in self.records if one.group is not None}
+        return known if len(known) == len(self.records) else None
+
     def masks_of(self, image_id: int) -> SliceMasks:
         """Return the masks of a slice, empty when it has none; `InputError` for an unknown id."""
         if image_id in self.masks:

@@ -84,12 +84,6 @@ class Kind(Protocol):
     def check(self, settings: Any) -> None:
         """Raise `InputError` unless a network can be built and its starting weights fit it."""
 
-    def starting_weights(self, settings: Any) -> Path | None:
-        """Return the file of resolved settings that training starts from, if there is one."""
-
-    def identity(self, settings: Any) -> dict[str, Any]:
-        """Return what a trained model depends on, as plain values: not how often it is saved."""
-
     def train(self, job: ModelJob, out: Path, advance: Advance, replace: bool) -> AveragePrecision:
         """Train a model, leave it in the folder `out`, and return its validation AP.
 

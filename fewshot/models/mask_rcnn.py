@@ -55,18 +55,9 @@ class MaskRcnnKind:
     def check(self, settings: DetectorSettings) -> None:
         """Refuse options that no network can be built with, and weights that fit none of it."""
         network = build_network(build_config(settings.model_copy(update={"device": "cpu"})))
-        weights = self.starting_weights(settings)
+        weights = settings.weights_file
         if weights is not None:
             load_initial_weights(network, weights)
-
-    def starting_weights(self, settings: DetectorSettings) -> Path | None:
-        """Return the file that training starts from, if there is one."""
-        return Path(settings.weights) if settings.weights not in ("auto", "none") else None
-
-    def identity(self, settings: DetectorSettings) -> dict[str, Any]:
-        """Return what a trained detector depends on."""
-        aside = {"workers", "evaluation_period", "checkpoint_period", "prediction_batch_size"}
-        return settings.model_dump(mode="json", exclude=aside)
 
     def train(self, job: ModelJob, out: Path, advance: Advance, replace: bool) -> AveragePrecision:
         """Train a detector; see `detector.training.train_detector`."""

@@ -54,15 +54,6 @@ class SemanticKind:
         """Refuse an encoder that cannot be used, and weights that do not fit it."""
         start_network(settings)
 
-    def starting_weights(self, settings: SemanticSettings) -> Path | None:
-        """Return the file of the encoder's weights, if there is one."""
-        return Path(settings.weights) if settings.weights not in ("auto", "none") else None
-
-    def identity(self, settings: SemanticSettings) -> dict[str, Any]:
-        """Return what a trained network depends on."""
-        aside = {"workers", "evaluation_period", "checkpoint_period", "prediction_batch_size"}
-        return settings.model_dump(mode="json", exclude=aside)
-
     def train(self, job: ModelJob, out: Path, advance: Advance, replace: bool) -> AveragePrecision:
         """Train a network; see `semantic.training.train_semantic`."""
         settings = job.settings

@@ -42,6 +42,7 @@ def phantom_files(folder: Path) -> dict[str, Path]:
         "groups": folder / "groups.csv",
         "test_images": folder / "X_test",
         "test_labels": folder / "Y_test.csv.gz",
+        "test_groups": folder / "groups_test.csv",
     }
 
 
@@ -107,6 +108,6 @@ def divide(
     }
 
 
-def read_test(images: Path, labels: Path | None) -> SliceSet:
-    """Return the test slices, with their masks where labels are given."""
-    return import_slices(images, labels).slices
+def read_test(images: Path, labels: Path | None, groups: Path | None = None) -> SliceSet:
+    """Return the test slices, with their masks and groups where files of these are given."""
+    return import_slices(images, labels, groups).slices

@@ -6,7 +6,6 @@ from fewshot.classical.watershed import WatershedSettings
 from fewshot.config.tree import PhantomData, RunSettings, SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco
-from fewshot.models.registry import kind_of
 from fewshot.pipeline import datasets, stages
 from fewshot.pipeline.layout import RunLayout
 from fewshot.pipeline.reporting import inputs_of, report_files
@@ -44,13 +43,13 @@ class RunPlan(RunLayout):
 
     def _make_phantom(self, phantom: PhantomData) -> Stage:
         files = self.files
-        tables = [files.train_labels, files.test_labels, files.groups, *self.images]
+        tables = [files.train_labels, files.test_labels, files.groups, files.test_groups]
         return Stage(
             name="phantom",
             folder=self.phantom,
             settings=phantom.model_dump(),
             inputs=[],
-            outputs=[path for path in tables if path is not None],
+            outputs=[path for path in [*tables, *self.images] if path is not None],
             work=lambda: datasets.make_phantom(phantom, self.phantom),
         )
 
@@ -63,6 +62,7 @@ class RunPlan(RunLayout):
             files.groups,
             files.test_images,
             files.test_labels,
+            files.test_groups,
         ]
         return Stage(
             name="data",
@@ -92,7 +92,7 @@ class RunPlan(RunLayout):
                 self.settings.seed,
                 None if files.labelled == "auto" else files.labelled,
             )
-            test = datasets.read_test(files.test_images, files.test_labels)
+            test = datasets.read_test(files.test_images, files.test_labels, files.test_groups)
             self._datasets[datasets.TEST] = test
         return self._datasets
 
@@ -110,15 +110,13 @@ class RunPlan(RunLayout):
             inputs += [self.weights, *self.files_of([*beside.values()])]
         if model.unlabelled is not None:
             inputs.append(model.unlabelled)
-        kind = kind_of(model.settings)
-        start = kind.starting_weights(model.settings)
-        if start is not None:
-            inputs.append(start)
+        if model.settings.weights_file is not None:
+            inputs.append(model.settings.weights_file)
         return Stage(
             name=f"train {name}",
             folder=self.model(name),
             settings={
-                "model": kind.identity(model.settings),
+                "model": model.settings.identity,
                 "augmentation": model.augmentation.model_dump(),
                 "schedule": model.schedule.model_dump(),
                 "seed": model.seed,

@@ -21,7 +21,14 @@ from fewshot.report.table import FINAL, score_table
 RESOLVED = "config.resolved.yaml"
 UNCHANGED = "done and unchanged"
 Mode = Literal["new", "resume", "overwrite"]
-_DATA_KEYS = ("train_images", "train_labels", "test_images", "test_labels", "groups")
+_DATA_KEYS = (
+    "train_images",
+    "train_labels",
+    "test_images",
+    "test_labels",
+    "groups",
+    "test_groups",
+)
 
 
 def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
@@ -134,7 +141,7 @@ def _check_outside(settings: RunSettings, out: Path) -> None:
     data = settings.data
     files = {f"data.{key}": getattr(data, key) for key in _DATA_KEYS}
     for key, model in _models(settings).items():
-        files[f"{key}.weights"] = kind_of(model).starting_weights(model)
+        files[f"{key}.weights"] = model.weights_file
     for key, path in files.items():
         if path is not None and path.exists() and path.resolve().is_relative_to(out.resolve()):
             raise InputError(

@@ -52,7 +52,7 @@ def write_scores(
     rows: list[dict[str, Any]] = []
     parts: dict[str, dict[str, Any]] = {}
     for part, truth in truths.items():
-        groups = _groups(truth)
+        groups = read_coco(truth).groups
         baseline = score_watershed(truth, watershed)
         parts[part] = {WATERSHED: _summary(baseline, groups)}
         rows += _rows(part, WATERSHED, "", baseline)
@@ -78,13 +78,6 @@ def _precision(truth: Path, predictions: Path) -> dict[str, float]:
     labelled = read_coco(truth)
     masks = [labelled.masks_of(record.image_id) for record in labelled.records]
     return asdict(average_precision(masks, read_coco(predictions).masks))
-
-
-def _groups(truth: Path) -> dict[str, str] | None:
-    """Return the group of each slice, by file name; None unless all are known."""
-    records = read_coco(truth).records
-    groups = {record.file_name: record.group for record in records if record.group is not None}
-    return groups if len(groups) == len(records) else None
 
 
 def _summary(result: RandSummary, groups: Mapping[str, str] | None) -> dict[str, Any]:

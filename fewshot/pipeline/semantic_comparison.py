@@ -210,13 +210,9 @@ def _row(
             for image_id, label_map in truth.items():
                 counts += ForegroundCounts.of(label_map, merged[image_id])
     everywhere = np.array([one.all_pixels for one in scores["all"]])
-    groups = [record.group for record in what.test.records]
-    interval = (
-        bootstrap_means(
-            everywhere[:, None], None if None in groups else [str(group) for group in groups]
-        )[0].interval
-        or (float(everywhere.mean()),) * 2
-    )
+    groups = what.test.groups
+    (drawn,) = bootstrap_means(everywhere[:, None], None if groups is None else [*groups.values()])
+    interval = drawn.interval or (drawn.mean, drawn.mean)
     labelled = [what.test.masks_of(image_id) for image_id in truth]
     return Row(
         model=model,

@@ -102,11 +102,7 @@ def scores_of(files: ReportFiles, part: str) -> Scores:
 
 def groups_of(truth: Path) -> dict[str, str] | None:
     """Return the patient of each slice by file name; None unless all are known."""
-    if not truth.is_file():
-        return None
-    records = read_coco(truth).records
-    groups = {record.file_name: record.group for record in records if record.group is not None}
-    return groups if len(groups) == len(records) else None
+    return read_coco(truth).groups if truth.is_file() else None
 
 
 def _content(files: ReportFiles) -> dict[str, Any]:

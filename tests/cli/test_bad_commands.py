@@ -20,6 +20,8 @@ BAD_SETTINGS: list[tuple[str, tuple[str, ...]]] = [
     ("merge.background=black", ("merge.background", "'nearest'", "'black'")),
     ("data.labelled=99", ("data.labelled: 99", "only 6")),
     ("data.test_labels=nowhere.csv", ("data.test_labels: nowhere.csv: no such file",)),
+    ("data.test_groups=nowhere.csv", ("data.test_groups: nowhere.csv: no such file",)),
+    ("data.test_groups=Y_test.csv.gz", ("Y_test.csv.gz",)),
     ("seed", ("--set seed", "key=value")),
     ("=1", ("--set =1", "key=value")),
     ("final={", ("--set final={", "YAML")),

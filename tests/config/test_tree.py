@@ -40,6 +40,7 @@ def refused(words: str) -> AbstractContextManager[Any]:
         # Groups or labels beside a phantom would be ignored.
         (DataSettings, {**PHANTOM, "groups": "g.csv"}, refused("both phantom and files")),
         (DataSettings, {**PHANTOM, "test_labels": "Y.csv"}, refused("both phantom and files")),
+        (DataSettings, {**PHANTOM, "test_groups": "g.csv"}, refused("both phantom and files")),
         (DataSettings, {**PHANTOM, "labelled": "auto"}, nullcontext()),
         (DataSettings, {**PHANTOM, "labelled": 5}, nullcontext()),
         (DataSettings, {**PHANTOM, "labelled": 0}, refused("greater than or equal to 1")),

@@ -163,6 +163,19 @@ def test_test_slices_with_and_without_labels(files: TrainingFiles, tmp_path: Pat
     assert not unknown.masks
 
 
+def test_test_slices_are_of_the_patients_that_a_table_says(
+    files: TrainingFiles, tmp_path: Path
+) -> None:
+    patients = {f"{number}.png": f"p{number // 2}" for number in range(15)}
+    groups = with_groups(files, patients).groups
+    write_datasets({"test.json": read_test(files.images, files.labels, groups)}, tmp_path)
+    assert read_coco(tmp_path / "test.json").groups == patients
+    assert read_test(files.images, files.labels).groups is None
+    del patients["9.png"]
+    with pytest.raises(InputError, match=r"9\.png.*has no group; add a row"):
+        read_test(files.images, files.labels, with_groups(files, patients).groups)
+
+
 @pytest.mark.parametrize("rows", [["0.png"], ["0.png", "1.png", "2.png", "3.png"]])
 def test_test_labels_of_other_slices_are_refused(tmp_path: Path, rows: Sequence[str]) -> None:
     files = write_slices(tmp_path, {f"{number}.png": a_label_map(number) for number in range(3)})

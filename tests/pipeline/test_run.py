@@ -61,6 +61,7 @@ def test_a_run_leaves_what_scripts_depend_on(done: Path, settings: RunSettings) 
     metrics = json.loads((done / "metrics.json").read_text())
     contenders = {"watershed", "rough", "steady", "fine", "final", "control"}
     assert set(metrics["test"]) == set(metrics["validation"]) == contenders
+    assert metrics["answer"]["resampled_by"] == "group"
     assert (done / "report.html").stat().st_size > 1000
     soft = read_coco(done / "soft_labels" / "annotations.json")
     assert len(soft) == 5

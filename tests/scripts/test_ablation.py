@@ -108,6 +108,7 @@ def test_folds_hold_out_the_labelled_slices_of_every_patient_once(tmp_path: Path
         test = read_label_csv(found.test_labels).names
         assert set(train) == set(names) - set(test)
         assert {patient_of[name] for name in test} == ({"p", "r"} if index == 0 else {"q"})
+        assert found.test_groups == groups
         held_out += test
     assert sorted(held_out) == sorted(names[:5])  # those with labels
     for number, folds, words in ((0, 4, "4 wanted of 3 patients"), (1, 2, "need data.groups")):
