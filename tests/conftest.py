@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> SliceSet:
         records.append(SliceRecord(index, f"{index}.png", SIZE, SIZE))
         masks[index] = SliceMasks.from_label_map(index, label_map)
     return SliceSet(folder, tuple(records), masks)
+
+
+@pytest.fixture
+def spoilable(miniature: SliceSet, tmp_path: Path) -> SliceSet:
+    """The miniature with image files of the test's own, for it to change or to delete."""
+    folder = shutil.copytree(miniature.images, tmp_path / "images")
+    return replace(miniature, images=folder)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from fewshot.config.base import Count, Settings
 class NetworkSettings(Settings):
     """How a network is trained and asked, whatever it is."""
 
-    weights: str = "auto"  # training starts from: auto (what is usual), none, or a file
+    weights: str = "auto"  # to start from: auto (the zoo's, ImageNet's), none, or a file
     batch_size: Count = 4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0001
     clip_gradient_norm: Annotated[float, Field(gt=0)] = 5.0

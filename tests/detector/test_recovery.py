@@ -297,18 +297,17 @@ def test_a_whole_model_of_the_same_job_is_kept(job: TrainingJob, tmp_path: Path)
 
 
 def test_a_checkpoint_of_other_pixels_is_not_continued(
-    job: TrainingJob, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    job: TrainingJob,
+    spoilable: SliceSet,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Names, sizes and masks are the same: only the image file changed."""
-    slices = job.sources[0].slices
-    for record in slices.records:
-        write_image(tmp_path / "images" / record.file_name, read_image(slices.path_of(record)))
-    moved = replace(slices, images=tmp_path / "images")
-    own = replace(job, sources=[TrainingSource(moved)])
+    own = replace(job, sources=[TrainingSource(spoilable)])
     assert job_key(own) == job_key(job)
     with pytest.raises(KeyboardInterrupt):
         train_detector(own, tmp_path / "out", interrupt_at(3))
-    first = moved.path_of(moved.records[0])
+    first = spoilable.path_of(spoilable.records[0])
     write_image(first, 255 - read_image(first))
     seen: list[int] = []
     train_detector(own, tmp_path / "out", lambda done, _note: seen.append(done))
@@ -335,17 +334,13 @@ def test_workers_change_nothing(job: TrainingJob, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_slice_that_is_gone_is_one_line_from_any_process(
-    job: TrainingJob, tmp_path: Path, workers: int
+    job: TrainingJob, spoilable: SliceSet, tmp_path: Path, workers: int
 ) -> None:
-    slices = job.sources[0].slices
-    for record in slices.records:
-        write_image(tmp_path / "images" / record.file_name, read_image(slices.path_of(record)))
-    moved = replace(slices, images=tmp_path / "images")
     settings = job.detector.model_copy(update={"workers": workers})
-    own = replace(job, detector=settings, sources=[TrainingSource(moved)])
+    own = replace(job, detector=settings, sources=[TrainingSource(spoilable)])
 
     def lose(done: int, _note: str) -> None:
-        for path in (tmp_path / "images").iterdir():
+        for path in spoilable.images.iterdir():
             path.unlink()
 
     with pytest.raises(InputError, match=r"\d\.png: no such image") as caught:

@@ -18,7 +18,6 @@ from fewshot.semantic.job import SemanticJob
 from fewshot.semantic.model import describe_model, load_model
 from fewshot.semantic.prediction import answers, predict_slices
 from fewshot.semantic.training import CHECKPOINT, CURVES, train_semantic
-from fewshot.slices.images import read_image, write_image
 from fewshot.torch_tools.checkpoints import load_checkpoint
 from fewshot.torch_tools.samples import TrainingSource
 
@@ -98,16 +97,12 @@ def test_workers_change_nothing(job: SemanticJob, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_slice_that_is_gone_is_one_line_from_any_process(
-    job: SemanticJob, tmp_path: Path, workers: int
+    job: SemanticJob, spoilable: SliceSet, tmp_path: Path, workers: int
 ) -> None:
-    slices = job.sources[0].slices
-    for record in slices.records:
-        write_image(tmp_path / "images" / record.file_name, read_image(slices.path_of(record)))
-    moved = [TrainingSource(replace(slices, images=tmp_path / "images"))]
-    own = replace(with_settings(job, workers=workers), sources=moved)
+    own = replace(with_settings(job, workers=workers), sources=[TrainingSource(spoilable)])
 
     def lose(done: int, _note: str) -> None:
-        for path in (tmp_path / "images").iterdir():
+        for path in spoilable.images.iterdir():
             path.unlink()
 
     with pytest.raises(InputError, match=r"\d\.png: no such image") as caught:
