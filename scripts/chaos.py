@@ -23,7 +23,7 @@ from fewshot.config.load import parse_settings
 from fewshot.config.tree import RunSettings
 from fewshot.pipeline.plan import RunPlan
 from fewshot.pipeline.run import RESOLVED, run
-from fewshot.pipeline.run_directory import RECORD
+from fewshot.run.stages import RECORD
 
 SETTINGS: dict[str, Any] = {
     "data": {"phantom": {"size": 64, "labelled": 4, "unlabelled": 3, "test": 2}},

@@ -16,8 +16,8 @@ from typing import Any
 import fewshot.detector.step as step
 import fewshot.detector.training as training
 import fewshot.files as files
-import fewshot.pipeline.run_directory as run_directory
-import fewshot.torch_tools.curves as curves
+import fewshot.run.stages as run_directory
+import fewshot.training.curves as curves
 
 POINTS = {
     "start": "before the stage's work",

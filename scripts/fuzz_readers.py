@@ -168,7 +168,7 @@ def _zoo(path: Path) -> None:
 
 
 def _read_checkpoint(path: Path) -> None:
-    from fewshot.torch_tools.checkpoints import load_checkpoint
+    from fewshot.training.checkpoints import load_checkpoint
 
     load_checkpoint(path)
 

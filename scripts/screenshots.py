@@ -16,8 +16,8 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from fewshot.review.desk import open_desk
 from fewshot.review.server import ReviewServer
+from fewshot.review.session import open_session
 
 _COLORS = 200  # of the palette: a third of the size of full colour
 
@@ -52,7 +52,7 @@ def _report(browser: Any, run: Path, target: Path) -> None:
 
 
 def _review(browser: Any, run: Path, target: Path) -> None:
-    server = ReviewServer(open_desk(run))
+    server = ReviewServer(open_session(run))
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:

@@ -16,7 +16,7 @@ from fewshot.errors import FewshotError
 from fewshot.files import as_size, atomic_path, remove_remains, write_text
 from fewshot.slices.images import write_image
 from fewshot.slices.label_csv import write_label_csv
-from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
 
 
 def mount(*arguments: str) -> bool:
@@ -68,7 +68,7 @@ def test_a_checkpoint_that_outgrows_what_is_allowed_leaves_the_last_one(tmp_path
     code = f"""\
 import resource, signal, torch
 from pathlib import Path
-from fewshot.torch_tools.checkpoints import save_checkpoint
+from fewshot.training.checkpoints import save_checkpoint
 from fewshot.errors import FewshotError
 path = Path({str(tmp_path / "checkpoint.pth")!r})
 save_checkpoint(path, {{"iteration": 1, "network": torch.ones(10_000)}})

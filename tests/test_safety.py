@@ -36,7 +36,7 @@ UNPICKLER = "fewshot/detector/weights.py"
 # Where a file is written in place, beside temporary ones, and why that is safe.
 IN_PLACE = {
     "fewshot/files.py",  # the temporary file itself
-    "fewshot/torch_tools/curves.py",  # whole lines at the end; a torn one is dropped by the reader
+    "fewshot/training/curves.py",  # whole lines at the end; a torn one is dropped by the reader
     "fewshot/sam/study.py",  # the same
     "fewshot/export/coco_results.py",  # into a temporary folder
     "fewshot/volume/agreement.py",  # the same

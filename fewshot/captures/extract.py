@@ -78,7 +78,7 @@ def extract(request: ExtractRequest, out: Path) -> dict[str, Any]:
             if labels.any():
                 masks[index] = SliceMasks.from_label_map(index, labels)
         slices = _set(folder / "images", records, masks, request, numbers)
-        from fewshot.report.contact_sheet import write_contact_sheet
+        from fewshot.drawing.contact_sheet import write_contact_sheet
 
         # Without the volume: its letters would name a patient's sides, which no capture tells.
         plain = tuple(replace(one, volume=None, index=None) for one in slices.records)

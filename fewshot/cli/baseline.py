@@ -83,8 +83,8 @@ def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
 def _slices(
     images: Path | None, data: Path | None, labels: Path | None, groups: Path | None
 ) -> "SliceSet":
+    from fewshot.importing.slices import import_slices
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline.importing import import_slices
     from fewshot.pipeline.stages import check_images
 
     if (images is None) == (data is None):
@@ -147,10 +147,10 @@ def _write(
 
 def _table(out: Path, slices: "SliceSet", settings: "RunSettings") -> Any:
     from fewshot.classical import table
+    from fewshot.classical.table_figure import write_baseline_figure
     from fewshot.classical.watershed import WatershedSettings
     from fewshot.files import write_json, write_text
     from fewshot.progress import progress, say
-    from fewshot.report.baseline_figure import write_baseline_figure
 
     labelled = slices.subset(
         [one.image_id for one in slices.records if len(slices.masks_of(one.image_id))]

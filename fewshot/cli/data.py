@@ -11,7 +11,7 @@ from fewshot.cli.options import Json, Out, Seed, print_json, refuse_filled
 from fewshot.errors import InputError
 
 if TYPE_CHECKING:
-    from fewshot.pipeline.importing import ImportOptions
+    from fewshot.importing.slices import ImportOptions
 
 Images = Annotated[
     Path,
@@ -106,8 +106,8 @@ def convert(
     that are no folder of 8-bit images become PNGs in images/. The largest slice that is read has
     2**26 pixels; the environment variable FEWSHOT_MAX_PIXELS raises that.
     """
-    from fewshot.pipeline.convert import ConvertRequest
-    from fewshot.pipeline.convert import convert as convert_files
+    from fewshot.importing.convert import ConvertRequest
+    from fewshot.importing.convert import convert as convert_files
     from fewshot.slices.sequence import parse_spacing
 
     if not images.exists():
@@ -127,7 +127,7 @@ def convert(
 
 
 def _import_options(windows: list[str], axis: str, skip_bad: bool) -> "ImportOptions":
-    from fewshot.pipeline.importing import ImportOptions
+    from fewshot.importing.slices import ImportOptions
     from fewshot.slices.window import Window, parse_window
 
     parsed = [parse_window(text) for text in windows]

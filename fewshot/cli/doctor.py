@@ -9,7 +9,7 @@ from fewshot.cli.options import Json, print_json
 
 def doctor(json_: Json = False) -> None:
     """Say what is installed, which device and weights there are, and what to do about the rest."""
-    from fewshot.detector.health import examine
+    from fewshot.detector.doctor import examine
 
     checks = examine()
     healthy = all(check.fine or not check.needed for check in checks)

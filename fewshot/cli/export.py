@@ -26,8 +26,8 @@ def look(
     json_: Json = False,
 ) -> None:
     """Draw a contact sheet of slices with outlines, to see at once how images and masks lie."""
+    from fewshot.drawing.contact_sheet import write_contact_sheet
     from fewshot.masks.coco import read_coco
-    from fewshot.report.contact_sheet import write_contact_sheet
 
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: give a file name that ends in .png")
@@ -87,10 +87,10 @@ def export(
 
 def draw_check(folder: Path) -> Path:
     """Draw a contact sheet of the COCO files of a folder, `check.png`; return where it is."""
+    from fewshot.drawing.contact_sheet import write_contact_sheet
     from fewshot.masks.coco import read_coco
     from fewshot.pipeline.datasets import TEST, TRAIN, UNLABELLED, VALIDATION
     from fewshot.progress import say
-    from fewshot.report.contact_sheet import write_contact_sheet
 
     files = [folder / name for name in (TRAIN, VALIDATION, UNLABELLED, TEST)]
     target = folder / "check.png"

@@ -33,10 +33,10 @@ def review(
             "review: its web server is not installed; pip install 'fewshot[review]' "
             "(starlette and uvicorn)"
         )
-    from fewshot.review.desk import open_desk
     from fewshot.review.server import ReviewServer
+    from fewshot.review.session import open_session
 
-    desk = open_desk(run)
+    desk = open_session(run)
     server = ReviewServer(desk, port)
     if json_:
         print_json({"address": server.address, "review": str(desk.review)})

@@ -50,13 +50,13 @@ def embed(
     Goes on where it stopped. Says beforehand how much disk that takes.
     """
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline import sam_stages
+    from fewshot.sam import commands
 
     slices = read_coco(data)
     embedder = embedder_of(
         checkpoint, out, device, number=number, batch_size=batch_size, precision=precision
     )
-    new = sam_stages.embed(embedder, slices)
+    new = commands.embed(embedder, slices)
     if json_:
         size = embedder.bytes_needed(slices)
         print_json({"slices": len(slices), "embedded": new, "bytes": size, "folder": str(out)})
@@ -93,7 +93,7 @@ def refine(
 
     Also writes beside --out, as NAME.refinement.json, what was chosen and why.
     """
-    from fewshot.pipeline.sam_refining import Refinement, refine
+    from fewshot.sam.refining import Refinement, refine
 
     embedder = embedder_of(
         checkpoint, embeddings, device, batch_size=batch_size, precision=precision
@@ -146,7 +146,7 @@ def auto(
     Leaves masks.json, submission.csv and scores.json, with scores where the slices are labelled.
     """
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline import sam_stages
+    from fewshot.sam import commands
     from fewshot.sam.auto import AutoSettings
 
     if min_area > max_area:
@@ -167,7 +167,7 @@ def auto(
         smaller_first=overlap == "smaller",
     )
     fill = background == "nearest"
-    answer = sam_stages.find_automatic_masks(embedder, slices, settings, fill, out)
+    answer = commands.find_automatic_masks(embedder, slices, settings, fill, out)
     if json_:
         print_json(answer)
     else:
@@ -199,20 +199,20 @@ def prompt(
 ) -> None:
     """Turn boxes into masks, all boxes of a slice at once."""
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline import sam_stages
+    from fewshot.sam import commands
 
     if (boxes is None) != whole_slice:
         raise InputError("prompt: give either --boxes or --whole-slice")
     slices = None if data is None else read_coco(data)
     corners = None
     if boxes is not None:
-        slices, corners = sam_stages.read_prompt_boxes(boxes, slices)
+        slices, corners = commands.read_prompt_boxes(boxes, slices)
     if slices is None:
         raise InputError("prompt: --whole-slice needs --data, the slices to cover")
     embedder = embedder_of(
         checkpoint, embeddings, device, batch_size=batch_size, precision=precision
     )
-    masks = sam_stages.answer_boxes(embedder, slices, corners, out)
+    masks = commands.answer_boxes(embedder, slices, corners, out)
     if json_:
         print_json({"images": len(slices), "masks": masks, "file": str(out)})
 

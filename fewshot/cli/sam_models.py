@@ -135,11 +135,11 @@ def compare(
     Leaves scores.csv, a row a structure, summary.json and comparison.png.
     """
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline.sam_studies import compare_networks
     from fewshot.sam.embeddings import embedder_below
+    from fewshot.sam.input_transforms import RAW
     from fewshot.sam.model import load_sam
+    from fewshot.sam.study_commands import compare_networks
     from fewshot.sam.study_prompts import StudyPrompt
-    from fewshot.sam.treatments import RAW
 
     prompt = StudyPrompt(points, box)
     labelled = read_coco(data)
@@ -191,8 +191,8 @@ def study(
     study.png.
     """
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline.sam_studies import StudyRequest, write_study
     from fewshot.sam.model import load_sam
+    from fewshot.sam.study_commands import StudyRequest, write_study
     from fewshot.sam.study_prompts import BOX_KINDS, StudyPrompt
 
     inputs = [_known("--input", one, ("raw", "clahe", "sobel", "canny", "log")) for one in input_]

@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from fewshot.sam.embeddings import Embedder
-    from fewshot.sam.treatments import Treatment
+    from fewshot.sam.input_transforms import InputTransform
 
 Checkpoint = Annotated[
     str,
@@ -54,11 +54,11 @@ def embedder_of(
     return Embedder(model, embeddings, number, batch_size=batch_size, mixed_precision=precision)
 
 
-def treatment_of(name: Filter) -> "Treatment":
+def treatment_of(name: Filter) -> "InputTransform":
     """Return the filter of a name, with its usual constants."""
     from fewshot.preprocess.contrast import clahe
     from fewshot.preprocess.edges import canny, laplacian_of_gaussian, sobel
-    from fewshot.sam.treatments import Image, Treatment
+    from fewshot.sam.input_transforms import Image, InputTransform
 
     filters: dict[str, Callable[[Image], Image]] = {
         "clahe": clahe,
@@ -66,4 +66,4 @@ def treatment_of(name: Filter) -> "Treatment":
         "canny": canny,
         "log": laplacian_of_gaussian,
     }
-    return Treatment(name, filters.get(name))
+    return InputTransform(name, filters.get(name))

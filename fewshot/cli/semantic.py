@@ -68,10 +68,10 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train the network of the settings' `semantic` group; go on where a training was cut off."""
-    from fewshot.pipeline import semantic_stages
+    from fewshot.semantic import commands
 
     settings = settings_of(config, _overrides(set_, device, seed))
-    semantic_stages.train(data, settings, out)
+    commands.train(data, settings, out)
     if json_:
         print_json(read_json(out / "model.json"))
 
@@ -93,12 +93,13 @@ def predict(
 ) -> None:
     """Predict regions with scores as COCO: for merge, submit, export and score as any model's."""
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline import datasets, semantic_stages
+    from fewshot.pipeline import datasets
+    from fewshot.semantic import commands
 
     if (data is None) == (images is None):
         raise InputError("semantic predict: give either --data or --images")
     slices = read_coco(data) if data is not None else datasets.read_test(cast(Path, images), None)
-    masks = semantic_stages.predict(model, slices, out, regions, device or "auto")
+    masks = commands.predict(model, slices, out, regions, device or "auto")
     if json_:
         print_json({"images": len(slices), "masks": masks, "file": str(out)})
 
@@ -133,12 +134,12 @@ def compare(
 
     Leaves comparison.md, .csv, .png and .json, and the models. Call it again to go on.
     """
-    from fewshot.pipeline import semantic_stages
+    from fewshot.semantic import commands
 
     settings = settings_of(config, _overrides(set_, device, seed))
     switches: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
-    rows: list[dict[str, Any]] = semantic_stages.compare(
-        semantic_stages.Request(
+    rows: list[dict[str, Any]] = commands.compare(
+        commands.Request(
             data=data,
             test=test or data / "test.json",
             networks=[name.strip() for name in networks.split(",")],

@@ -226,8 +226,8 @@ def merge(
 
     from fewshot.config.tree import MergeSettings
     from fewshot.masks.merge import MergeRule
+    from fewshot.metrics.calibration import choose_rule
     from fewshot.pipeline import stages
-    from fewshot.radiologists.calibration import choose_rule
 
     if (truth is None) != (truth_predictions is None):
         raise InputError("merge: --truth and --truth-predictions: give both of them or neither")

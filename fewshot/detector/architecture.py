@@ -13,8 +13,8 @@ from torch import nn
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.heads import use_lenient_heads
 from fewshot.errors import InputError
-from fewshot.torch_tools.device import resolve_device
-from fewshot.torch_tools.gafl import GlobalAdaptiveFilter, attach_input_filter
+from fewshot.layers.gafl import GlobalAdaptiveFilter, attach_input_filter
+from fewshot.training.devices import resolve_device
 
 TINY = "tiny"
 _CHANNELS = 3  # of a slice, as Detectron2's models take it

@@ -5,7 +5,7 @@ from typing import Any
 
 from detectron2.utils.events import EventWriter, get_event_storage
 
-from fewshot.torch_tools.curves import CurveFile
+from fewshot.training.curves import CurveFile
 
 
 class CurveWriter(EventWriter):  # type: ignore[misc]

@@ -15,8 +15,8 @@ from fewshot.detector.copy_paste import Truth, paste
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.preprocess.reader import read_preprocessed
 from fewshot.slices.augmentation import augment, recolour, warp
-from fewshot.torch_tools.loading import batches_of
-from fewshot.torch_tools.samples import SampleOrder, TrainingSource
+from fewshot.training.batches import batches_of
+from fewshot.training.sampling import SampleOrder, TrainingSource
 
 Sample = dict[str, Any]
 

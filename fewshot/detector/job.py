@@ -11,8 +11,8 @@ from fewshot.detector.teacher import Renewal
 from fewshot.detector.watch import Watch
 from fewshot.detector.weights import initial_weights
 from fewshot.masks.coco import SliceSet
-from fewshot.torch_tools.jobs import digest_of, job_digest
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.identity import digest_of, job_digest
+from fewshot.training.sampling import TrainingSource
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class TrainingJob:
 
 
 def job_key(job: TrainingJob) -> str:
-    """Return a digest of all that decides the course of a training (see `torch_tools.jobs`)."""
+    """Return a digest of all that decides the course of a training (see `training.identity`)."""
     start = job.start
     parts: list[Any] = [
         job.name,

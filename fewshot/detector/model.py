@@ -18,7 +18,7 @@ from fewshot.detector.fusion import prepare_for_prediction
 from fewshot.errors import InputError
 from fewshot.files import read_json, sha256_file, write_json
 from fewshot.metrics.average_precision import AveragePrecision
-from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
 
 WEIGHTS = "model.pth"
 DESCRIPTION = "model.json"

@@ -12,8 +12,8 @@ from fewshot.errors import FewshotError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import Advance, no_progress, warn
-from fewshot.torch_tools.device import resolve_device
-from fewshot.torch_tools.precision import Precision
+from fewshot.training.devices import resolve_device
+from fewshot.training.precision import Precision
 
 
 def predict_slices(

@@ -11,7 +11,7 @@ from torch import nn
 from fewshot.detector.data import Sample
 from fewshot.errors import FewshotError
 from fewshot.progress import warn
-from fewshot.torch_tools.precision import Precision
+from fewshot.training.precision import Precision
 
 Relabel = Callable[[list[Sample], int], list[Sample]]
 

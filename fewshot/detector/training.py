@@ -28,11 +28,11 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import AveragePrecision, average_precision
 from fewshot.metrics.rand import score_slice
 from fewshot.progress import Advance, no_progress, say, warn
-from fewshot.torch_tools.average import running_mean
-from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
-from fewshot.torch_tools.device import flushed_denormals, resolve_device
-from fewshot.torch_tools.precision import Precision
-from fewshot.torch_tools.state import TrainingState, make_optimizer, one_cycle
+from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.training.devices import flushed_denormals, resolve_device
+from fewshot.training.ema import running_mean
+from fewshot.training.precision import Precision
+from fewshot.training.state import TrainingState, make_optimizer, one_cycle
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"

@@ -72,7 +72,7 @@ class Watcher(Protocol):
 
 
 class Watchers(EventWriter):  # type: ignore[misc]
-    """Passes what Detectron2's event storage holds on to all watchers, once an iteration."""
+    """EpochMetrics what Detectron2's event storage holds on to all watchers, once an iteration."""
 
     def __init__(self, watchers: Sequence[Watcher], images: int, last: int) -> None:
         """`images` validation slices are drawn at an evaluation; `last` is the last iteration."""

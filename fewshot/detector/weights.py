@@ -22,7 +22,7 @@ from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY
 from fewshot.detector.encoders import SEMANTIC_ENCODER, backbone_weights
 from fewshot.errors import InputError
-from fewshot.torch_tools.checkpoints import load_checkpoint
+from fewshot.training.checkpoints import load_checkpoint
 
 WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
 

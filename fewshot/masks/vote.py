@@ -12,14 +12,14 @@ from fewshot.masks.predicted import SliceMasks
 
 
 @dataclass(frozen=True)
-class Ballot:
+class Vote:
     """One reader's masks of a slice, and the weight of its vote (above 0)."""
 
     masks: SliceMasks
     weight: float = 1.0
 
 
-def vote(ballots: Sequence[Ballot], source: str, overlap: float = 0.5) -> SliceMasks:
+def vote(ballots: Sequence[Vote], source: str, overlap: float = 0.5) -> SliceMasks:
     """Return the masks that readers see together, the best supported first.
 
     Masks of different readers that overlap are taken for one structure: each mask, surest first,
@@ -78,7 +78,7 @@ class _Papers:
     `support` is each mask's weight times its score, `reader` the place of its ballot.
     """
 
-    def __init__(self, ballots: Sequence[Ballot]) -> None:
+    def __init__(self, ballots: Sequence[Vote]) -> None:
         rows = [
             (ballot.weight * float(score), reader, mask)
             for reader, ballot in enumerate(ballots)

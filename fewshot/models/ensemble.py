@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fewshot.config.tree import ViewSettings
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.predicted import SliceMasks
-from fewshot.masks.vote import Ballot, vote
+from fewshot.masks.vote import Vote, vote
 from fewshot.models.interface import Model
 from fewshot.progress import Advance, no_progress
 
@@ -44,7 +44,7 @@ def predict_together(
         for view in views
     ]
     for done in range(1, len(slices) + 1):
-        yield vote([Ballot(next(masks), weight) for weight, masks in looks], source)
+        yield vote([Vote(next(masks), weight) for weight, masks in looks], source)
         advance(done, "")
 
 

@@ -15,7 +15,7 @@ from fewshot.progress import Advance
 if TYPE_CHECKING:
     from fewshot.detector.teacher import Renewal
     from fewshot.detector.watch import Watch
-    from fewshot.torch_tools.samples import TrainingSource
+    from fewshot.training.sampling import TrainingSource
 
 
 @dataclass(frozen=True)

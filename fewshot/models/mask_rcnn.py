@@ -16,7 +16,7 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.models.interface import Kind, Model, ModelJob
 from fewshot.progress import Advance, no_progress
-from fewshot.torch_tools.device import resolve_device
+from fewshot.training.devices import resolve_device
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from fewshot.semantic.model import SemanticModel, describe_model, load_model
 from fewshot.semantic.prediction import predict_slices
 from fewshot.semantic.training import train_semantic
 from fewshot.semantic.weights import encoder_file, start_network
-from fewshot.torch_tools.device import resolve_device
+from fewshot.training.devices import resolve_device
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fewshot.config.tree import PhantomData
 from fewshot.errors import InputError
+from fewshot.importing.slices import import_slices
 from fewshot.masks.coco import SliceSet, write_coco
-from fewshot.pipeline.importing import import_slices
 from fewshot.progress import say
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 from fewshot.slices.split import split_slices

@@ -7,15 +7,15 @@ from fewshot.config.tree import PhantomData, RunSettings, SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.pipeline import datasets, stages
-from fewshot.pipeline.layout import RunLayout
 from fewshot.pipeline.reporting import inputs_of, report_files
-from fewshot.pipeline.run_directory import Stage
-from fewshot.pipeline.sam_plan import refine_predictions, refine_soft_labels
-from fewshot.pipeline.scores import Contender, write_scores
+from fewshot.pipeline.sam_stages import refine_predictions, refine_soft_labels
+from fewshot.pipeline.scores import ScoredModel, write_scores
 from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
 from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train, train_model, weigh
 from fewshot.report.page import write_report
-from fewshot.report.table import CONTROL, FINAL
+from fewshot.report.score_table import CONTROL, FINAL
+from fewshot.run.layout import RunLayout
+from fewshot.run.stages import Stage
 
 
 class RunPlan(RunLayout):
@@ -234,7 +234,9 @@ class RunPlan(RunLayout):
 
     def _score(self) -> Stage:
         settings = self.settings
-        contenders = [Contender(name, self.answers(name), self.rule(name)) for name in self.models]
+        contenders = [
+            ScoredModel(name, self.answers(name), self.rule(name)) for name in self.models
+        ]
         truths = {path.stem: path for path in self.labelled_parts}
         watershed = WatershedSettings(**settings.baseline.model_dump())
         predictions = [

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from fewshot.config.load import load_settings
 from fewshot.errors import InputError
-from fewshot.pipeline.layout import RunLayout
 from fewshot.radiologists import review
 from fewshot.report.compare import write_comparison
 from fewshot.report.page import ReportFiles, write_report
-from fewshot.report.table import FINAL
+from fewshot.report.score_table import FINAL
+from fewshot.run.layout import RunLayout
 
 RESOLVED = "config.resolved.yaml"
 

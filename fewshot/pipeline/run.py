@@ -13,10 +13,10 @@ from fewshot.files import read_json, remove_remains, write_text
 from fewshot.lock import LOCK, locked, refuse_if_locked
 from fewshot.models.registry import kind_of
 from fewshot.pipeline.plan import RunPlan
-from fewshot.pipeline.run_directory import forecast, run_stage, why_run
 from fewshot.progress import say
 from fewshot.radiologists import review
-from fewshot.report.table import FINAL, score_table
+from fewshot.report.score_table import FINAL, score_table
+from fewshot.run.stages import forecast, run_stage, why_run
 
 RESOLVED = "config.resolved.yaml"
 UNCHANGED = "done and unchanged"

@@ -17,11 +17,11 @@ from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.bootstrap import bootstrap_means
 from fewshot.metrics.rand import RandSummary
 from fewshot.pipeline.stages import METRICS, read_rule, score_predictions, score_watershed
-from fewshot.report.table import WATERSHED
+from fewshot.report.score_table import WATERSHED
 
 
 @dataclass(frozen=True)
-class Contender:
+class ScoredModel:
     """A model to be scored: its name, its predictions' folder, and the rules chosen for it."""
 
     name: str
@@ -31,7 +31,7 @@ class Contender:
 
 def write_scores(
     truths: Mapping[str, Path],
-    contenders: Sequence[Contender],
+    contenders: Sequence[ScoredModel],
     final: str,
     metric: Metric,
     watershed: WatershedSettings,

@@ -19,10 +19,10 @@ from fewshot.files import read_json, write_json
 from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, write_masks
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
+from fewshot.metrics.calibration import choose_rule
 from fewshot.metrics.rand import RandScore, RandSummary, score_slice, summarise
 from fewshot.progress import no_progress, progress
-from fewshot.radiologists.calibration import choose_rule
-from fewshot.radiologists.outlines import redrawn
+from fewshot.radiologists.mask_source import redrawn
 from fewshot.slices.images import image_size, read_image
 from fewshot.submission.submission import write_submission
 
@@ -57,7 +57,7 @@ def predict(
 
     Several models, or several views of one, vote, by `weights` or alike; the masks then bear the
     last model's name. The foreground of the model `outlines`, where given, redraws them (see
-    `radiologists.outlines.redrawn`); it takes one plain look.
+    `radiologists.mask_source.redrawn`); it takes one plain look.
     """
     from fewshot.models.ensemble import predict_together
     from fewshot.models.registry import load_model

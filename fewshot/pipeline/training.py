@@ -27,12 +27,12 @@ from fewshot.pipeline.stages import check_images
 from fewshot.progress import progress, say, warn
 from fewshot.radiologists.review import reviewed_soft_labels
 from fewshot.radiologists.soft_label_set import with_soft_labels
-from fewshot.radiologists.weighing import weights_from_precision
+from fewshot.radiologists.weights import weights_from_precision
 
 if TYPE_CHECKING:
     from fewshot.detector.teacher import Renewal
     from fewshot.detector.watch import Watch
-    from fewshot.torch_tools.samples import TrainingSource
+    from fewshot.training.sampling import TrainingSource
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def read_weights(path: Path) -> dict[str, float]:
 
 
 def _sources(model: ModelToTrain, labelled: SliceSet) -> list["TrainingSource"]:
-    from fewshot.torch_tools.samples import TrainingSource
+    from fewshot.training.sampling import TrainingSource
 
     if model.soft is None:
         return [TrainingSource(labelled)]

@@ -13,11 +13,11 @@ from fewshot.models.ensemble import predict_together
 from fewshot.models.interface import Model
 from fewshot.models.registry import load_model
 from fewshot.progress import progress
-from fewshot.radiologists.outlines import share_out
+from fewshot.radiologists.mask_source import divide_foreground
 from fewshot.radiologists.reliability import Reliability, learn_reliability
 from fewshot.radiologists.selection import Selection, quota_of, select
 from fewshot.radiologists.soft_label_set import SoftLabels
-from fewshot.radiologists.weighing import assign_slices
+from fewshot.radiologists.weights import assign_slices
 
 VOTE: Final = "vote"  # what a reading of all radiologists together is called
 
@@ -101,7 +101,7 @@ def soft_label(
         for masks in readers[name](share, f"soft labels by {name}") if len(share) else ():
             sure, unsure = select(masks, selection)
             if foregrounds:
-                sure, unsure = share_out(sure, unsure, foregrounds[masks.image_id])
+                sure, unsure = divide_foreground(sure, unsure, foregrounds[masks.image_id])
             certain.append(sure)
             uncertain.append(unsure)
     return SoftLabels(

@@ -9,14 +9,14 @@ from fewshot.config.base import Metric
 from fewshot.errors import InputError
 from fewshot.files import write_text
 from fewshot.report import sections
-from fewshot.report.exhibits import MERGED, ROOM, TRUTH, Shown
+from fewshot.report.gallery_data import Gallery, Layer, Slide
+from fewshot.report.gallery_slices import MERGED, ROOM, TRUTH, Shown
 from fewshot.report.html import render
-from fewshot.report.numbers import decimals
+from fewshot.report.number_format import decimals
 from fewshot.report.page import ReportFiles, groups_of, scores_of, shown_of
-from fewshot.report.paired import Interval, Scores, paired_interval
+from fewshot.report.paired_differences import Interval, Scores, paired_interval
+from fewshot.report.score_table import FINAL, WATERSHED, ScoreRow
 from fewshot.report.settings_table import differing
-from fewshot.report.slides import Gallery, Layer, Slide
-from fewshot.report.table import FINAL, WATERSHED, ScoreRow
 
 METRICS: tuple[Metric, ...] = ("all", "foreground")
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fewshot.config.base import Metric
-from fewshot.report.drawing import (
+from fewshot.drawing.figures import (
     BLUE,
     GREEN,
     INK,
@@ -20,10 +20,10 @@ from fewshot.report.drawing import (
     Picture,
     draw,
 )
+from fewshot.report.findings import METRIC_WORDS
 from fewshot.report.learning_curves import LOSSES, Curve
-from fewshot.report.numbers import decimals
-from fewshot.report.table import CONTROL, FINAL
-from fewshot.report.verdict import METRIC_WORDS
+from fewshot.report.number_format import decimals
+from fewshot.report.score_table import CONTROL, FINAL
 
 _RADIOLOGISTS = (BLUE, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = "s^Dv<>pP"

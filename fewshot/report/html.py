@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fewshot.report import sections
-from fewshot.report.numbers import decimals, duration, fraction, span
-from fewshot.report.verdict import METRIC_WORDS
+from fewshot.report.findings import METRIC_WORDS
+from fewshot.report.number_format import decimals, duration, fraction, span
 
 _FOLDER = Path(__file__).parent
 _SCRIPT = "gallery.js"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
-from fewshot.report.gallery import Exhibit, filled_panel
+from fewshot.report.panels import Exhibit, filled_panel
 from fewshot.slices.images import read_image
 
 _MOST = 4

@@ -8,29 +8,29 @@ from typing import Any
 from fewshot.config.base import Metric
 from fewshot.config.load import dump_settings
 from fewshot.config.tree import RunSettings
+from fewshot.drawing.figures import Picture
 from fewshot.files import write_text
 from fewshot.masks.coco import read_coco
 from fewshot.radiologists import review
 from fewshot.radiologists.audit import Audit
 from fewshot.report import sections
-from fewshot.report.drawing import Picture
-from fewshot.report.exhibits import Reader, Shown, read_shown
 from fewshot.report.figures import (
     loss_figure,
     precision_figure,
     slice_score_figure,
     soft_score_figure,
 )
+from fewshot.report.findings import findings, rule_in_words
+from fewshot.report.gallery_slices import Reader, Shown, read_shown
 from fewshot.report.html import render
 from fewshot.report.learning_curves import LOSSES, Curve, read_curve
 from fewshot.report.overlaps import Resolution, read_resolution
-from fewshot.report.paired import Interval, Scores, differences_to_final, read_scores
-from fewshot.report.records import environments, read_records
+from fewshot.report.paired_differences import Interval, Scores, differences_to_final, read_scores
+from fewshot.report.score_table import CONTROL, FINAL
 from fewshot.report.settings_table import differing
 from fewshot.report.soft_audit import masks_a_slice_picture, threshold_pictures
 from fewshot.report.soft_gallery import read_soft_gallery
-from fewshot.report.table import CONTROL, FINAL
-from fewshot.report.verdict import findings, rule_in_words
+from fewshot.run.stage_records import environments, read_records
 
 _RESOLVED = "config.resolved.yaml"
 _PER_IMAGE = "score/per_image.csv"

@@ -8,14 +8,14 @@ from typing import Any
 
 from fewshot.config.base import Metric
 from fewshot.config.tree import TWIN, RunSettings
+from fewshot.drawing.figures import Picture
 from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks.merge import MergeRule
 from fewshot.radiologists.audit import Audit
 from fewshot.radiologists.review import VERDICTS, read_review
-from fewshot.report.drawing import Picture
 from fewshot.report.figures import threshold_figure
-from fewshot.report.table import CONTROL, FINAL, ScoreRow, interval_of, score_table
+from fewshot.report.score_table import CONTROL, FINAL, ScoreRow, interval_of, score_table
 
 METRICS: tuple[Metric, ...] = ("all", "foreground")
 

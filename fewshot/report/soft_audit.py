@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from fewshot.drawing.figures import BLUE, INK, ORANGE, Picture, draw
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.radiologists.reliability import right_masks
-from fewshot.report.drawing import BLUE, INK, ORANGE, Picture, draw
 from fewshot.report.figures import legend_above, lines_of
 
 _STEPS = np.round(np.arange(0.05, 1.0, 0.05), 2)

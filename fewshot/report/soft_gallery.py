@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
-from fewshot.report.gallery import spread
-from fewshot.report.slides import (
+from fewshot.report.gallery_data import (
     Gallery,
     Layer,
     Slide,
@@ -18,6 +17,7 @@ from fewshot.report.slides import (
     picture_size,
     regions,
 )
+from fewshot.report.panels import spread
 
 _SOFT = "soft"
 _MOST = 48

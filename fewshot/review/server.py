@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from fewshot.errors import FewshotError, InputError
-from fewshot.review.desk import Desk
-from fewshot.review.guard import Guard
+from fewshot.review.access import Guard
+from fewshot.review.session import ReviewSession
 
 _FOLDER = Path(__file__).parent
 _LOOPBACK = "127.0.0.1"
@@ -26,7 +26,7 @@ _LARGEST_BODY = 4096  # bytes; a decision takes about 60
 class ReviewServer:
     """A server for one desk. `address` is what to open, and holds the token."""
 
-    def __init__(self, desk: Desk, port: int = 0) -> None:
+    def __init__(self, desk: ReviewSession, port: int = 0) -> None:
         """Take a port on loopback: that one, or with 0 any that is free.
 
         Raises `InputError` when the port is taken.
@@ -71,7 +71,7 @@ class ReviewServer:
         self._server.should_exit = True
 
 
-def make_app(desk: Desk, token: str) -> Starlette:
+def make_app(desk: ReviewSession, token: str) -> Starlette:
     """Return the page and its requests as an ASGI application, without any guard."""
     page = (
         Environment(loader=FileSystemLoader(_FOLDER), autoescape=True)
@@ -112,7 +112,7 @@ def make_app(desk: Desk, token: str) -> Starlette:
     )
 
 
-def _decider(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+def _decider(desk: ReviewSession) -> Callable[[Request], Awaitable[Response]]:
     async def decide(request: Request) -> Response:
         if int(request.headers.get("content-length") or _LARGEST_BODY + 1) > _LARGEST_BODY:
             return PlainTextResponse("A decision is smaller than this.", 413)

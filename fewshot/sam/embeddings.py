@@ -20,10 +20,10 @@ from fewshot.files import atomic_path, read_json, sha256_file, write_json
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.progress import Advance, no_progress
 from fewshot.sam.frames import to_inputs
+from fewshot.sam.input_transforms import RAW, InputTransform
 from fewshot.sam.model import SamModel
-from fewshot.sam.treatments import RAW, Treatment
 from fewshot.slices.images import read_image
-from fewshot.torch_tools.precision import Precision
+from fewshot.training.precision import Precision
 
 DESCRIPTION = "embeddings.json"
 Number = Literal["float16", "float32"]
@@ -50,7 +50,7 @@ class Embedder:
     model: SamModel
     folder: Path | None = None
     number: Number = "float16"
-    treatment: Treatment = RAW
+    treatment: InputTransform = RAW
     batch_size: int = 4
     mixed_precision: str = "auto"
     encoded: int = field(default=0, init=False)
@@ -164,7 +164,7 @@ class Embedder:
 
 
 def embedder_below(
-    folder: Path | None, model: SamModel, treatment: Treatment, mixed_precision: str = "auto"
+    folder: Path | None, model: SamModel, treatment: InputTransform, mixed_precision: str = "auto"
 ) -> Embedder:
     """Return what gives embeddings, kept in a folder of their own below one for many encoders.
 

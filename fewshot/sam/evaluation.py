@@ -9,8 +9,8 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet
 from fewshot.sam.decoder import answer_masks
 from fewshot.sam.embeddings import Embedder
+from fewshot.sam.prompt_sampling import Task
 from fewshot.sam.scores import StructureScore, score_structures
-from fewshot.sam.tasks import Task
 
 Asker = Callable[[NDArray[np.bool_]], list[Task]]
 

@@ -32,13 +32,13 @@ from fewshot.sam.finetune_job import (
 )
 from fewshot.sam.losses import mask_losses, quality_losses
 from fewshot.sam.model import save_sam
+from fewshot.sam.prompt_sampling import validation_tasks
 from fewshot.sam.samples import FinetuneSamples, Sample
 from fewshot.sam.scores import mean_dice
-from fewshot.sam.tasks import validation_tasks
-from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
-from fewshot.torch_tools.curves import CurveFile
-from fewshot.torch_tools.device import flushed_denormals
-from fewshot.torch_tools.precision import Precision
+from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.training.curves import CurveFile
+from fewshot.training.devices import flushed_denormals
+from fewshot.training.precision import Precision
 
 _PARTS = {"decoder": ("mask_decoder",), "all": ("image_encoder", "mask_decoder")}
 _LEAST_RATE = 0.01  # at the end, of the learning rate

@@ -20,9 +20,9 @@ from torch import nn
 
 from fewshot.errors import InputError
 from fewshot.sam.attention import use_fused_attention
-from fewshot.sam.known import TINY, find_checkpoint, recognise
-from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
-from fewshot.torch_tools.device import resolve_device
+from fewshot.sam.checkpoints import TINY, find_checkpoint, recognise
+from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.training.devices import resolve_device
 
 Weights = Mapping[str, torch.Tensor]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fewshot.config.sam import FinetuneSettings
 from fewshot.config.tree import AugmentationSettings
 from fewshot.masks.coco import SliceRecord, SliceSet
-from fewshot.sam.tasks import Task, training_task
+from fewshot.sam.prompt_sampling import Task, training_task
 from fewshot.slices.augmentation import augment
 from fewshot.slices.images import read_image
 

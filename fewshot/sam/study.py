@@ -24,11 +24,11 @@ from fewshot.sam import frames
 from fewshot.sam.decoder import ask_once
 from fewshot.sam.embeddings import embedder_below
 from fewshot.sam.evaluation import labelled
+from fewshot.sam.input_transforms import InputTransform
 from fewshot.sam.model import SamModel
+from fewshot.sam.prompt_sampling import Task
 from fewshot.sam.scores import overlap
 from fewshot.sam.study_prompts import StudyPrompt
-from fewshot.sam.tasks import Task
-from fewshot.sam.treatments import Treatment
 
 ROWS = "rows.jsonl"
 PLAN = "plan.json"
@@ -52,7 +52,7 @@ class StudyPlan:
 
     models: Sequence[SamModel]
     phases: Mapping[str, SliceSet]
-    treatments: Sequence[Treatment]
+    treatments: Sequence[InputTransform]
     prompts: Sequence[StudyPrompt]
     embeddings: Path | None = None
     mixed_precision: str = "auto"
@@ -79,7 +79,7 @@ class StudyPlan:
         """Each phase alone, and where there are several their mean and maximum."""
         return [*self.phases, *(("mean", "max") if len(self.phases) > 1 else ())]
 
-    def passes(self) -> list[tuple[SamModel, Treatment]]:
+    def passes(self) -> list[tuple[SamModel, InputTransform]]:
         """The passes through an image encoder: each yields a row a prompt and combination."""
         return list(itertools.product(self.models, self.treatments))
 
@@ -108,7 +108,7 @@ def run_study(
     return [{key: value for key, value in row.items() if key != "pass"} for row in rows]
 
 
-def _pass(plan: StudyPlan, model: SamModel, treatment: Treatment) -> Iterator[dict[str, Any]]:
+def _pass(plan: StudyPlan, model: SamModel, treatment: InputTransform) -> Iterator[dict[str, Any]]:
     scores: dict[tuple[int, str], list[tuple[float, float]]] = {}
     embedder = embedder_below(plan.embeddings, model, treatment, plan.mixed_precision)
     for record in plan.truth.records:
@@ -146,7 +146,7 @@ def _combined(names: Sequence[str], chances: Sequence[Chances]) -> list[tuple[st
 
 def _row(
     model: SamModel,
-    treatment: Treatment,
+    treatment: InputTransform,
     prompt: StudyPrompt,
     phases: str,
     pairs: NDArray[np.float64],
@@ -205,8 +205,8 @@ def _content(slices: SliceSet) -> str:
 
 
 def with_resolutions(
-    treatments: Sequence[Treatment], resolutions: Sequence[int | None]
-) -> list[Treatment]:
+    treatments: Sequence[InputTransform], resolutions: Sequence[int | None]
+) -> list[InputTransform]:
     """Return every filter at every resolution."""
     return [
         replace(one, resolution=resolution)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
+from fewshot.sam.prompt_sampling import Task, whole_task
 from fewshot.sam.prompts import points_prompt, tight_boxes, whole_slice
-from fewshot.sam.tasks import Task, whole_task
 
 BoxKind = Literal["none", "tight", "whole"]
 BOX_KINDS: tuple[BoxKind, ...] = ("none", "tight", "whole")

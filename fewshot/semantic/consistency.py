@@ -19,7 +19,7 @@ from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
 from fewshot.masks.coco import SliceSet
 from fewshot.semantic.data import Batch, SemanticSamples, training_batches
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.sampling import TrainingSource
 
 _RAMP = 0.25  # of the iterations, after the burn-in: until the loss has its full weight
 _CONTRAST, _BRIGHTNESS, _GAMMA, _NOISE = 0.3, 0.12, 0.4, 0.03  # largest, of 1 and of 255

@@ -21,8 +21,8 @@ from fewshot.preprocess.reader import read_preprocessed
 from fewshot.semantic.augmentation import Augmentation
 from fewshot.semantic.regions import boundaries
 from fewshot.slices.images import read_colour
-from fewshot.torch_tools.loading import batches_of
-from fewshot.torch_tools.samples import SampleOrder, TrainingSource
+from fewshot.training.batches import batches_of
+from fewshot.training.sampling import SampleOrder, TrainingSource
 
 
 class Batch(NamedTuple):

@@ -11,9 +11,9 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet
 from fewshot.semantic.networks import SemanticNetwork
 from fewshot.semantic.weights import encoder_file, start_network
-from fewshot.torch_tools.checkpoints import load_checkpoint
-from fewshot.torch_tools.jobs import digest_of, job_digest
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.checkpoints import load_checkpoint
+from fewshot.training.identity import digest_of, job_digest
+from fewshot.training.sampling import TrainingSource
 
 
 @dataclass(frozen=True)

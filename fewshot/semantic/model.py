@@ -17,8 +17,8 @@ from fewshot.errors import InputError
 from fewshot.files import read_json, sha256_file, write_json
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.semantic.networks import SemanticNetwork, build_network
-from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
-from fewshot.torch_tools.device import resolve_device
+from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.training.devices import resolve_device
 
 KIND = "semantic"
 WEIGHTS = "model.pth"

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from fewshot.config.semantic import NetworkName, SemanticSettings
 from fewshot.errors import InputError
-from fewshot.torch_tools.featup import FeatureUpsampler
-from fewshot.torch_tools.gafl import GlobalAdaptiveFilter
+from fewshot.layers.featup import FeatureUpsampler
+from fewshot.layers.gafl import GlobalAdaptiveFilter
 
 STRIDE = 32  # sides of what the networks see are multiples of this
 TIMM = "tu-"  # how segmentation-models-pytorch marks an encoder of timm

@@ -17,8 +17,8 @@ from fewshot.progress import Advance, no_progress
 from fewshot.semantic.data import prediction_batches
 from fewshot.semantic.model import SemanticModel
 from fewshot.semantic.regions import find_regions
-from fewshot.torch_tools.device import resolve_device
-from fewshot.torch_tools.precision import Precision
+from fewshot.training.devices import resolve_device
+from fewshot.training.precision import Precision
 
 
 @dataclass(frozen=True)

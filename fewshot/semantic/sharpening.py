@@ -14,14 +14,14 @@ from torch import Tensor
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import FeatUpSettings, SemanticSettings
 from fewshot.errors import InputError
+from fewshot.layers.featup import train_upsampler
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.progress import Advance, no_progress, progress
 from fewshot.semantic.data import SemanticSamples, training_batches
 from fewshot.semantic.model import describe_model, load_model, save_model
 from fewshot.semantic.networks import SemanticNetwork, build_network, pad_to_stride
-from fewshot.torch_tools.device import resolve_device
-from fewshot.torch_tools.featup import train_upsampler
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.devices import resolve_device
+from fewshot.training.sampling import TrainingSource
 
 
 def train_featup(

@@ -15,6 +15,7 @@ from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.progress import Advance, no_progress, say
 from fewshot.semantic.consistency import Consistency
 from fewshot.semantic.data import Batch, SemanticSamples, collate, training_batches
+from fewshot.semantic.epoch_metrics import EpochMetrics, count_foreground
 from fewshot.semantic.evaluation import Evaluation, evaluate
 from fewshot.semantic.job import SemanticJob, starting_network
 from fewshot.semantic.losses import LOSSES
@@ -26,14 +27,13 @@ from fewshot.semantic.model import (
     save_model,
 )
 from fewshot.semantic.networks import SemanticNetwork
-from fewshot.semantic.passes import Passes, count_foreground
 from fewshot.semantic.sharpening import train_featup
-from fewshot.torch_tools.average import running_mean
-from fewshot.torch_tools.checkpoints import load_checkpoint, save_checkpoint
-from fewshot.torch_tools.curves import CurveFile
-from fewshot.torch_tools.device import flushed_denormals, resolve_device
-from fewshot.torch_tools.precision import Precision
-from fewshot.torch_tools.state import TrainingState, make_optimizer, one_cycle
+from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.training.curves import CurveFile
+from fewshot.training.devices import flushed_denormals, resolve_device
+from fewshot.training.ema import running_mean
+from fewshot.training.precision import Precision
+from fewshot.training.state import TrainingState, make_optimizer, one_cycle
 
 CHECKPOINT = "checkpoint.pth"
 CURVES = "training.jsonl"
@@ -145,7 +145,7 @@ class _Training:
             if settings.learns_unlabelled and job.unlabelled
             else None
         )
-        self.passed = Passes(sum(len(one.slices) for one in job.sources), settings.batch_size)
+        self.passed = EpochMetrics(sum(len(one.slices) for one in job.sources), settings.batch_size)
         self.done = 0
         self.seconds = self.cpu_seconds = 0.0
 

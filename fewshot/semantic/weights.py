@@ -13,7 +13,7 @@ from torch import Tensor
 from fewshot.config.semantic import SemanticSettings
 from fewshot.errors import InputError
 from fewshot.semantic.networks import TIMM, SemanticNetwork, build_network
-from fewshot.torch_tools.checkpoints import load_checkpoint
+from fewshot.training.checkpoints import load_checkpoint
 
 WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
 _KEY = "weights of the encoder"

@@ -25,13 +25,13 @@ from fewshot.files import read_json, write_json, write_text
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.bootstrap import bootstrap_means
-from fewshot.pipeline.layout import RunLayout
+from fewshot.metrics.calibration import choose_rule
 from fewshot.pipeline.reporting import read_run, report_files
 from fewshot.radiologists.audit import audit_soft_labels
-from fewshot.radiologists.calibration import choose_rule
 from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.report.page import write_report
-from fewshot.report.table import FINAL, WATERSHED
+from fewshot.report.score_table import FINAL, WATERSHED
+from fewshot.run.layout import RunLayout
 from fewshot.slices.images import write_image
 from fewshot.slices.phantom import phantom_slice
 

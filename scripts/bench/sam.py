@@ -49,7 +49,7 @@ def main() -> None:
     embedder = Embedder(model, batch_size=arguments.batch_size)
     with torch.inference_mode():
         rounds = arguments.rounds
-        # Passes of a large network take so long that what comes before them does not matter.
+        # EpochMetrics of a large network take so long that what comes before them does not matter.
         warm_up = rounds > 1
         comparisons = {
             "embed once": compare(

@@ -17,7 +17,7 @@ from fewshot.detector.data import (
 from fewshot.masks.coco import SliceSet
 from fewshot.preprocess.compose import preprocess
 from fewshot.slices.images import read_image
-from fewshot.torch_tools.samples import TrainingSource, whose_turn
+from fewshot.training.sampling import TrainingSource, source_at
 
 STILL = AugmentationSettings(
     flip=False, rotation=0, scale=0, shift=0, contrast=0, brightness=0, noise=0
@@ -35,7 +35,7 @@ def test_every_slice_is_drawn_once_a_pass_and_sources_by_their_shares(miniature:
 
 @pytest.mark.parametrize("shares", [[1.0], [0.5, 0.5], [3, 1], [0.2, 0.3, 0.5], [0.37, 0.63]])
 def test_every_stretch_is_mixed_by_shares_and_no_place_is_left_out(shares: list[float]) -> None:
-    turns = [whose_turn(position, shares) for position in range(400)]
+    turns = [source_at(position, shares) for position in range(400)]
     for number, share in enumerate(shares):
         places = [place for owner, place in turns if owner == number]
         assert places == list(range(len(places)))

@@ -13,7 +13,7 @@ from fewshot.detector.encoders import backbone_weights
 from fewshot.detector.weights import load_initial_weights
 from fewshot.errors import InputError
 from fewshot.semantic import networks
-from fewshot.torch_tools.checkpoints import save_checkpoint
+from fewshot.training.checkpoints import save_checkpoint
 
 STAGES = ("res2", "res3", "res4", "res5")
 

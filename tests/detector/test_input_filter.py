@@ -11,7 +11,7 @@ from fewshot.detector.model import load_detector
 from fewshot.detector.prediction import predict_slices
 from fewshot.detector.training import TrainingJob, train_detector
 from fewshot.masks.coco import SliceSet
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.sampling import TrainingSource
 
 
 def test_an_untrained_filter_changes_nothing(

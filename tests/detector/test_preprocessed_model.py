@@ -19,7 +19,7 @@ from fewshot.masks.coco import SliceSet
 from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.preprocess.compose import preprocess
 from fewshot.slices.images import read_image, write_image
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.sampling import TrainingSource
 
 CLAHE = PreprocessSettings.model_validate(["clahe"])
 CHANNELS = PreprocessSettings.model_validate({"channels": [["clahe"], ["sobel"], []]})

@@ -21,9 +21,9 @@ from fewshot.errors import FewshotError, InputError
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
 from fewshot.slices.images import read_image, write_image
-from fewshot.torch_tools.checkpoints import load_checkpoint
-from fewshot.torch_tools.precision import Precision
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.checkpoints import load_checkpoint
+from fewshot.training.precision import Precision
+from fewshot.training.sampling import TrainingSource
 
 ITERATIONS = 4
 Step = Callable[[Any, list[dict[str, Any]]], dict[str, torch.Tensor]]

@@ -22,7 +22,7 @@ from fewshot.detector.teacher import Renewal, Teacher
 from fewshot.detector.training import CURVES, TrainingJob, train_detector
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.sampling import TrainingSource
 
 SIZE = 32
 

@@ -14,7 +14,7 @@ from fewshot.errors import FewshotError, InputError
 from fewshot.files import read_json_lines, write_json
 from fewshot.masks.coco import SliceSet
 from fewshot.metrics.average_precision import average_precision
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.sampling import TrainingSource
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from fewshot.models.ensemble import predict_together
 from fewshot.models.interface import ModelJob
 from fewshot.models.registry import describe_model, kind_of, load_model, train_model
 from fewshot.radiologists.soft_labels import Radiologists
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.sampling import TrainingSource
 
 SEMANTIC = SemanticSettings(encoder="tu-mobilenetv3_small_050", batch_size=2, device="cpu")
 

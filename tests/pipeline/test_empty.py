@@ -15,12 +15,12 @@ from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
 from fewshot.masks.merge import MergeRule
-from fewshot.masks.vote import Ballot, vote
+from fewshot.masks.vote import Vote, vote
 from fewshot.pipeline import stages, training
 from fewshot.pipeline.run import run
 from fewshot.radiologists.audit import audit_soft_labels
 from fewshot.radiologists.soft_label_set import SoftLabels
-from fewshot.radiologists.weighing import assign_slices, weights_from_precision
+from fewshot.radiologists.weights import assign_slices, weights_from_precision
 from fewshot.slices.images import write_image
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
 from fewshot.slices.split import split_slices
@@ -135,7 +135,7 @@ def test_radiologists_that_are_equal_or_worthless(
 def test_three_identical_models_vote_as_one(miniature: SliceSet) -> None:
     for record in miniature.records:
         masks = miniature.masks_of(record.image_id)
-        voted = vote([Ballot(masks, 1.0)] * 3, "vote")
+        voted = vote([Vote(masks, 1.0)] * 3, "vote")
         assert set(map(str, voted.rles)) == set(map(str, masks.rles))
 
 

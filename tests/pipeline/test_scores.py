@@ -16,7 +16,7 @@ from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.masks.merge import fill_nearest
 from fewshot.masks.predicted import SliceMasks
-from fewshot.pipeline.scores import Contender, write_scores
+from fewshot.pipeline.scores import ScoredModel, write_scores
 from fewshot.slices.images import read_image
 
 KEEP = {"score_threshold": 0.5, "min_area": 0, "background": "keep"}
@@ -61,8 +61,8 @@ def scored(miniature: SliceSet, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def contender(folder: Path, name: str) -> Contender:
-    return Contender(name, folder / name, folder / "rule.json")
+def contender(folder: Path, name: str) -> ScoredModel:
+    return ScoredModel(name, folder / name, folder / "rule.json")
 
 
 def scores_of(folder: Path, *parts: str, final: str = "half") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fewshot.files import read_json_lines
 from fewshot.masks.coco import read_coco
 from fewshot.pipeline.plan import RunPlan
 from fewshot.pipeline.run import run, status
-from fewshot.radiologists.outlines import redrawn
+from fewshot.radiologists.mask_source import redrawn
 
 NETWORK = {
     "kind": "semantic",

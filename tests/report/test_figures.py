@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fewshot.report.drawing import BLUE, INK, ON_DARK, SKY, Picture
+from fewshot.drawing.figures import BLUE, INK, ON_DARK, SKY, Picture
 from fewshot.report.figures import (
     loss_figure,
     precision_figure,

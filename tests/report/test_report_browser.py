@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewshot.report.drawing import data_uri
+from fewshot.drawing.figures import data_uri
+from fewshot.report.gallery_data import Gallery, Layer, Slide, picture
 from fewshot.report.html import render
-from fewshot.report.slides import Gallery, Layer, Slide, picture
 
 Visit = Callable[..., Any]
 SLICES = 20

@@ -35,10 +35,10 @@ def soft_run(tmp_path: Path) -> Path:
 def address(soft_run: Path) -> Iterator[str]:
     """The address, token included, of a review page of these soft labels."""
     pytest.importorskip("starlette", reason="the extra fewshot[review] is not installed")
-    from fewshot.review.desk import open_desk
     from fewshot.review.server import ReviewServer
+    from fewshot.review.session import open_session
 
-    server = ReviewServer(open_desk(soft_run))
+    server = ReviewServer(open_session(soft_run))
     thread = threading.Thread(target=server.serve)
     thread.start()
     yield server.address

@@ -139,19 +139,19 @@ def test_what_is_not_there_is_not_found(address: str, path: str) -> None:
 
 
 def test_a_port_that_is_taken_is_named(address: str, soft_run: Path) -> None:
-    from fewshot.review.desk import open_desk
     from fewshot.review.server import ReviewServer
+    from fewshot.review.session import open_session
 
     port = urlsplit(address).port
     assert port is not None
     with pytest.raises(InputError, match=f"--port {port}: cannot be used"):
-        ReviewServer(open_desk(soft_run), port)
+        ReviewServer(open_session(soft_run), port)
 
 
 def test_there_must_be_soft_labels(tmp_path: Path) -> None:
-    from fewshot.review.desk import open_desk
+    from fewshot.review.session import open_session
 
     with pytest.raises(InputError, match="holds no soft labels"):
-        open_desk(tmp_path)
+        open_session(tmp_path)
     with pytest.raises(InputError, match="no such run directory"):
-        open_desk(tmp_path / "nowhere")
+        open_session(tmp_path / "nowhere")

@@ -9,8 +9,8 @@ import torch
 from fewshot.errors import FewshotError, InputError
 from fewshot.masks.coco import SliceSet
 from fewshot.sam.embeddings import Embedder
+from fewshot.sam.input_transforms import InputTransform, resized
 from fewshot.sam.model import SamModel, load_sam
-from fewshot.sam.treatments import Treatment, resized
 from fewshot.slices.images import read_image, write_image
 
 
@@ -72,7 +72,7 @@ def test_embeddings_of_another_checkpoint_are_refused(
     with pytest.raises(InputError, match="embeddings of another checkpoint"):
         Embedder(other, tmp_path / "kept")
     with pytest.raises(InputError, match="of treatment raw, not raw@32"):
-        Embedder(tiny, tmp_path / "kept", treatment=Treatment(resolution=32))
+        Embedder(tiny, tmp_path / "kept", treatment=InputTransform(resolution=32))
     with pytest.raises(InputError, match="of number float16, not float32"):
         Embedder(tiny, tmp_path / "kept", "float32")
 
@@ -107,6 +107,6 @@ def test_a_missing_image_is_named(tiny: SamModel, slices: SliceSet, tmp_path: Pa
 def test_a_resolution_is_what_is_left_of_the_detail() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 80), dtype=np.uint8)
     assert resized(image, 40).shape == (20, 40)
-    assert Treatment(resolution=160)(image).shape == (80, 160)
-    assert np.array_equal(Treatment(resolution=80)(image), image)
-    assert Treatment("raw", resolution=40).key == "raw@40"
+    assert InputTransform(resolution=160)(image).shape == (80, 160)
+    assert np.array_equal(InputTransform(resolution=80)(image), image)
+    assert InputTransform("raw", resolution=40).key == "raw@40"

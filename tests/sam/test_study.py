@@ -10,12 +10,12 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.sam.embeddings import Embedder
 from fewshot.sam.evaluation import evaluate
+from fewshot.sam.input_transforms import RAW, InputTransform
 from fewshot.sam.model import SamModel
+from fewshot.sam.prompt_sampling import Task
 from fewshot.sam.scores import mean_dice
 from fewshot.sam.study import StudyPlan, run_study, with_resolutions
 from fewshot.sam.study_prompts import StudyPrompt
-from fewshot.sam.tasks import Task
-from fewshot.sam.treatments import RAW, Treatment
 from fewshot.slices.images import read_image, write_image
 
 PROMPTS = [StudyPrompt(0, "tight"), StudyPrompt(2, "none"), StudyPrompt(0, "whole")]
@@ -40,7 +40,7 @@ def _late_phase(slices: SliceSet, folder: Path) -> SliceSet:
 
 
 def test_every_combination_has_a_row(tiny: SamModel, two: SliceSet, tmp_path: Path) -> None:
-    dark = Treatment("dark", lambda image: (image // 2).astype(np.uint8))
+    dark = InputTransform("dark", lambda image: (image // 2).astype(np.uint8))
     phases = {"early": two, "late": _late_phase(two, tmp_path / "late")}
     plan = StudyPlan([tiny], phases, with_resolutions([RAW, dark], [32, 64]), PROMPTS)
     rows = run_study(plan, tmp_path / "study")

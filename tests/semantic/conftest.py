@@ -8,7 +8,7 @@ from fewshot.config.semantic import SemanticSettings
 from fewshot.config.tree import TrainingSettings
 from fewshot.masks.coco import SliceSet
 from fewshot.semantic.job import SemanticJob
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.sampling import TrainingSource
 
 SMALL = {
     "encoder": "tu-mobilenetv3_small_050",

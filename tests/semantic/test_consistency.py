@@ -18,7 +18,7 @@ from fewshot.semantic.consistency import Consistency, recoloured, rectangles
 from fewshot.semantic.data import Batch
 from fewshot.semantic.job import SemanticJob
 from fewshot.semantic.training import CHECKPOINT, CURVES, train_semantic
-from fewshot.torch_tools.checkpoints import load_checkpoint
+from fewshot.training.checkpoints import load_checkpoint
 
 ON = {"ema": 0.9, "consistency": {"weight": 1.0, "burn_in": 0.0, "sure": 0.5}}
 

@@ -18,8 +18,8 @@ from fewshot.semantic.job import SemanticJob
 from fewshot.semantic.model import describe_model, load_model
 from fewshot.semantic.prediction import answers, predict_slices
 from fewshot.semantic.training import CHECKPOINT, CURVES, train_semantic
-from fewshot.torch_tools.checkpoints import load_checkpoint
-from fewshot.torch_tools.samples import TrainingSource
+from fewshot.training.checkpoints import load_checkpoint
+from fewshot.training.sampling import TrainingSource
 
 
 def with_settings(job: SemanticJob, **changes: Any) -> SemanticJob:

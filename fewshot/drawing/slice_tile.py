@@ -1,0 +1,149 @@
+"""One slice of a contact sheet: image, outlines, edge letters and caption."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from fewshot.drawing.orientation import Edges
+
+SIDE = 208
+"""The longer side of a slice on the sheet, in pixels."""
+CAPTION = 38
+"""The height of two lines of caption, in pixels."""
+BACKGROUND, INK, MUTED = "#14171a", "#f0f2f4", "#a3adb8"
+_FRAME, _LETTERS, _ALARM = "#333b45", "#ffe14d", "#ff7b72"
+_COLORS = (
+    *("#ff5c5c", "#4dd2ff", "#8bff5c", "#ff9f1c", "#d98cff", "#fff35c"),
+    *("#2ee6a8", "#ff7ac6", "#6f9bff", "#c7ff3d"),
+)
+_TEXT, _LETTER = 12, 15
+_SMALLEST_SIDE = 24
+_BRIGHTNESS = 0.75
+_LONGEST = 200  # characters, more than fit in any case
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """What is drawn of a slice.
+
+    Attributes:
+        image: grey values, (height, width).
+        masks: arrays of (height, width), all of them outlined; one at a time is in memory.
+        proportions: height and width of the slice in one unit of length.
+        edges: where the edges point to in the patient, if known.
+        problem: what to say instead of the image.
+        caption: two lines of text.
+    """
+
+    image: NDArray[np.uint8]
+    masks: Iterable[NDArray[np.bool_]]
+    proportions: tuple[float, float]
+    edges: Edges | None
+    problem: str | None
+    caption: tuple[str, str]
+
+
+def draw_tile(tile: Tile) -> Image.Image:
+    """Return a tile's picture, `SIDE` wide and `SIDE + CAPTION` high, RGB."""
+    picture = Image.new("RGB", (SIDE, SIDE + CAPTION), BACKGROUND)
+    pen = ImageDraw.Draw(picture)
+    if tile.problem is None:
+        slice_ = _outlined(tile.image, tile.masks, fitted(tile.proportions))
+        left, top = (SIDE - slice_.width) // 2, (SIDE - slice_.height) // 2
+        picture.paste(slice_, (left, top))
+        frame = (left, top, left + slice_.width - 1, top + slice_.height - 1)
+    else:
+        frame = (0, 0, SIDE - 1, SIDE - 1)
+        for line, words in enumerate(wrapped(tile.problem, SIDE - 16)):
+            pen.text((8, 8 + 16 * line), words, _ALARM, font(_TEXT))
+    pen.rectangle(frame, outline=_FRAME)
+    if tile.edges is not None and tile.problem is None:
+        _letter(pen, tile.edges, frame)
+    for line, (words, color) in enumerate(zip(tile.caption, (INK, MUTED), strict=True)):
+        pen.text((0, SIDE + 4 + 16 * line), shortened(words, SIDE), color, font(_TEXT))
+    return picture
+
+
+def fitted(proportions: tuple[float, float]) -> tuple[int, int]:
+    """Return height and width in pixels of a slice that fills a tile in these proportions.
+
+    No side is below 24 pixels, so that a slice of a very flat volume can still be seen.
+    """
+    longer = max(proportions)
+    height, width = (max(_SMALLEST_SIDE, round(SIDE * side / longer)) for side in proportions)
+    return height, width
+
+
+def shortened(words: str, width: int, size: int = _TEXT) -> str:
+    """Return text that fits a width in pixels, the middle replaced by `…` where it is too long."""
+    if len(words) > _LONGEST:
+        words = words[: _LONGEST // 2] + words[-_LONGEST // 2 :]
+    kept = words
+    for count in range(len(words) - 1, 0, -1):
+        if font(size).getlength(kept) <= width:
+            break
+        kept = f"{words[: count // 2]}…{words[len(words) - (count - count // 2) :]}"
+    return kept
+
+
+def wrapped(words: str, width: int, size: int = _TEXT) -> Sequence[str]:
+    """Return text as lines that fit a width in pixels; a longer word has a line of its own."""
+    lines = [""]
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font(size).getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+@lru_cache(maxsize=8)
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the sheet's font, DejaVu Sans, which Matplotlib carries."""
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+
+def _outlined(
+    image: NDArray[np.uint8], masks: Iterable[NDArray[np.bool_]], size: tuple[int, int]
+) -> Image.Image:
+    height, width = size
+    grey = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    # Darker than it is, so that colours stand out on white bone too.
+    pixels = np.array(grey.point(lambda value: value * _BRIGHTNESS).convert("RGB"))
+    for row, mask in enumerate(masks):
+        enlarged = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
+        inside = np.asarray(enlarged)
+        # The slice's own edge is no outline.
+        outline = inside & ~ndimage.binary_erosion(inside, border_value=1)
+        color = _COLORS[row % len(_COLORS)]
+        pixels[outline] = [int(color[at : at + 2], 16) for at in (1, 3, 5)]
+    return Image.fromarray(pixels)
+
+
+def _letter(pen: ImageDraw.ImageDraw, edges: Edges, frame: tuple[int, int, int, int]) -> None:
+    left, top, right, bottom = frame
+    middle, centre = (left + right) // 2, (top + bottom) // 2
+    places = (
+        (edges.top, (middle, top + 2), "mt"),
+        (edges.bottom, (middle, bottom - 2), "mb"),
+        (edges.left, (left + 4, centre), "lm"),
+        (edges.right, (right - 4, centre), "rm"),
+    )
+    for letter, place, anchor in places:
+        pen.text(
+            place,
+            letter,
+            _LETTERS,
+            font(_LETTER),
+            anchor=anchor,
+            stroke_width=2,
+            stroke_fill="black",
+        )

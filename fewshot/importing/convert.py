@@ -1,0 +1,156 @@
+"""`fewshot convert`: images and labels of any form to COCO files and 8-bit slices."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewshot.errors import FewshotError
+from fewshot.importing.slices import Imported, ImportOptions, import_slices
+from fewshot.masks.coco import SliceSet
+from fewshot.masks.coco_boxes import write_boxes
+from fewshot.pipeline import datasets
+from fewshot.progress import say, warn
+from fewshot.slices.sequence import gap_note
+
+PICTURES = "images"
+BOXES = "boxes.json"
+
+
+@dataclass(frozen=True)
+class ConvertRequest:
+    """What is converted, and how; `options.pictures` is set by `convert`."""
+
+    images: Path
+    labels: Path | None
+    groups: Path | None
+    test: bool
+    validation_fraction: float
+    seed: int
+    options: ImportOptions
+
+
+def convert(request: ConvertRequest, out: Path) -> dict[str, Any]:
+    """Write the COCO files, and the slices as PNGs where they are no folder of 8-bit images.
+
+    Nothing is left in `out` unless everything could be read. Returns the number of slices by file
+    and, as `found`, what the data were.
+    """
+    with _aside(out) as pictures:
+        options = replace(request.options, pictures=pictures)
+        imported = import_slices(request.images, request.labels, request.groups, options)
+        found = describe(imported)
+        for line in _gaps(imported.slices):
+            warn(line)
+        parts = _parts(imported.slices, request, imported)
+        for line in report(found):
+            say(line)
+        if imported.slices.images == pictures:
+            folder = _moved(pictures, out)
+            parts = {name: replace(part, images=folder) for name, part in parts.items()}
+        datasets.write_datasets(parts, out)
+        if imported.label_form == "box table":
+            every = next(iter(parts.values()))
+            write_boxes(out / BOXES, every, imported.boxes, "boxes without masks")
+    return {**{Path(name).stem: len(part) for name, part in parts.items()}, "found": found}
+
+
+def _parts(slices: SliceSet, request: ConvertRequest, imported: Imported) -> dict[str, SliceSet]:
+    if request.test:
+        return {datasets.TEST: slices}
+    if request.labels is None or imported.label_form == "box table":
+        return {datasets.UNLABELLED: slices}
+    files = datasets.TrainingFiles(request.images, request.labels, request.groups)
+    return datasets.divide(slices, files, request.validation_fraction, request.seed)
+
+
+def describe(imported: Imported) -> dict[str, Any]:
+    """Return what was found, as JSON holds it; sizes in pixels, spacing in mm (row, column)."""
+    slices = imported.slices
+    structures = [len(masks) for masks in slices.masks.values() if len(masks)]
+    spacings = sorted({record.spacing for record in slices.records if record.spacing is not None})
+    return {
+        "form": imported.form,
+        "slices": len(slices),
+        "sizes": [list(size) for size in sorted({(r.height, r.width) for r in slices.records})],
+        "spacing": [[round(side, 4) for side in spacing] for spacing in spacings],
+        "volumes": {name: list(volume.shape) for name, volume in slices.volumes.items()},
+        "groups": len({record.group for record in slices.records if record.group is not None}),
+        "labels": imported.label_form,
+        "labelled": len(structures),
+        "structures": [min(structures), float(np.mean(structures).round(1)), max(structures)]
+        if structures
+        else None,
+        "boxes": sum(len(boxes) for boxes in imported.boxes.values()),
+        "window": imported.window,
+        "skipped": list(imported.skipped),
+    }
+
+
+def report(found: dict[str, Any]) -> list[str]:
+    """Return what was found in lines for people."""
+    sizes = ", ".join(f"{height} x {width}" for height, width in found["sizes"][:3])
+    more = f" and {len(found['sizes']) - 3} other sizes" if len(found["sizes"]) > 3 else ""
+    lines = [f"found: {found['form']}, {found['slices']} slices of {sizes}{more} pixels"]
+    if found["spacing"]:
+        row, column = found["spacing"][0]
+        lines[0] += f", {row:g} x {column:g} mm" + (" and others" if found["spacing"][1:] else "")
+    if found["volumes"]:
+        lines[0] += f", volumes: {len(found['volumes'])}"
+    if found["groups"]:
+        lines[0] += f", groups: {found['groups']}"
+    if found["labels"] == "box table":
+        lines.append(f"labels: box table, {found['boxes']} boxes without masks, in {BOXES}")
+    elif found["labels"]:
+        fewest, mean, most = found["structures"] or (0, 0, 0)
+        lines.append(
+            f"labels: {found['labels']}, {found['labelled']} slices labelled, "
+            f"{fewest} to {most} structures a slice (mean {mean:g})"
+        )
+    lines.append(f"window: {found['window']}")
+    return lines + [f"skipped: {reason}" for reason in found["skipped"]]
+
+
+def _gaps(slices: SliceSet) -> list[str]:
+    """Return a line for each volume that lacks slices between its first and its last."""
+    indices: dict[str, list[int]] = {}
+    for record in slices.records:
+        if record.volume is not None and record.index is not None:
+            indices.setdefault(record.volume, []).append(record.index)
+    notes = (gap_note(found, f"volume {name!r}") for name, found in indices.items())
+    return [note for note in notes if note is not None]
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """Yield a folder beside `out` for slices that are not yet known to be good."""
+    parent = out.absolute().parent
+    missing = [one for one in (parent, *parent.parents) if not one.exists()]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=parent))
+    except OSError as error:
+        raise FewshotError(f"{out}: cannot be written ({error.strerror})") from error
+    try:
+        yield folder / PICTURES
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for one in missing:
+            if not any(one.iterdir()):
+                one.rmdir()
+
+
+def _moved(pictures: Path, out: Path) -> Path:
+    target = out / PICTURES
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        # mkdtemp's folder is the user's alone; the slices' folder was made within, as usual.
+        pictures.rename(target)
+    except OSError as error:
+        raise FewshotError(f"{target}: cannot be written ({error.strerror})") from error
+    return target

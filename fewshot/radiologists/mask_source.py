@@ -1,0 +1,126 @@
+"""Masks whose structures one reader says and whose pixels another.
+
+Detectors know which structures there are; a semantic network has the better outlines. Its
+foreground is shared out among the structures that were found. Where they draw the same structure
+differently, the network is right. Where they see different ones, a slice with soft labels is left
+open, and an answer keeps the detector's.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.rle import boxes, encode_stack
+
+Mask = NDArray[np.bool_]
+
+_REACH = 0.04  # of the slice's longer side: how far outside a structure its foreground may lie
+OUTLINES = "outlines"
+
+
+def divide_foreground(
+    structures: SliceMasks, doubtful: SliceMasks, foreground: SliceMasks
+) -> tuple[SliceMasks, SliceMasks]:
+    """Return the structures with the pixels of a foreground, and regions that are uncertain.
+
+    A pixel of the foreground belongs to the structure it lies in, of several the best score's, or
+    to the nearest one within 4 % of the slice's longer side. Uncertain are foreground further away,
+    structures without foreground, and doubtful masks of which less than half lies in a structure:
+    the others draw a known one again, and leaving their edges open would teach too large outlines.
+    Regions of less than half of that distance squared are left out.
+
+    Args:
+        structures: who is there, with scores.
+        doubtful: masks that may or may not be structures.
+        foreground: masks whose union is the foreground, of the same slice.
+    """
+    least = _reach_of(structures) ** 2 / 2
+    inside = _union(foreground)
+    claimed, shared = _shares(structures, inside)
+    areas = _areas(shared, len(structures))
+    rows = np.flatnonzero(areas >= least)
+    kept = structures.select(rows.tolist())
+    stack = shared == rows.astype(np.int32).reshape(-1, 1, 1) + 1
+    certain = _with_masks(kept, stack, kept.scores, kept.sources)
+    parts, _ = ndimage.label(inside & ~stack.any(axis=0))
+    sizes = np.bincount(parts.ravel())[1:]
+    beyond = parts == 1 + np.flatnonzero(sizes >= least).reshape(-1, 1, 1)
+    lost = claimed == 1 + np.flatnonzero(areas < least).reshape(-1, 1, 1)
+    regions = np.concatenate([beyond, lost[lost.sum(axis=(1, 2)) >= least]])
+    count = len(regions)
+    unsettled = _with_masks(kept, regions, np.zeros(count, np.float32), (OUTLINES,) * count)
+    return certain, _not_drawn_again(doubtful, claimed > 0).joined(unsettled)
+
+
+def redrawn(masks: SliceMasks, foreground: SliceMasks) -> SliceMasks:
+    """Return predicted masks with the pixels of a foreground, their scores and order unchanged.
+
+    Foreground is shared out as by `divide_foreground`. A mask that gets less than half of the
+    pixels it had for itself stays as it was: the foreground misses its structure.
+
+    Args:
+        masks: predicted, with scores; they may overlap.
+        foreground: masks whose union is the foreground, of the same slice.
+    """
+    claimed, shared = _shares(masks, _union(foreground))
+    before, after = _areas(claimed, len(masks)), _areas(shared, len(masks))
+    stack = masks.decode()
+    for row in np.flatnonzero(2 * after >= np.maximum(before, 1)):
+        stack[row] = shared == row + 1
+    return _with_masks(masks, stack, masks.scores, masks.sources)
+
+
+def _shares(structures: SliceMasks, inside: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return which structure claims each pixel, and which gets it of the foreground `inside`.
+
+    Both (height, width): a structure's row and 1, or 0 for none.
+    """
+    claimed = _claims(structures)
+    return claimed, np.where(inside, _nearest_within(claimed, _reach_of(structures)), 0)
+
+
+def _union(masks: SliceMasks) -> Mask:
+    union: Mask = np.logical_or.reduce(masks.decode(), axis=0)
+    return union
+
+
+def _reach_of(masks: SliceMasks) -> int:
+    return max(1, round(_REACH * max(masks.height, masks.width)))
+
+
+def _areas(claimed: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+    """Return how many pixels each of `count` structures has."""
+    return np.bincount(claimed.ravel(), minlength=count + 1)[1:]
+
+
+def _not_drawn_again(doubtful: SliceMasks, known: Mask) -> SliceMasks:
+    """Return the masks of which less than half lies in what is known."""
+    masks = doubtful.decode()
+    inside = (masks & known).sum(axis=(1, 2))
+    return doubtful.select(np.flatnonzero(2 * inside < masks.sum(axis=(1, 2))).tolist())
+
+
+def _with_masks(
+    of: SliceMasks, masks: Mask, scores: NDArray[np.float32], sources: tuple[str, ...]
+) -> SliceMasks:
+    """Return masks, bool (masks, height, width), of the slice of `of`."""
+    rles = tuple(encode_stack(masks))
+    return SliceMasks(of.image_id, of.height, of.width, scores, boxes(rles), rles, sources)
+
+
+def _claims(structures: SliceMasks) -> NDArray[np.int32]:
+    """Return which structure has each pixel, (height, width): its row and 1, or 0 for none."""
+    claimed = np.zeros((structures.height, structures.width), dtype=np.int32)
+    masks = structures.decode()
+    for row in np.argsort(-structures.scores, kind="stable"):
+        claimed[masks[row] & (claimed == 0)] = row + 1
+    return claimed
+
+
+def _nearest_within(claimed: NDArray[np.int32], reach: int) -> NDArray[np.int32]:
+    if not claimed.any():
+        return claimed
+    distance, (rows, columns) = ndimage.distance_transform_edt(claimed == 0, return_indices=True)
+    nearest: NDArray[np.int32] = np.where(distance <= reach, claimed[rows, columns], 0)
+    return nearest

@@ -1,0 +1,167 @@
+"""Slices for the page's galleries: one small picture each, and the outlines of several answers.
+
+A gallery goes into the page as JSON, which `gallery.js` draws: the picture is there once, whatever
+the number of answers drawn on it.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fewshot.drawing.contours import outline
+from fewshot.drawing.figures import data_uri
+from fewshot.errors import InputError
+from fewshot.masks import rle as rle_codec
+from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.rle import decode
+from fewshot.slices.images import read_image
+
+# White for regions without a partner, then Okabe and Ito's colours without those that are too dark
+# for a grey slice.
+COLORS = ("#FFFFFF", "#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#00C08B", "#FF7F2A")
+UNPAIRED = 0
+# Most slices, longer side of a picture in pixels, WebP quality.
+_SIZES = ((60, 352, 62), (200, 320, 55), (700, 256, 45))
+_SMALLEST = (192, 40)
+_PAIR_IOU = 0.5
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One answer that is drawn on every slice of a gallery: its key and its name."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Slide:
+    """A slice: name, picture as data URI with its size, and what is drawn on it.
+
+    Attributes:
+        title: its file.
+        source, width, height: of the picture.
+        layers: layer key → (colour index, path) of each region.
+        values: sort key → number; NaN is left out.
+        captions: layer key → a few words under that panel.
+        note: a few words on the slice.
+    """
+
+    title: str
+    source: str
+    width: int
+    height: int
+    layers: Mapping[str, Sequence[tuple[int, str]]]
+    values: Mapping[str, float]
+    captions: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Slides, which answers they show, and by what they can be sorted (key → name).
+
+    The first sort holds at first, lowest value first; a key that begins with `-` starts with the
+    highest. `left_out` counts slices for which there was no room.
+    """
+
+    key: str
+    layers: Sequence[Layer]
+    sorts: Mapping[str, str]
+    slides: Sequence[Slide]
+    left_out: int = 0
+
+    def as_json(self) -> str:
+        """Return the gallery as JSON that may stand in an HTML script element."""
+        content = {
+            "colors": COLORS,
+            "layers": [[layer.key, layer.title] for layer in self.layers],
+            "sorts": list(self.sorts.items()),
+            "slides": [_plain(slide) for slide in self.slides],
+        }
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+        return text.replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def image_or_black(slices: SliceSet, record: SliceRecord) -> tuple[NDArray[np.uint8], str]:
+    """Return a slice's image and no remark; or black, and the remark that there is no image."""
+    try:
+        image = read_image(slices.path_of(record))
+    except InputError:
+        return np.zeros((record.height, record.width), np.uint8), " · its image cannot be read"
+    if image.shape != (record.height, record.width):
+        raise InputError(
+            f"{slices.path_of(record)}: is {image.shape[0]} x {image.shape[1]}, its masks are "
+            f"{record.height} x {record.width}; give the images that the run was made with"
+        )
+    return image, ""
+
+
+def picture_size(shape: tuple[int, ...], slices: int) -> tuple[tuple[int, int], int]:
+    """Return (width, height) and quality of a slice's picture in a gallery of so many slices."""
+    side, quality = next(((a, b) for most, a, b in _SIZES if slices <= most), _SMALLEST)
+    height, width = shape
+    scale = side / max(height, width)
+    return (max(1, round(width * scale)), max(1, round(height * scale))), quality
+
+
+def picture(image: NDArray[np.uint8], size: tuple[int, int], quality: int) -> str:
+    """Return a grey slice as a WebP data URI of that (width, height)."""
+    small = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    small.save(buffer, format="WEBP", quality=quality, method=2)
+    return data_uri("image/webp", buffer.getvalue())
+
+
+def regions(masks: SliceMasks, colors: Sequence[int], size: tuple[int, int]) -> list[Any]:
+    """Return (colour index, path) of each mask that is not empty."""
+    paths = (outline(decode(rle), size) for rle in masks.rles)
+    return [(color, path) for color, path in zip(colors, paths, strict=True) if path]
+
+
+def pair_colors(truth: SliceMasks, found: SliceMasks) -> tuple[list[int], list[int]]:
+    """Return the colour index of each true and of each found mask.
+
+    A found mask takes the colour of the true one that it overlaps best, by an IoU above 0.5; true
+    masks without such a partner, and found ones without, are white.
+    """
+    true_colors = numbered(len(truth))
+    if not len(truth) or not len(found):
+        return [UNPAIRED] * len(truth), [UNPAIRED] * len(found)
+    overlap = rle_codec.iou(found.rles, truth.rles)
+    partner, best = overlap.argmax(axis=1), overlap.max(axis=1)
+    of_found = [
+        true_colors[row] if value > _PAIR_IOU else UNPAIRED
+        for row, value in zip(partner.tolist(), best.tolist(), strict=True)
+    ]
+    has_partner = overlap.max(axis=0) > _PAIR_IOU
+    of_truth = [
+        color if paired else UNPAIRED
+        for color, paired in zip(true_colors, has_partner.tolist(), strict=True)
+    ]
+    return of_truth, of_found
+
+
+def numbered(count: int) -> list[int]:
+    """Return so many colour indices, all but white, in turn."""
+    return [1 + row % (len(COLORS) - 1) for row in range(count)]
+
+
+def _plain(slide: Slide) -> dict[str, Any]:
+    return {
+        "t": slide.title,
+        "i": slide.source,
+        "w": slide.width,
+        "h": slide.height,
+        "n": slide.note,
+        "c": dict(slide.captions),
+        "v": {key: round(value, 4) for key, value in slide.values.items() if value == value},
+        "l": {key: [list(region) for region in drawn] for key, drawn in slide.layers.items()},
+    }

@@ -1,0 +1,166 @@
+"""What lies on a reviewer's desk: soft labels, their pictures, and the decisions made so far."""
+
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fewshot.drawing.contours import outline
+from fewshot.errors import InputError
+from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
+from fewshot.masks.rle import decode
+from fewshot.radiologists.review import (
+    NAME,
+    VERDICTS,
+    Decision,
+    Verdict,
+    mask_key,
+    read_review,
+    write_review,
+)
+from fewshot.slices.images import read_image
+
+SIDE = 768
+"""The longer side of a slice's picture, in pixels."""
+
+
+class ReviewSession:
+    """Soft labels to be reviewed. Every decision is on the disk before it is answered."""
+
+    def __init__(self, soft: SliceSet, review: Path) -> None:
+        """Read the decisions that are there; only slices with masks are shown.
+
+        Raises `InputError` when there is nothing to review, or `review` is something else.
+        """
+        self._soft = soft
+        self.review = review
+        self._records = [one for one in soft.records if len(soft.masks_of(one.image_id))]
+        if not self._records:
+            raise InputError("review: there is no soft label to look at; make soft labels first")
+        self._keys = {
+            record.image_id: [mask_key(record, rle) for rle in soft.masks_of(record.image_id).rles]
+            for record in self._records
+        }
+        self._known = {
+            key: (record.file_name, source)
+            for record in self._records
+            for key, source in zip(
+                self._keys[record.image_id], soft.masks_of(record.image_id).sources, strict=True
+            )
+        }
+        self._lock = threading.Lock()
+        self._moments: dict[str, int] = {}
+        self._stored()
+
+    def overview(self) -> dict[str, Any]:
+        """Return the slices with the keys of their masks, and all decisions by key."""
+        return {
+            "slices": [
+                {"id": record.image_id, "name": record.file_name, "masks": keys}
+                for record in self._records
+                for keys in [self._keys[record.image_id]]
+            ],
+            "decisions": self.decisions(),
+        }
+
+    def decisions(self) -> dict[str, str]:
+        """Return key → verdict of the masks that are here."""
+        return {key: one.verdict for key, one in self._stored().items() if key in self._known}
+
+    def slice(self, image_id: int) -> dict[str, Any] | None:
+        """Return a slice's masks with outlines, scores and sources; None for an unknown one."""
+        record = self._record(image_id)
+        if record is None:
+            return None
+        masks = self._soft.masks_of(image_id)
+        width, height = _size(record)
+        return {
+            "id": image_id,
+            "name": record.file_name,
+            "group": record.group,
+            "width": width,
+            "height": height,
+            "masks": [
+                {
+                    "key": key,
+                    "path": outline(decode(rle), (width, height)),
+                    "score": round(float(score), 3),
+                    "source": source,
+                    "pixels": int(area),
+                }
+                for key, rle, score, source, area in zip(
+                    self._keys[image_id],
+                    masks.rles,
+                    masks.scores,
+                    masks.sources,
+                    masks.areas(),
+                    strict=True,
+                )
+            ],
+        }
+
+    def picture(self, image_id: int) -> bytes | None:
+        """Return a slice as PNG, enlarged for the screen; None for an unknown one."""
+        record = self._record(image_id)
+        if record is None:
+            return None
+        image = Image.fromarray(read_image(self._soft.path_of(record)))
+        buffer = io.BytesIO()
+        image.resize(_size(record), Image.Resampling.BICUBIC).save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    def decide(self, key: str, verdict: str | None, moment: int = 0) -> dict[str, str]:
+        """Keep a decision, or take one back (None); return all decisions.
+
+        A decision that was made at an earlier moment than the last one on this mask is dropped:
+        requests may overtake one another.
+
+        Raises `InputError` for a mask that is not here and a word that is no verdict.
+        """
+        if key not in self._known:
+            raise InputError(f"mask {key}: is not among the soft labels")
+        if verdict is not None and verdict not in VERDICTS:
+            raise InputError(f"{verdict!r}: is no decision; accept, reject or delete is one")
+        with self._lock:
+            # Read anew, so that a second window of the same run loses nothing.
+            decisions = self._stored()
+            if moment >= self._moments.get(key, 0):
+                self._moments[key] = moment
+                decisions.pop(key, None)
+                if verdict is not None:
+                    said: Verdict = next(one for one in VERDICTS if one == verdict)
+                    decisions[key] = Decision(said, *self._known[key])
+                write_review(self.review, decisions)
+            return {one: kept.verdict for one, kept in decisions.items() if one in self._known}
+
+    def _stored(self) -> dict[str, Decision]:
+        return read_review(self.review) if self.review.exists() else {}
+
+    def _record(self, image_id: int) -> SliceRecord | None:
+        return next((one for one in self._records if one.image_id == image_id), None)
+
+
+def open_session(place: Path) -> ReviewSession:
+    """Return the desk of a run directory, or of an `annotations.json` of soft labels.
+
+    Of a run those are looked at that the final model learns from: refined ones where there are any.
+    The review is `review.json` in the run, or beside the file.
+    """
+    run_file = place / "soft_labels" / "annotations.json"
+    refined = place / "soft_labels" / "refined" / "annotations.json"
+    run_file = refined if refined.is_file() else run_file
+    if place.is_dir() and not run_file.is_file():
+        raise InputError(f"{place}: holds no soft labels (no soft_labels/annotations.json)")
+    if not place.exists():
+        raise InputError(f"{place}: no such run directory or file of soft labels")
+    return ReviewSession(
+        read_coco(run_file if place.is_dir() else place),
+        (place if place.is_dir() else place.parent) / NAME,
+    )
+
+
+def _size(record: SliceRecord) -> tuple[int, int]:
+    scale = SIDE / max(record.height, record.width)
+    return max(1, round(record.width * scale)), max(1, round(record.height * scale))

@@ -1,0 +1,144 @@
+"""What else Segment Anything does from files to files; each is a command of its own."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewshot.errors import InputError
+from fewshot.files import write_json
+from fewshot.masks import rle as rle_codec
+from fewshot.masks.coco import SliceSet, write_coco
+from fewshot.masks.coco_read import read_boxes
+from fewshot.masks.merge import MergeRule, fill_nearest, merge_masks
+from fewshot.masks.predicted import SliceMasks
+from fewshot.metrics.average_precision import average_precision
+from fewshot.metrics.rand import score_slice, summarise
+from fewshot.pipeline.stages import check_images
+from fewshot.progress import progress, say
+from fewshot.sam.auto import AutoSettings, automatic_masks
+from fewshot.sam.decoder import answer_masks
+from fewshot.sam.embeddings import Embedder
+from fewshot.sam.prompts import Prompts, check_boxes, whole_slice
+from fewshot.slices.box_table import is_box_table, read_box_table
+from fewshot.slices.images import image_stem, name_a_few, read_image
+from fewshot.submission.submission import write_submission
+
+
+def embed(embedder: Embedder, slices: SliceSet) -> int:
+    """Embed all slices into the embedder's folder; return how many were not there yet."""
+    check_images(slices)
+    embedder.check_room(slices)
+    megabytes = embedder.bytes_needed(slices) / 1e6
+    say(f"{len(slices)} embeddings take {megabytes:.1f} MB in {embedder.number}")
+    with progress(f"embedding with {embedder.model.name}", len(slices)) as advance:
+        for _ in embedder.over(slices, advance):
+            pass
+    say(f"{embedder.encoded} embedded, {len(slices) - embedder.encoded} were there")
+    return embedder.encoded
+
+
+def find_automatic_masks(
+    embedder: Embedder, slices: SliceSet, settings: AutoSettings, fill: bool, out: Path
+) -> dict[str, Any]:
+    """Write the regions that the network finds: `masks.json` (COCO) and `submission.csv`.
+
+    With `fill` every pixel outside all regions takes the nearest one's id in the CSV. Where the
+    slices are labelled the answer holds their scores.
+    """
+    check_images(slices)
+    found: list[SliceMasks] = []
+    with progress(f"automatic masks by {embedder.model.name}", len(slices)) as advance:
+        for record, features in embedder.over(slices):
+            image = read_image(slices.path_of(record))
+            found.append(
+                automatic_masks(embedder.model, features, record.image_id, image, settings)
+            )
+            advance(len(found), f"{len(found[-1])} regions")
+    maps = [merge_masks(masks, MergeRule(score_threshold=0.0)) for masks in found]
+    maps = [fill_nearest(one) for one in maps] if fill else maps
+    names = [record.file_name for record in slices.records]
+    write_coco(out / "masks.json", slices.with_masks(found), f"by {embedder.model.name}")
+    write_submission(out / "submission.csv", names, maps)
+    answer: dict[str, Any] = {"images": len(slices), "regions": sum(map(len, found))}
+    if any(len(slices.masks_of(record.image_id)) for record in slices.records):
+        truth = [slices.masks_of(record.image_id) for record in slices.records]
+        labels = [merge_masks(one, MergeRule(score_threshold=0.0)) for one in truth]
+        scores = summarise(
+            {name: score_slice(*pair) for name, *pair in zip(names, labels, maps, strict=True)}
+        )
+        answer |= {"ari_foreground": scores.foreground, "ari_all": scores.all_pixels}
+        precision = average_precision(truth, {one.image_id: one for one in found})
+        answer["average_precision"] = asdict(precision)
+    write_json(out / "scores.json", answer)
+    return answer
+
+
+def read_prompt_boxes(path: Path, slices: SliceSet | None) -> tuple[SliceSet, dict[int, Any]]:
+    """Return slices, and their boxes as x0, y0, x1, y1 by image id, from COCO or a box table.
+
+    A COCO file knows its slices; a box table needs them, and names them or their patients.
+    Raises `InputError` for boxes of slices that are not there, empty boxes, and such outside.
+    """
+    if not is_box_table(path):
+        listed, boxes = read_boxes(path, None if slices is None else slices.images)
+    elif slices is None:
+        raise InputError(f"{path}: a box table does not say where the slices are; give --data too")
+    else:
+        listed, boxes = slices, _of_table(path, slices)
+    sizes = {record.image_id: (record.height, record.width) for record in listed.records}
+    corners = {}
+    for image_id, rows in boxes.items():
+        sides = np.array(rows, dtype=np.float64).reshape(-1, 4)
+        sides[:, 2:] += sides[:, :2]
+        corners[image_id] = check_boxes(sides, *sizes[image_id], f"{path}: image {image_id}")
+    return listed, corners
+
+
+def _of_table(path: Path, slices: SliceSet) -> dict[int, Any]:
+    table = read_box_table(path)
+    found: dict[int, Any] = {}
+    used: set[str] = set()
+    for record in slices.records:
+        stem = image_stem(Path(record.file_name).name)
+        name = next((one for one in (stem, record.group or "") if one in table), None)
+        if name is not None:
+            used.add(name)
+            found[record.image_id] = table[name]
+    strange = sorted(table.keys() - used)
+    if strange:
+        raise InputError(f"{path}: no slice for patientId {name_a_few(strange)}")
+    return found
+
+
+def answer_boxes(
+    embedder: Embedder, slices: SliceSet, boxes: Mapping[int, Any] | None, target: Path
+) -> int:
+    """Write the masks that answer boxes, as COCO; with None one box covers each whole slice.
+
+    Slices without a box are kept, without masks. Returns the number of masks.
+    """
+    check_images(slices)
+    asked = slices if boxes is None else slices.subset([key for key in boxes if len(boxes[key])])
+    found: list[SliceMasks] = []
+    with progress(f"asking {embedder.model.name}", len(asked)) as advance:
+        for record, features in embedder.over(asked, advance):
+            size = record.height, record.width
+            corners = whole_slice(*size) if boxes is None else boxes[record.image_id]
+            masks, quality = answer_masks(embedder.model, features, Prompts(corners), size)
+            # A box that is answered by nothing has no mask.
+            seen = masks.any(axis=(1, 2))
+            rles = rle_codec.encode_stack(masks[seen])
+            found.append(
+                SliceMasks.from_stack(
+                    record.image_id,
+                    masks[seen],
+                    quality[seen],
+                    rle_codec.boxes(rles),
+                    embedder.model.name,
+                )
+            )
+    write_coco(target, slices.with_masks(found), f"answers of {embedder.model.name} to boxes")
+    return sum(map(len, found))

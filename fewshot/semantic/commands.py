@@ -1,0 +1,104 @@
+"""What `fewshot semantic` does, as functions from files to files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from fewshot.config.semantic import NetworkName, RegionMethod
+from fewshot.config.tree import RunSettings
+from fewshot.errors import InputError
+from fewshot.masks.coco import SliceSet, read_coco, write_coco
+from fewshot.pipeline import datasets
+from fewshot.pipeline.stages import check_images
+from fewshot.progress import progress, say
+
+
+def train(data: Path, settings: RunSettings, out: Path) -> None:
+    """Train a semantic network on `train.json` of a folder, watched on its `validation.json`.
+
+    With `semantic.model.consistency` it learns from `unlabelled.json` as well.
+    """
+    from fewshot.semantic.job import SemanticJob
+    from fewshot.semantic.training import train_semantic
+    from fewshot.training.sampling import TrainingSource
+
+    unlabelled = None
+    if settings.semantic.model.learns_unlabelled:
+        unlabelled = check_images(read_coco(data / datasets.UNLABELLED))
+    job = SemanticJob(
+        name=settings.semantic.model.network,
+        sources=[TrainingSource(_labelled(data / datasets.TRAIN))],
+        validation=_labelled(data / datasets.VALIDATION),
+        settings=settings.semantic.model,
+        schedule=settings.semantic,
+        seed=settings.seed,
+        unlabelled=unlabelled,
+        preprocess=settings.preprocess,
+    )
+    with progress(f"training {job.name}", settings.semantic.iterations) as advance:
+        precision = train_semantic(job, out, advance, replace=False)
+    say(f"{job.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
+
+
+def predict(
+    model: Path, slices: SliceSet, target: Path, regions: RegionMethod | None, device: str
+) -> int:
+    """Write a network's regions of some slices as COCO with scores; return how many there are.
+
+    `regions` says how they are found; None as the network was trained for.
+    """
+    from fewshot.semantic.model import load_model
+    from fewshot.semantic.prediction import predict_slices
+
+    check_images(slices)
+    network = load_model(model, device)
+    if regions is not None:
+        network = network.with_regions(regions)
+    with progress(f"predicting {target.stem} with {network.name}", len(slices)) as advance:
+        masks = list(predict_slices(network, slices, advance))
+    write_coco(target, slices.with_masks(masks), f"predictions of {network.name}")
+    return sum(len(one) for one in masks)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `fewshot semantic compare` is asked for; `networks` are names that may be wrong."""
+
+    data: Path
+    test: Path
+    networks: Sequence[str]
+    gafl: Sequence[bool]
+    featup: Sequence[bool]
+    run: Path | None
+    append: bool = False
+
+
+def compare(request: Request, settings: RunSettings, out: Path) -> list[dict[str, Any]]:
+    """Compare networks; return the rows of the table. See `comparison.compare`."""
+    from fewshot.semantic import comparison
+
+    for name in request.networks:
+        if name not in get_args(NetworkName):
+            known = ", ".join(get_args(NetworkName))
+            raise InputError(f"--networks: unknown network {name!r}; there are {known}")
+    what = comparison.Comparison(
+        train=_labelled(request.data / datasets.TRAIN),
+        validation=_labelled(request.data / datasets.VALIDATION),
+        test=_labelled(request.test),
+        settings=settings.semantic,
+        seed=settings.seed,
+        preprocess=settings.preprocess,
+        networks=cast(Sequence[NetworkName], request.networks),
+        gafl=request.gafl,
+        featup=request.featup,
+    )
+    rows = comparison.compare(what, out, request.run, request.append)
+    return [vars(row) for row in rows]
+
+
+def _labelled(path: Path) -> SliceSet:
+    slices = check_images(read_coco(path))
+    if not any(len(slices.masks_of(record.image_id)) for record in slices.records):
+        raise InputError(f"{path}: holds no labelled slices")
+    return slices

@@ -1,0 +1,236 @@
+"""Semantic networks side by side: trained alike, calibrated alike, scored on the same slices."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewshot.config.preprocessing import PreprocessSettings
+from fewshot.config.semantic import SHARPENED, FeatUpSettings, NetworkName, RegionMethod
+from fewshot.config.tree import MergeSettings, SemanticTrainingSettings
+from fewshot.errors import InputError
+from fewshot.files import read_json, write_json, write_text
+from fewshot.masks.coco import SliceSet
+from fewshot.masks.merge import MergeRule, merge_masks
+from fewshot.masks.predicted import SliceMasks
+from fewshot.metrics.average_precision import average_precision
+from fewshot.metrics.bootstrap import bootstrap_means
+from fewshot.metrics.calibration import choose_rule
+from fewshot.metrics.foreground import ForegroundCounts
+from fewshot.metrics.rand import score_slice
+from fewshot.pipeline.stages import METRICS, true_label_maps
+from fewshot.progress import progress, say
+from fewshot.semantic.comparison_figure import write_comparison_figure
+from fewshot.semantic.comparison_table import Row, as_csv, as_markdown
+
+TABLE, TABLE_CSV = "comparison.md", "comparison.csv"
+FIGURE, DATA = "comparison.png", "comparison.json"
+_FEATUP = FeatUpSettings(iterations=150)
+_METHODS: tuple[RegionMethod, ...] = ("components", "watershed")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and on what.
+
+    `networks`, `gafl` and `featup` are crossed; FeatUp only where a network can take it.
+    """
+
+    train: SliceSet
+    validation: SliceSet
+    test: SliceSet
+    settings: SemanticTrainingSettings
+    seed: int
+    preprocess: PreprocessSettings
+    networks: Sequence[NetworkName]
+    gafl: Sequence[bool]
+    featup: Sequence[bool]
+
+
+def compare(
+    what: Comparison, out: Path, run: Path | None = None, append: bool = False
+) -> list[Row]:
+    """Train what is compared, score it on the test slices, and write table, figure and JSON.
+
+    Models that are in `out` already, trained by the same job, are not trained again. `run` is the
+    directory of a finished run on the same slices whose final model joins the table. With `append`
+    the rows of an earlier comparison in `out` stay in it, ahead of new ones.
+    """
+    earlier = _earlier(out / DATA) if append else {}
+    found = [row for one in _variants(what) for row in _score_variant(what, *one, out)]
+    if run is not None:
+        found.append(_final_row(run, what))
+    rows = list({**earlier, **{row.key: row for row in found}}.values())
+    write_json(out / DATA, [vars(row) for row in rows])
+    write_text(out / TABLE, as_markdown(rows))
+    write_text(out / TABLE_CSV, as_csv(rows))
+    write_comparison_figure(out / FIGURE, [vars(row) for row in rows])
+    return rows
+
+
+def _earlier(path: Path) -> dict[tuple[Any, ...], Row]:
+    try:
+        rows = [Row(**values) for values in read_json(path)]
+    except TypeError as error:
+        raise InputError(f"{path}: not a comparison's rows; leave --append out") from error
+    return {row.key: row for row in rows}
+
+
+def _variants(what: Comparison) -> Iterator[tuple[NetworkName, bool, bool]]:
+    for network in what.networks:
+        for gafl in what.gafl:
+            for featup in what.featup:
+                if not featup or network in SHARPENED:
+                    yield network, gafl, featup
+
+
+def _score_variant(
+    what: Comparison, network: NetworkName, gafl: bool, featup: bool, out: Path
+) -> Iterator[Row]:
+    from fewshot.semantic.model import describe_model, load_model
+    from fewshot.semantic.prediction import answers
+
+    folder = _trained(what, network, gafl, out)
+    if featup:
+        folder = _sharpened(what, folder)
+    description = describe_model(folder)
+    model = load_model(folder, what.settings.model.device)
+    found = [list(answers(model, slices)) for slices in (what.validation, what.test)]
+    for method in _METHODS if model.settings.boundary else _METHODS[:1]:
+        regions = model.settings.regions.model_copy(update={"method": method})
+        validation, test = (
+            {one.record.image_id: one.masks(regions, model.name) for one in part} for part in found
+        )
+        row = _row(what, validation, test, network)
+        row = replace(
+            row,
+            gafl=gafl,
+            featup=featup,
+            regions=method,
+            iterations=description["iterations"],
+            seconds=description["seconds"],
+            cpu_seconds=description["cpu_seconds"],
+        )
+        say(
+            f"{folder.name}, {method}: ARI all {row.ari_all:.3f}, foreground "
+            f"{row.ari_foreground:.3f}, IoU {row.iou:.3f}"
+        )
+        yield row
+
+
+def _trained(what: Comparison, network: NetworkName, gafl: bool, out: Path) -> Path:
+    """Return the folder of a plain network, trained now unless it was by the same job."""
+    from fewshot.semantic.job import SemanticJob
+    from fewshot.semantic.training import train_semantic
+    from fewshot.training.sampling import TrainingSource
+
+    name = f"{network}-gafl" if gafl else network
+    plain = {"network": network, "gafl": gafl, "featup": FeatUpSettings()}
+    schedule = what.settings
+    job = SemanticJob(
+        name=name,
+        sources=[TrainingSource(what.train)],
+        validation=what.validation,
+        settings=schedule.model.model_copy(update=plain),
+        schedule=schedule,
+        seed=what.seed,
+        preprocess=what.preprocess,
+    )
+    folder = out / "models" / name
+    if not _made_by(job.key(), folder):
+        with progress(f"training {name}", schedule.iterations) as advance:
+            train_semantic(job, folder, advance)
+    return folder
+
+
+def _sharpened(what: Comparison, source: Path) -> Path:
+    from fewshot.semantic.sharpening import sharpen_model, sharpening_key
+    from fewshot.training.sampling import TrainingSource
+
+    folder = source.with_name(f"{source.name}-featup")
+    featup = what.settings.model.featup
+    featup = featup if featup.iterations else _FEATUP
+    if not _made_by(sharpening_key(source, featup), folder):
+        sharpen_model(source, [TrainingSource(what.train)], featup, what.seed, folder)
+    return folder
+
+
+def _made_by(key: str, folder: Path) -> bool:
+    from fewshot.semantic.model import describe_model
+
+    try:
+        return bool(describe_model(folder).get("job") == key)
+    except InputError:
+        return False
+
+
+def _final_row(run: Path, what: Comparison) -> Row:
+    """Score the final model of a run by its stored predictions of the same slices."""
+    from fewshot.masks.coco import read_coco
+
+    parts = []
+    for slices, name in ((what.validation, "validation.json"), (what.test, "test.json")):
+        path = run / "predictions" / "final" / name
+        predicted = read_coco(path)
+        known = {(one.image_id, one.file_name) for one in predicted.records}
+        if known != {(one.image_id, one.file_name) for one in slices.records}:
+            raise InputError(f"{path}: is of other slices than those compared here")
+        parts.append(predicted.masks)
+    row = _row(what, parts[0], parts[1], "few-shot final")
+    record = read_json(run / "final" / "stage.json")
+    return replace(
+        row,
+        regions="instances",
+        iterations=int(read_json(run / "final" / "model.json")["iterations"]),
+        seconds=float(record["seconds"]),
+        cpu_seconds=float(record["cpu_seconds"]),
+    )
+
+
+def _row(
+    what: Comparison,
+    validation: Mapping[int, SliceMasks],
+    test: Mapping[int, SliceMasks],
+    model: str,
+) -> Row:
+    known, truth = true_label_maps(what.validation), true_label_maps(what.test)
+    rules: dict[str, MergeRule] = {}
+    scores: dict[str, Any] = {}
+    counts = ForegroundCounts()
+    for metric in METRICS:
+        rules[metric] = choose_rule(known, validation, MergeSettings(), metric).rule
+        merged = {
+            image_id: merge_masks(_masks(test, what.test, image_id), rules[metric])
+            for image_id in truth
+        }
+        scores[metric] = [score_slice(truth[one], merged[one]) for one in truth]
+        if metric == "all":
+            for image_id, label_map in truth.items():
+                counts += ForegroundCounts.of(label_map, merged[image_id])
+    everywhere = np.array([one.all_pixels for one in scores["all"]])
+    groups = what.test.groups
+    (drawn,) = bootstrap_means(everywhere[:, None], None if groups is None else [*groups.values()])
+    interval = drawn.interval or (drawn.mean, drawn.mean)
+    labelled = [what.test.masks_of(image_id) for image_id in truth]
+    return Row(
+        model=model,
+        gafl=False,
+        featup=False,
+        regions="",
+        ari_all=float(everywhere.mean()),
+        ari_all_low=interval[0],
+        ari_all_high=interval[1],
+        ari_foreground=float(np.mean([one.foreground for one in scores["foreground"]])),
+        iou=counts.iou,
+        dice=counts.dice,
+        ap=average_precision(labelled, test).ap,
+        iterations=0,
+        seconds=0.0,
+        cpu_seconds=0.0,
+    )
+
+
+def _masks(masks: Mapping[int, SliceMasks], slices: SliceSet, image_id: int) -> SliceMasks:
+    return masks[image_id] if image_id in masks else slices.with_masks([]).masks_of(image_id)

@@ -1,0 +1,43 @@
+"""IoU and Dice of the foreground while training: of each batch, and of each pass."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from fewshot.metrics.foreground import ForegroundCounts
+
+
+class EpochMetrics:
+    """Foreground counts over one pass of the training slices after another."""
+
+    def __init__(self, slices: int, batch_size: int) -> None:
+        self._length = max(1, round(slices / batch_size))  # iterations
+        self._counts, self._taken = ForegroundCounts(), 0
+
+    def add(self, counts: ForegroundCounts) -> dict[str, float]:
+        """Add a batch; at the end of a pass return its IoU and Dice for the learning curves."""
+        self._counts, self._taken = self._counts + counts, self._taken + 1
+        if self._taken < self._length:
+            return {}
+        whole = self._counts
+        self._counts, self._taken = ForegroundCounts(), 0
+        return {"epoch/iou": whole.iou, "epoch/dice": whole.dice}
+
+    def content(self) -> list[int]:
+        """Return where it stands, as a checkpoint holds it."""
+        return [self._taken, self._counts.common, self._counts.truth, self._counts.prediction]
+
+    def restore(self, content: Sequence[int]) -> None:
+        """Go on from what `content` returned."""
+        self._taken, self._counts = content[0], ForegroundCounts(*content[1:])
+
+
+def count_foreground(logits: Tensor, targets: Tensor, weights: Tensor) -> ForegroundCounts:
+    """Count the foreground pixels of a batch, true and found, among those that count.
+
+    Logits and targets are (n, outputs, height, width), weights (n, 1, height, width).
+    """
+    counted = weights[:, 0] > 0
+    truth = (targets[:, 0] > 0) & counted
+    found = (logits[:, 0] > 0) & counted
+    return ForegroundCounts(int((truth & found).sum()), int(truth.sum()), int(found.sum()))

@@ -1,1 +1,0 @@
-"""What the rooms with networks share: checkpoints, devices and number formats."""

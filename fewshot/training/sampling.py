@@ -1,0 +1,75 @@
+"""What a training is shown: its sources of slices, and a fixed, endless order of samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.masks.coco import SliceSet
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    """Slices to train on.
+
+    Attributes:
+        slices: with their masks.
+        share: of every batch that is drawn from here, in proportion to the other sources' shares.
+        uncertain: the same slices with masks that may or may not be right, to be ignored.
+        weighed: whether a mask counts by its score in the losses.
+        renewed: whether a teacher is to label these slices anew when they are drawn; samples then
+            carry `weak_image`, the slice as it was before its grey levels were changed.
+    """
+
+    slices: SliceSet
+    share: float = 1.0
+    uncertain: SliceSet | None = None
+    weighed: bool = False
+    renewed: bool = False
+
+
+class SampleOrder:
+    """Which slice of which source stands at a position of the endless sequence of samples.
+
+    The order depends on the seed alone. Sources take turns by their shares; passes over the slices
+    of a source are shuffled one by one.
+    """
+
+    def __init__(self, sizes: Sequence[int], shares: Sequence[float], seed: int) -> None:
+        self._sizes, self._shares, self._seed = list(sizes), list(shares), seed
+        self._pass = lru_cache(maxsize=2 * len(self._sizes))(self._shuffled)
+
+    def at(self, position: int) -> tuple[int, int]:
+        """Return the source, and the slice in it, at a position from 0."""
+        number, place = source_at(position, self._shares)
+        turn, index = divmod(place, self._sizes[number])
+        return number, int(self._pass(number, turn)[index])
+
+    def _shuffled(self, number: int, turn: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng([self._seed, 0, number, turn])
+        return rng.permutation(self._sizes[number])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_pass"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._pass = lru_cache(maxsize=2 * len(self._sizes))(self._shuffled)
+
+
+def source_at(position: int, shares: Sequence[float]) -> tuple[int, int]:
+    """Return which source a position of an endless sequence belongs to, and its place there.
+
+    Sources alternate as evenly as their shares allow, so that every stretch of the sequence, such
+    as a batch, is mixed in their proportion.
+    """
+    for number, share in enumerate(shares[:-1]):
+        part = share / sum(shares[number:])
+        before = int(position * part)
+        if int((position + 1) * part) > before:
+            return number, before
+        position -= before
+    return len(shares) - 1, position

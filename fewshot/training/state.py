@@ -1,0 +1,78 @@
+"""The state of a training that a checkpoint keeps: network, running mean, optimiser, chance."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel
+
+from fewshot.training.precision import Precision
+
+
+@dataclass
+class TrainingState:
+    """What changes while a network is trained; `average` is the running mean where there is one."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: LRScheduler
+    precision: Precision
+    average: AveragedModel | None = None
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is evaluated and kept: the running mean where there is one."""
+        return self.network if self.average is None else self.average.module
+
+    def content(self) -> dict[str, Any]:
+        """Return all of it, and where the random numbers stand, as a checkpoint holds it."""
+        return {
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.last_epoch,
+            "scaler": self.precision.scaler.state_dict(),
+            "random_state": torch.get_rng_state(),
+            "cuda_random_state": list(torch.cuda.get_rng_state_all()),
+        }
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Go on from what `content` returned."""
+        self.network.load_state_dict(content["network"])
+        if self.average is not None:
+            self.average.load_state_dict(content["average"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        # The optimiser's state holds the current rate; the next ones follow from the position.
+        self.schedule.last_epoch = content["schedule"]
+        self.precision.scaler.load_state_dict(content["scaler"])
+        torch.set_rng_state(content["random_state"])
+        if content["cuda_random_state"]:
+            torch.cuda.set_rng_state_all(content["cuda_random_state"])
+
+
+def make_optimizer(
+    parameters: Iterable[nn.Parameter],
+    kind: Literal["adamw", "sgd"],
+    learning_rate: float,
+    weight_decay: float,
+) -> torch.optim.Optimizer:
+    """Return AdamW, or gradient descent with momentum 0.9, over the parameters that are trained.
+
+    AdamW is the fused one: on a CPU it passes over the weights once a step, not a dozen times.
+    """
+    trained = [value for value in parameters if value.requires_grad]
+    if kind == "adamw":
+        return torch.optim.AdamW(trained, learning_rate, weight_decay=weight_decay, fused=True)
+    return torch.optim.SGD(trained, learning_rate, momentum=0.9, weight_decay=weight_decay)
+
+
+def one_cycle(
+    optimizer: torch.optim.Optimizer, learning_rate: float, iterations: int
+) -> OneCycleLR:
+    """Return a schedule that climbs to the learning rate and then falls to next to nothing."""
+    return OneCycleLR(
+        optimizer, max_lr=learning_rate, total_steps=iterations + 1, cycle_momentum=False
+    )
