@@ -1,8 +1,10 @@
-"""What all settings have in common: strict, immutable models and the types of their values."""
+"""What all settings have in common: strict, immutable models and what their values are used by."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 Metric = Literal["foreground", "all"]
 Auto = Literal["auto"]
@@ -10,6 +12,24 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+Part = Literal["training", "prediction"]
+Use = Literal["training", "prediction", "nothing"]
+
+
+@dataclass(frozen=True)
+class UsedBy:
+    """Marks, in a field's `Annotated`, what depends on a setting; a training where it is left out.
+
+    - `training`: the weights, and so everything made with them.
+    - `prediction`: what a trained model answers (and its validation scores), not its weights.
+    - `nothing`: no result; how often one looks, and what runs beside one another.
+    """
+
+    use: Use
+
+
+PREDICTION_ONLY = UsedBy("prediction")
+NO_RESULT = UsedBy("nothing")
 
 
 class Settings(BaseModel):
@@ -19,6 +39,27 @@ class Settings(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
     )
 
+    def identity(self, part: Part) -> dict[str, Any]:
+        """Return the settings that a part of the work depends on, as plain JSON values.
+
+        For `training` these are the settings that the weights depend on. For `prediction` they are
+        those and the ones that only prediction uses, so that settings with the same identity for
+        `training` and another one for `prediction` need no new training, but new predictions (and
+        a new description and validation scores). Marks of `UsedBy` hold for all settings below a
+        field that have no mark of their own.
+
+        >>> class Demo(Settings):
+        ...     width: int = 4
+        ...     threshold: Annotated[float, PREDICTION_ONLY] = 0.5
+        ...     workers: Annotated[int, NO_RESULT] = 0
+        >>> Demo().identity("training")
+        {'width': 4}
+        >>> Demo().identity("prediction")
+        {'width': 4, 'threshold': 0.5}
+        """
+        uses = {"training"} if part == "training" else {"training", "prediction"}
+        return _kept(self, uses, "training")
+
     @field_validator("*", mode="before")
     @classmethod
     def _switches_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
@@ -26,3 +67,25 @@ class Settings(BaseModel):
         if isinstance(value, bool) and bool not in (field.annotation, *get_args(field.annotation)):
             raise ValueError("is no switch (YAML reads on, off, yes and no as true and false)")
         return value
+
+
+def use_of(field: FieldInfo, above: Use = "training") -> Use:
+    """Return what depends on a field; `above` is what depends on the settings it belongs to."""
+    marks = [one.use for one in field.metadata if isinstance(one, UsedBy)]
+    return marks[-1] if marks else above
+
+
+def _kept(settings: Settings, uses: set[str], above: Use) -> dict[str, Any]:
+    plain = settings.model_dump(mode="json")
+    kept: dict[str, Any] = {}
+    for name, field in type(settings).model_fields.items():
+        value, use = getattr(settings, name), use_of(field, above)
+        if isinstance(value, Settings):
+            below = _kept(value, uses, use)
+            if below or not type(value).model_fields:
+                kept[name] = below
+        elif isinstance(value, tuple) and any(isinstance(one, Settings) for one in value):
+            kept[name] = [_kept(one, uses, use) for one in value]
+        elif use in uses:
+            kept[name] = plain[name]
+    return kept

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
-from fewshot.config.base import Count, Settings
+from fewshot.config.base import NO_RESULT, PREDICTION_ONLY, Count, Settings
 
 
 class NetworkSettings(Settings):
@@ -18,22 +18,16 @@ class NetworkSettings(Settings):
     # Decay of the running mean of the weights, which is kept in place of the last ones; 0 is off.
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: Annotated[int, Field(ge=0)] = 0
-    evaluation_period: Annotated[int, Field(ge=0)] = 250
-    checkpoint_period: Count = 250
-    prediction_batch_size: Count = 8
+    device: Annotated[Literal["auto", "cpu", "cuda"], PREDICTION_ONLY] = "auto"
+    workers: Annotated[int, Field(ge=0), NO_RESULT] = 0
+    evaluation_period: Annotated[int, Field(ge=0), NO_RESULT] = 250
+    checkpoint_period: Annotated[Count, NO_RESULT] = 250
+    prediction_batch_size: Annotated[Count, PREDICTION_ONLY] = 8
 
     @property
     def weights_file(self) -> Path | None:
         """The file that training starts from, if it is one; `auto` is resolved before."""
         return Path(self.weights) if self.weights not in ("auto", "none") else None
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a trained network depends on, as plain values: not how often it is looked at."""
-        aside = {"workers", "evaluation_period", "checkpoint_period", "prediction_batch_size"}
-        return self.model_dump(mode="json", exclude=aside)
 
     @property
     def learns_unlabelled(self) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fewshot.config.base import Count, Fraction, Settings
+from fewshot.config.base import NO_RESULT, Count, Fraction, Settings
 
 PromptMix = Literal["box", "whole", "points", "mix"]
 Trained = Literal["decoder", "all"]
@@ -59,6 +59,6 @@ class FinetuneSettings(Settings):
     warm_up: Fraction = 0.05  # part of the iterations in which the rate rises
     clip_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
     evaluation_period: Count = 50
-    checkpoint_period: Count = 50
+    checkpoint_period: Annotated[Count, NO_RESULT] = 50
     mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

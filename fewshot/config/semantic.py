@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fewshot.config.base import Count, Fraction, Score, Settings
+from fewshot.config.base import PREDICTION_ONLY, Count, Fraction, Score, Settings
 from fewshot.config.network import NetworkSettings
 
 NetworkName = Literal["unet", "unetplusplus", "deeplabv3", "deeplabv3plus", "pan"]
@@ -81,7 +81,7 @@ class SemanticSettings(NetworkSettings):
     featup: FeatUpSettings = FeatUpSettings()
     consistency: ConsistencySettings = ConsistencySettings()
     loss: Literal["dice_bce", "focal", "dice_focal"] = "dice_bce"
-    regions: RegionSettings = RegionSettings()
+    regions: Annotated[RegionSettings, PREDICTION_ONLY] = RegionSettings()
     augmentation: SemanticAugmentation = SemanticAugmentation()
     optimizer: Literal["adamw", "sgd"] = "adamw"
 

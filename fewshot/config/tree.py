@@ -10,7 +10,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from fewshot.config.base import Auto, Count, Fraction, Metric, Name, Score, Settings
+from fewshot.config.base import (
+    NO_RESULT,
+    PREDICTION_ONLY,
+    Auto,
+    Count,
+    Fraction,
+    Metric,
+    Name,
+    Score,
+    Settings,
+)
 from fewshot.config.live import LiveSettings
 from fewshot.config.network import NetworkSettings
 from fewshot.config.preprocessing import PreprocessSettings
@@ -73,7 +83,7 @@ class DetectorSettings(NetworkSettings):
     input_size: Annotated[int, Field(ge=32, le=4096)] | None = None
     gafl: bool = False  # a global adaptive filter in front
     optimizer: Literal["auto", "adamw", "sgd"] = "auto"
-    max_masks: Annotated[int, Field(ge=1, le=1000)] = 100
+    max_masks: Annotated[int, Field(ge=1, le=1000), PREDICTION_ONLY] = 100
     recovery: RecoverySettings = RecoverySettings()
 
     @model_validator(mode="after")
@@ -160,14 +170,14 @@ class RadiologistSettings(TrainingSettings):
     """One intermediate model, and the score above which its masks become soft labels."""
 
     name: Name
-    score_threshold: Score = 0.7
+    score_threshold: Annotated[Score, PREDICTION_ONLY] = 0.7
     model: ModelSettings | None = None  # the run's detector when left out
 
 
 class FinalSettings(TrainingSettings):
     """The final model; its score threshold is chosen on the validation slices when `auto`."""
 
-    score_threshold: Auto | Score = "auto"
+    score_threshold: Annotated[Auto | Score, PREDICTION_ONLY] = "auto"
     # From the weights of the best radiologist, or of a named one; a semantic one lends its encoder.
     warm_start: bool | Name = False
     augmentation: AugmentationSettings | None = None  # the radiologists' when left out
@@ -260,7 +270,7 @@ class RunSettings(Settings):
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
     semantic: SemanticTrainingSettings = SemanticTrainingSettings()
-    live: LiveSettings = LiveSettings()
+    live: Annotated[LiveSettings, NO_RESULT] = LiveSettings()
     sam: SamSettings = SamSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -116,7 +116,7 @@ class RunPlan(RunLayout):
             name=f"train {name}",
             folder=self.model(name),
             settings={
-                "model": model.settings.identity,
+                "model": model.settings.identity("prediction"),
                 "augmentation": model.augmentation.model_dump(),
                 "schedule": model.schedule.model_dump(),
                 "seed": model.seed,

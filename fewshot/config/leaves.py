@@ -1,0 +1,77 @@
+"""The single settings below a class of settings, with their types, defaults and meanings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from fewshot.config.base import Settings, Use, use_of
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One setting that has no settings below it.
+
+    Attributes:
+        path: its key, such as `final.learning_rate`; `[]` follows the key of a list.
+        owner: the class that defines the setting.
+        field: pydantic's description of it.
+        use: what depends on it.
+    """
+
+    path: str
+    owner: type[Settings]
+    field: FieldInfo
+    use: Use
+
+    @property
+    def key(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition(".")[2]
+
+
+def leaves(settings: type[Settings], path: str = "", above: Use = "training") -> Iterator[Leaf]:
+    """Yield every setting below a class, in the order of the fields.
+
+    A setting of a model that may be of several kinds is yielded for each kind.
+    """
+    for name, field in settings.model_fields.items():
+        use = use_of(field, above)
+        below = settings_below(field.annotation)
+        if not below:
+            yield Leaf(path + name, settings, field, use)
+        listed = "[]" if _is_list(field.annotation) else ""
+        for one in below:
+            yield from leaves(one, f"{path}{name}{listed}.", use)
+
+
+def count_leaves(settings: type[Settings]) -> int:
+    """Return how many settings there are below a class; one that stands in several places is one.
+
+    That is how many a person has to learn: `learning_rate` of a radiologist and of the final model
+    are one, as are the settings of a semantic network wherever one can stand.
+    """
+    return len({(_definer(leaf), leaf.key) for leaf in leaves(settings)})
+
+
+def settings_below(annotation: Any) -> list[type[Settings]]:
+    """Return the classes of settings in an annotation, such as the kinds of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation] if issubclass(annotation, Settings) else []
+    found = [one for part in get_args(annotation) for one in settings_below(part)]
+    return list(dict.fromkeys(found))
+
+
+def _is_list(annotation: Any) -> bool:
+    if annotation is tuple or getattr(annotation, "__origin__", None) is tuple:
+        return True
+    return any(_is_list(part) for part in get_args(annotation) if part is not ...)
+
+
+def _definer(leaf: Leaf) -> type[BaseModel]:
+    """The highest class that has the field: subclasses that only change a default share it."""
+    name = leaf.key
+    owners = [one for one in leaf.owner.__mro__ if name in getattr(one, "model_fields", {})]
+    return owners[-1]
