@@ -194,7 +194,7 @@ def _read_model(path: Path) -> None:
 
 
 def _read_results(path: Path) -> None:
-    from fewshot.pipeline.stages import read_rule
+    from fewshot.metrics.merge_rules import read_rule
     from fewshot.pipeline.training import read_weights
 
     content = read_json(path)

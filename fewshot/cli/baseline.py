@@ -84,8 +84,7 @@ def _slices(
     images: Path | None, data: Path | None, labels: Path | None, groups: Path | None
 ) -> "SliceSet":
     from fewshot.importing.slices import import_slices
-    from fewshot.masks.coco import read_coco
-    from fewshot.pipeline.stages import check_images
+    from fewshot.masks.coco import check_images, read_coco
 
     if (images is None) == (data is None):
         raise InputError("baseline: give either --images or --data")

@@ -167,8 +167,7 @@ def validate(
 
 
 def _validate_coco(file: Path, images: Path | None) -> tuple[list[str], str]:
-    from fewshot.masks.coco import read_coco
-    from fewshot.pipeline.stages import check_images
+    from fewshot.masks.coco import check_images, read_coco
     from fewshot.slices.images import name_a_few
 
     if not file.is_file():

@@ -227,12 +227,13 @@ def merge(
     from fewshot.config.tree import MergeSettings
     from fewshot.masks.merge import MergeRule
     from fewshot.metrics.calibration import choose_rule
+    from fewshot.metrics.merge_rules import read_validation
     from fewshot.pipeline import stages
 
     if (truth is None) != (truth_predictions is None):
         raise InputError("merge: --truth and --truth-predictions: give both of them or neither")
     if truth is not None and truth_predictions is not None:
-        labels, masks = stages.read_validation(truth, truth_predictions)
+        labels, masks = read_validation(truth, truth_predictions)
         settings = MergeSettings(
             background=background, metric=metric, min_area="auto" if min_area is None else min_area
         )

@@ -45,6 +45,11 @@ def merge_masks(masks: SliceMasks, rule: MergeRule) -> NDArray[np.uint8]:
     return fill_nearest(merged) if rule.background == "nearest" else merged
 
 
+def label_map_of(masks: SliceMasks) -> NDArray[np.uint8]:
+    """Return the label map of all masks of a slice, whatever their scores, as of labels."""
+    return merge_masks(masks, MergeRule(score_threshold=0.0))
+
+
 def merge_structures(masks: SliceMasks, rule: MergeRule) -> NDArray[np.uint16]:
     """Return the (height, width) uint16 map of the structures of a slice, merged as `merge_masks`.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fewshot.errors import InputError
 from fewshot.masks.predicted import SliceMasks
+from fewshot.slices.images import image_size
 from fewshot.slices.volume import Volume
 
 
@@ -112,6 +113,19 @@ class SliceSet:
                 raise InputError(f"image {one.image_id}: masks are given twice")
             by_id[one.image_id] = one
         return replace(self, masks=by_id)
+
+
+def check_images(slices: SliceSet) -> SliceSet:
+    """Return the slices; `InputError` when an image is missing, unreadable or of another size."""
+    for record in slices.records:
+        path = slices.path_of(record)
+        size = image_size(path)
+        if size != (record.height, record.width):
+            raise InputError(
+                f"{path}: is {size[0]} x {size[1]} pixels, but {record.height} x {record.width} "
+                "in the COCO file; convert the images again"
+            )
+    return slices
 
 
 def _check_places(records: Iterable[SliceRecord], volumes: Mapping[str, Volume]) -> None:

@@ -6,6 +6,7 @@ from fewshot.classical.watershed import WatershedSettings
 from fewshot.config.tree import PhantomData, RunSettings, SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, read_coco
+from fewshot.metrics.merge_rules import calibrate, read_rule
 from fewshot.pipeline import datasets, stages
 from fewshot.pipeline.reporting import inputs_of, report_files
 from fewshot.pipeline.sam_stages import refine_predictions, refine_soft_labels
@@ -203,7 +204,7 @@ class RunPlan(RunLayout):
             settings={"merge": merge.model_dump(), "score_threshold": threshold},
             inputs=[self.validation, predictions],
             outputs=[target],
-            work=lambda: stages.calibrate(self.validation, predictions, merge, threshold, target),
+            work=lambda: calibrate(self.validation, predictions, merge, threshold, target),
         )
 
     def _merge(self) -> Stage:
@@ -211,7 +212,7 @@ class RunPlan(RunLayout):
         predictions = self.answers(FINAL) / self.test.name
 
         def work() -> None:
-            stages.merge(predictions, stages.read_rule(self.rule(FINAL), metric), self.merged)
+            stages.merge(predictions, read_rule(self.rule(FINAL), metric), self.merged)
 
         return Stage(
             name="merge",

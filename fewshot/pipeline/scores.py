@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fewshot.classical.watershed import WatershedSettings
+from fewshot.classical.watershed import WatershedSettings, watershed_label_map
 from fewshot.config.base import Metric
 from fewshot.files import write_json, write_text
-from fewshot.masks.coco import read_coco
+from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
+from fewshot.masks.merge import MergeRule, label_map_of, merge_masks
 from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.bootstrap import bootstrap_means
-from fewshot.metrics.rand import RandSummary
-from fewshot.pipeline.stages import METRICS, read_rule, score_predictions, score_watershed
+from fewshot.metrics.merge_rules import TUNINGS, read_rule
+from fewshot.metrics.rand import RandScore, RandSummary, score_slice, summarise
 from fewshot.report.score_table import WATERSHED
+from fewshot.slices.images import read_image
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def write_scores(
         for contender in contenders:
             predictions = contender.predictions / truth.name
             scores: dict[str, Any] = {"average_precision": _precision(truth, predictions)}
-            for tuned_for in METRICS:
+            for tuned_for in TUNINGS:
                 rule = read_rule(contender.rule, tuned_for)
                 result = score_predictions(truth, predictions, rule)
                 scores[f"tuned_for_{tuned_for}"] = {
@@ -118,3 +121,33 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()
+
+
+def score_predictions(truth: Path, predictions: Path, rule: MergeRule) -> RandSummary:
+    """Score predictions merged by a rule against labelled slices."""
+    masks = read_coco(predictions)
+
+    def prediction(record: SliceRecord) -> NDArray[np.uint8]:
+        return merge_masks(masks.masks_of(record.image_id), rule)
+
+    return _score(read_coco(truth), prediction)
+
+
+def score_watershed(truth: Path, settings: WatershedSettings) -> RandSummary:
+    """Score the organisers' baseline on labelled slices."""
+    slices = read_coco(truth)
+
+    def prediction(record: SliceRecord) -> NDArray[np.int32]:
+        return watershed_label_map(read_image(slices.path_of(record)), settings)
+
+    return _score(slices, prediction)
+
+
+def _score(slices: SliceSet, prediction: Any) -> RandSummary:
+    scores: dict[str, RandScore] = {
+        record.file_name: score_slice(
+            label_map_of(slices.masks_of(record.image_id)), prediction(record)
+        )
+        for record in slices.records
+    }
+    return summarise(scores)

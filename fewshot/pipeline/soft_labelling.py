@@ -7,9 +7,8 @@ from pathlib import Path
 from fewshot.config.tree import RunSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
-from fewshot.masks.coco import read_coco, write_coco
+from fewshot.masks.coco import check_images, read_coco, write_coco
 from fewshot.pipeline import datasets
-from fewshot.pipeline.stages import check_images
 from fewshot.pipeline.training import read_weights
 from fewshot.radiologists.audit import audit_soft_labels, print_audit
 

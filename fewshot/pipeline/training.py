@@ -21,9 +21,8 @@ from fewshot.config.tree import (
 )
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
-from fewshot.masks.coco import SliceSet, read_coco
+from fewshot.masks.coco import SliceSet, check_images, read_coco
 from fewshot.pipeline import datasets
-from fewshot.pipeline.stages import check_images
 from fewshot.progress import progress, say, warn
 from fewshot.radiologists.review import reviewed_soft_labels
 from fewshot.radiologists.soft_label_set import with_soft_labels

@@ -10,13 +10,12 @@ import numpy as np
 from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks import rle as rle_codec
-from fewshot.masks.coco import SliceSet, write_coco
+from fewshot.masks.coco import SliceSet, check_images, write_coco
 from fewshot.masks.coco_read import read_boxes
 from fewshot.masks.merge import MergeRule, fill_nearest, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.rand import score_slice, summarise
-from fewshot.pipeline.stages import check_images
 from fewshot.progress import progress, say
 from fewshot.sam.auto import AutoSettings, automatic_masks
 from fewshot.sam.decoder import answer_masks

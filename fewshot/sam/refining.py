@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from fewshot.config.tree import MergeSettings
 from fewshot.files import write_json
-from fewshot.masks.coco import SliceSet, read_coco, write_coco
+from fewshot.masks.coco import SliceSet, check_images, read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.calibration import choose_rule
-from fewshot.pipeline.stages import check_images, read_validation
+from fewshot.metrics.merge_rules import read_validation
 from fewshot.progress import progress, say
 from fewshot.sam.embeddings import Embedder
 from fewshot.sam.prompts import PROMPT_KINDS, PromptKind

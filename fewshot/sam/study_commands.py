@@ -9,9 +9,8 @@ import numpy as np
 
 from fewshot.drawing.side_by_side import Column, write_side_by_side
 from fewshot.files import write_json, write_text
-from fewshot.masks.coco import SliceSet
+from fewshot.masks.coco import SliceSet, check_images
 from fewshot.pipeline.scores import as_csv
-from fewshot.pipeline.stages import check_images
 from fewshot.progress import progress
 from fewshot.report.panels import spread
 from fewshot.sam.comparison import ModelAnswers, answers_of

@@ -8,9 +8,8 @@ from typing import Any, cast, get_args
 from fewshot.config.semantic import NetworkName, RegionMethod
 from fewshot.config.tree import RunSettings
 from fewshot.errors import InputError
-from fewshot.masks.coco import SliceSet, read_coco, write_coco
+from fewshot.masks.coco import SliceSet, check_images, read_coco, write_coco
 from fewshot.pipeline import datasets
-from fewshot.pipeline.stages import check_images
 from fewshot.progress import progress, say
 
 

@@ -19,8 +19,8 @@ from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.bootstrap import bootstrap_means
 from fewshot.metrics.calibration import choose_rule
 from fewshot.metrics.foreground import ForegroundCounts
+from fewshot.metrics.merge_rules import TUNINGS, true_label_maps
 from fewshot.metrics.rand import score_slice
-from fewshot.pipeline.stages import METRICS, true_label_maps
 from fewshot.progress import progress, say
 from fewshot.semantic.comparison_figure import write_comparison_figure
 from fewshot.semantic.comparison_table import Row, as_csv, as_markdown
@@ -199,7 +199,7 @@ def _row(
     rules: dict[str, MergeRule] = {}
     scores: dict[str, Any] = {}
     counts = ForegroundCounts()
-    for metric in METRICS:
+    for metric in TUNINGS:
         rules[metric] = choose_rule(known, validation, MergeSettings(), metric).rule
         merged = {
             image_id: merge_masks(_masks(test, what.test, image_id), rules[metric])

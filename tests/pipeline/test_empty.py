@@ -16,8 +16,10 @@ from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
 from fewshot.masks.merge import MergeRule
 from fewshot.masks.vote import Vote, vote
+from fewshot.metrics.merge_rules import TUNINGS, calibrate, read_rule
 from fewshot.pipeline import stages, training
 from fewshot.pipeline.run import run
+from fewshot.pipeline.scores import score_predictions, score_watershed
 from fewshot.radiologists.audit import audit_soft_labels
 from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.radiologists.weights import assign_slices, weights_from_precision
@@ -69,10 +71,10 @@ def test_a_model_that_finds_nothing_is_calibrated_merged_submitted_and_scored(
     nothing_found: Path,
 ) -> None:
     truth, predictions = nothing_found / "truth.json", nothing_found / "predictions.json"
-    stages.calibrate(truth, predictions, MergeSettings(), None, nothing_found / "rule.json")
-    for metric in stages.METRICS:
-        rule = stages.read_rule(nothing_found / "rule.json", metric)
-        summary = stages.score_predictions(truth, predictions, rule)
+    calibrate(truth, predictions, MergeSettings(), None, nothing_found / "rule.json")
+    for metric in TUNINGS:
+        rule = read_rule(nothing_found / "rule.json", metric)
+        summary = score_predictions(truth, predictions, rule)
         # Nothing is right for the one slice without structures alone.
         assert summary.all_pixels == pytest.approx(1 / 6)
     stages.merge(predictions, MergeRule(0.5, 0, "nearest"), nothing_found / "merged.json")
@@ -86,12 +88,10 @@ def test_slices_without_any_structure_are_scored(miniature: SliceSet, tmp_path: 
     blank = replace(miniature, masks={})
     write_coco(tmp_path / "truth.json", blank, "all background")
     write_coco(tmp_path / "predictions.json", blank, "nothing")
-    summary = stages.score_predictions(
-        tmp_path / "truth.json", tmp_path / "predictions.json", MergeRule()
-    )
+    summary = score_predictions(tmp_path / "truth.json", tmp_path / "predictions.json", MergeRule())
     assert summary.all_pixels == summary.foreground == 1.0
-    assert stages.score_watershed(tmp_path / "truth.json", WatershedSettings()).all_pixels < 1
-    stages.calibrate(
+    assert score_watershed(tmp_path / "truth.json", WatershedSettings()).all_pixels < 1
+    calibrate(
         tmp_path / "truth.json",
         tmp_path / "predictions.json",
         MergeSettings(),

@@ -14,11 +14,13 @@ from fewshot.classical.watershed import WatershedSettings, watershed_label_map
 from fewshot.config.tree import MergeSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
-from fewshot.masks.coco import SliceSet, read_coco, write_coco
+from fewshot.masks.coco import SliceSet, check_images, read_coco, write_coco
 from fewshot.masks.merge import MergeRule
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import encode_stack
+from fewshot.metrics.merge_rules import TUNINGS, calibrate, read_rule, read_validation
 from fewshot.pipeline import stages
+from fewshot.pipeline.scores import score_predictions, score_watershed
 from fewshot.slices.images import read_image
 from fewshot.slices.label_csv import read_label_csv
 
@@ -90,25 +92,25 @@ def test_a_lower_threshold_fills_what_is_left_with_the_rest(
 
 def test_calibration_finds_the_rule_that_leaves_the_distractors_out(files: Path) -> None:
     truth, predictions, target = (files / f"{n}.json" for n in ("truth", "predictions", "rule"))
-    stages.calibrate(truth, predictions, MergeSettings(), None, target)
-    rule = stages.read_rule(target, "all")
+    calibrate(truth, predictions, MergeSettings(), None, target)
+    rule = read_rule(target, "all")
     assert 0.2 < rule.score_threshold <= 0.9
     assert rule.background == "keep"
     assert json.loads(target.read_text())["all"]["validation"]["all_pixels"] == 1.0
-    assert stages.score_predictions(truth, predictions, rule).all_pixels == 1.0
-    assert stages.score_predictions(truth, predictions, MergeRule(0.1)).all_pixels < 0.9
+    assert score_predictions(truth, predictions, rule).all_pixels == 1.0
+    assert score_predictions(truth, predictions, MergeRule(0.1)).all_pixels < 0.9
 
 
 def test_calibration_keeps_what_is_given(files: Path) -> None:
     truth, predictions, target = (files / f"{n}.json" for n in ("truth", "predictions", "rule"))
     given = MergeSettings(background="nearest", min_area=3)
-    stages.calibrate(truth, predictions, given, 0.1, target)
-    for metric in stages.METRICS:
-        assert stages.read_rule(target, metric) == MergeRule(0.1, 3, "nearest")
+    calibrate(truth, predictions, given, 0.1, target)
+    for metric in TUNINGS:
+        assert read_rule(target, metric) == MergeRule(0.1, 3, "nearest")
 
 
 def test_the_watershed_scores_as_scikit_learn_says(files: Path, miniature: SliceSet) -> None:
-    summary = stages.score_watershed(files / "truth.json", WatershedSettings())
+    summary = score_watershed(files / "truth.json", WatershedSettings())
     for record in miniature.records:
         answer = watershed_label_map(read_image(miniature.path_of(record)), WatershedSettings())
         truth = np.zeros(answer.shape, dtype=int)
@@ -127,7 +129,7 @@ def test_predictions_of_other_slices_are_no_validation(files: Path, miniature: S
     for name, image in (("fewer", "3.png"), ("small", "0.png")):
         words = rf"{name}\.json: holds no prediction of '{image}' in .*truth\.json"
         with pytest.raises(InputError, match=words):
-            stages.read_validation(files / "truth.json", files / f"{name}.json")
+            read_validation(files / "truth.json", files / f"{name}.json")
 
 
 @pytest.mark.parametrize(
@@ -137,18 +139,18 @@ def test_predictions_of_other_slices_are_no_validation(files: Path, miniature: S
 def test_a_damaged_rule_is_refused(tmp_path: Path, content: object) -> None:
     write_json(tmp_path / "rule.json", content)
     with pytest.raises(InputError, match=r"rule\.json: holds no merge rule for all"):
-        stages.read_rule(tmp_path / "rule.json", "all")
+        read_rule(tmp_path / "rule.json", "all")
 
 
 # Images
 
 
 def test_images_must_be_there_and_of_the_size_that_the_file_says(miniature: SliceSet) -> None:
-    assert stages.check_images(miniature) is miniature
+    assert check_images(miniature) is miniature
     first = miniature.records[0]
     for record, words in (
         (replace(first, file_name="moved.png"), "moved.png: no such image"),
         (replace(first, height=32), "0.png: is 64 x 64 pixels, but 32 x 64 in the COCO file"),
     ):
         with pytest.raises(InputError, match=words):
-            stages.check_images(SliceSet(miniature.images, (record,), {}))
+            check_images(SliceSet(miniature.images, (record,), {}))
