@@ -12,10 +12,9 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fewshot.config.tree import is_radiologists_name
+from fewshot.config.names import CONTROL, FINAL, is_radiologists_name
 from fewshot.files import atomic_path, write_json, write_text
 from fewshot.metrics.bootstrap import bootstrap_means
-from fewshot.report.score_table import CONTROL, FINAL
 from fewshot.slices.groups import read_groups
 
 VARIANTS = {"all": "all pixels", "foreground": "foreground, nearest fill"}

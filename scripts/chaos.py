@@ -22,8 +22,8 @@ from chaos_points import GENERAL_POINTS, POINTS, TRAINING_POINTS, Target
 from fewshot.config.load import parse_settings
 from fewshot.config.tree import RunSettings
 from fewshot.pipeline.plan import RunPlan
-from fewshot.pipeline.run import RESOLVED, run
-from fewshot.run.stages import RECORD
+from fewshot.pipeline.run import run
+from fewshot.run.names import RECORD, RESOLVED
 
 SETTINGS: dict[str, Any] = {
     "data": {"phantom": {"size": 64, "labelled": 4, "unlabelled": 3, "test": 2}},

@@ -18,6 +18,7 @@ import fewshot.detector.training as training
 import fewshot.files as files
 import fewshot.run.stages as run_directory
 import fewshot.training.curves as curves
+from fewshot.run.names import RECORD
 
 POINTS = {
     "start": "before the stage's work",
@@ -91,7 +92,7 @@ def _watch_writes(target: Target) -> None:
 
 
 def _concerns(target: Target, path: Path) -> bool:
-    is_record = path.name == run_directory.RECORD
+    is_record = path.name == RECORD
     if target.point == "record":
         return is_record
     if target.point.startswith("checkpoint"):

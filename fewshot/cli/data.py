@@ -41,7 +41,7 @@ def phantom(
 ) -> None:
     """Make up CT-like slices with labels, in the challenge's form."""
     from fewshot.config.tree import PhantomData
-    from fewshot.pipeline.datasets import make_phantom, phantom_files
+    from fewshot.importing.datasets import make_phantom, phantom_files
 
     refuse_filled(out)
     settings = PhantomData(

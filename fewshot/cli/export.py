@@ -87,9 +87,9 @@ def export(
 
 def draw_check(folder: Path) -> Path:
     """Draw a contact sheet of the COCO files of a folder, `check.png`; return where it is."""
+    from fewshot.config.names import TEST, TRAIN, UNLABELLED, VALIDATION
     from fewshot.drawing.contact_sheet import write_contact_sheet
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline.datasets import TEST, TRAIN, UNLABELLED, VALIDATION
     from fewshot.progress import say
 
     files = [folder / name for name in (TRAIN, VALIDATION, UNLABELLED, TEST)]

@@ -77,9 +77,9 @@ def finetune(
 
     Leaves sam.pth, the best by validation Dice, which plain segment_anything loads.
     """
+    from fewshot.config.names import TRAIN, VALIDATION
     from fewshot.config.sam import FinetuneSettings
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline import datasets
     from fewshot.progress import progress, say
     from fewshot.sam import finetune_job
     from fewshot.sam.finetuning import finetune as train_on
@@ -98,7 +98,7 @@ def finetune(
         mixed_precision=precision,
         seed=seed,
     )
-    slices = read_coco(data / datasets.TRAIN), read_coco(data / datasets.VALIDATION)
+    slices = read_coco(data / TRAIN), read_coco(data / VALIDATION)
     untrained = seed if train == "all" else None
     job = finetune_job.FinetuneJob(
         load_sam(checkpoint, device, untrained=untrained),

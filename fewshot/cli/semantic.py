@@ -47,7 +47,8 @@ def lgg(
     80, 10 and 10 % of the slices, no patient on two sides. The images stay where they are; train on
     their three channels with --set semantic.model.channels=3.
     """
-    from fewshot.pipeline.datasets import TEST, TRAIN, VALIDATION, write_datasets
+    from fewshot.config.names import TEST, TRAIN, VALIDATION
+    from fewshot.importing.datasets import write_datasets
     from fewshot.semantic.lgg import read_lgg, split_lgg
 
     refuse_filled(out)
@@ -92,8 +93,8 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Predict regions with scores as COCO: for merge, submit, export and score as any model's."""
+    from fewshot.importing import datasets
     from fewshot.masks.coco import read_coco
-    from fewshot.pipeline import datasets
     from fewshot.semantic import commands
 
     if (data is None) == (images is None):

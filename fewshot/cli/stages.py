@@ -54,6 +54,7 @@ def train_radiologists(
     slices, an interrupted command goes on where it stopped.
     """
     from fewshot.pipeline import training
+    from fewshot.run.names import WEIGHTS
 
     settings = settings_of(config, overrides_of(set_, device, seed, workers))
     chosen = [one for one in settings.radiologists if only in (None, one.name)]
@@ -68,9 +69,9 @@ def train_radiologists(
             training.train_model(model, out / radiologist.name, logs, replace=False)
         if only is None:
             folders = {one.name: out / one.name for one in chosen}
-            training.weigh(folders, out / "weights.json")
+            training.weigh(folders, out / WEIGHTS)
     if json_:
-        print_json(read_json(out / "weights.json" if only is None else out / only / "model.json"))
+        print_json(read_json(out / WEIGHTS if only is None else out / only / "model.json"))
 
 
 def soft_label(
@@ -88,12 +89,13 @@ def soft_label(
     Each reads its share of the slices, or all read every slice and vote
     (--set soft_labels.assignment=vote).
     """
-    from fewshot.pipeline.soft_labelling import AUDIT, SoftLabelling, make_soft_labels
+    from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
+    from fewshot.run.names import AUDIT, WEIGHTS
 
     settings = settings_of(config, overrides_of(set_, device, seed))
     folders = _folders(settings, radiologists)
     refuse_filled(out)
-    make_soft_labels(SoftLabelling(data, folders, radiologists / "weights.json"), settings, out)
+    make_soft_labels(SoftLabelling(data, folders, radiologists / WEIGHTS), settings, out)
     if json_:
         print_json(read_json(out / AUDIT))
 
@@ -125,7 +127,7 @@ def train_final(
     Masks to be ignored are read from uncertain.json beside the soft labels, where there is one.
     """
     from fewshot.pipeline import training
-    from fewshot.pipeline.soft_labelling import UNCERTAIN
+    from fewshot.run.names import FINAL, UNCERTAIN, WEIGHTS
 
     settings = settings_of(config, overrides_of(set_, device, seed, workers))
     if review is not None:
@@ -139,8 +141,8 @@ def train_final(
     lenders = None
     if radiologists is not None:
         folders = _folders(settings, radiologists)
-        lenders = training.WarmStart(folders, radiologists / "weights.json")
-    model = training.model_to_train(settings, "final", data, soft, lenders)
+        lenders = training.WarmStart(folders, radiologists / WEIGHTS)
+    model = training.model_to_train(settings, FINAL, data, soft, lenders)
     if settings.final.warm_start and model.warm_start is None:
         warn(
             f"{settings.final.warm_start} has learnt from unlabelled slices; without soft labels "
@@ -179,8 +181,9 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Predict instance masks with scores, all above 0.05: merge chooses from them."""
+    from fewshot.importing import datasets
     from fewshot.masks.coco import open_coco, read_coco
-    from fewshot.pipeline import datasets, stages
+    from fewshot.pipeline import stages
 
     views = _views(flip, scale or [])
     if data is not None and images is None:

@@ -22,18 +22,12 @@ from fewshot.config.base import (
     Settings,
 )
 from fewshot.config.live import LiveSettings
+from fewshot.config.names import TWIN, is_radiologists_name
 from fewshot.config.network import NetworkSettings
 from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.recovery import RecoverySettings
 from fewshot.config.sam import SamSettings
 from fewshot.config.semantic import SemanticSettings
-
-TWIN = "control-"  # begins the name of a radiologist's twin, which stands beside the control
-
-
-def is_radiologists_name(name: str) -> bool:
-    """Whether a model of this name is a radiologist, and none of what it is compared with."""
-    return name not in ("final", "control", "watershed") and not name.startswith(TWIN)
 
 
 class PhantomData(Settings):

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.config.names import TEST, UNLABELLED
 from fewshot.errors import FewshotError
+from fewshot.importing import datasets
 from fewshot.importing.slices import Imported, ImportOptions, import_slices
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.coco_boxes import write_boxes
-from fewshot.pipeline import datasets
 from fewshot.progress import say, warn
 from fewshot.slices.sequence import gap_note
 
@@ -62,9 +63,9 @@ def convert(request: ConvertRequest, out: Path) -> dict[str, Any]:
 
 def _parts(slices: SliceSet, request: ConvertRequest, imported: Imported) -> dict[str, SliceSet]:
     if request.test:
-        return {datasets.TEST: slices}
+        return {TEST: slices}
     if request.labels is None or imported.label_form == "box table":
-        return {datasets.UNLABELLED: slices}
+        return {UNLABELLED: slices}
     files = datasets.TrainingFiles(request.images, request.labels, request.groups)
     return datasets.divide(slices, files, request.validation_fraction, request.seed)
 

@@ -5,17 +5,18 @@ from pathlib import Path
 from fewshot.classical.watershed import WatershedSettings
 from fewshot.config.tree import PhantomData, RunSettings, SoftLabelSettings
 from fewshot.errors import InputError
+from fewshot.importing import datasets
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.metrics.merge_rules import calibrate, read_rule
-from fewshot.pipeline import datasets, stages
+from fewshot.pipeline import stages
 from fewshot.pipeline.reporting import inputs_of, report_files
 from fewshot.pipeline.sam_stages import refine_predictions, refine_soft_labels
 from fewshot.pipeline.scores import ScoredModel, write_scores
 from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
 from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train, train_model, weigh
 from fewshot.report.page import write_report
-from fewshot.report.score_table import CONTROL, FINAL
 from fewshot.run.layout import RunLayout
+from fewshot.run.names import CONTROL, FINAL, TEST
 from fewshot.run.stages import Stage
 
 
@@ -94,7 +95,7 @@ class RunPlan(RunLayout):
                 None if files.labelled == "auto" else files.labelled,
             )
             test = datasets.read_test(files.test_images, files.test_labels, files.test_groups)
-            self._datasets[datasets.TEST] = test
+            self._datasets[TEST] = test
         return self._datasets
 
     def _training(self, name: str, soft: SoftTraining | None = None) -> Stage:

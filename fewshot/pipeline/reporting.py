@@ -7,10 +7,8 @@ from fewshot.errors import InputError
 from fewshot.radiologists import review
 from fewshot.report.compare import write_comparison
 from fewshot.report.page import ReportFiles, write_report
-from fewshot.report.score_table import FINAL
 from fewshot.run.layout import RunLayout
-
-RESOLVED = "config.resolved.yaml"
+from fewshot.run.names import FINAL, REPORT, RESOLVED
 
 
 def report_files(layout: RunLayout) -> ReportFiles:
@@ -69,7 +67,7 @@ def read_run(root: Path) -> ReportFiles:
 
 def report_run(root: Path, target: Path | None = None) -> Path:
     """Write the report of a run, `report.html` in its directory unless told otherwise."""
-    chosen = target or root / "report.html"
+    chosen = target or root / REPORT
     write_report(read_run(root), chosen)
     return chosen
 

@@ -15,10 +15,10 @@ from fewshot.models.registry import kind_of
 from fewshot.pipeline.plan import RunPlan
 from fewshot.progress import say
 from fewshot.radiologists import review
-from fewshot.report.score_table import FINAL, score_table
+from fewshot.report.score_table import score_table
+from fewshot.run.names import FINAL, RESOLVED
 from fewshot.run.stages import forecast, run_stage, why_run
 
-RESOLVED = "config.resolved.yaml"
 UNCHANGED = "done and unchanged"
 Mode = Literal["new", "resume", "overwrite"]
 _DATA_KEYS = (

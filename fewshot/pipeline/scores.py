@@ -19,7 +19,7 @@ from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.bootstrap import bootstrap_means
 from fewshot.metrics.merge_rules import TUNINGS, read_rule
 from fewshot.metrics.rand import RandScore, RandSummary, score_slice, summarise
-from fewshot.report.score_table import WATERSHED
+from fewshot.run.names import WATERSHED
 from fewshot.slices.images import read_image
 
 

@@ -8,19 +8,22 @@ from fewshot.config.tree import RunSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks.coco import check_images, read_coco, write_coco
-from fewshot.pipeline import datasets
 from fewshot.pipeline.training import read_weights
 from fewshot.radiologists.audit import audit_soft_labels, print_audit
-
-ANNOTATIONS = "annotations.json"
-UNCERTAIN = "uncertain.json"
-ASSIGNMENT = "assignment.json"
-AUDIT = "audit.json"
+from fewshot.run.names import (
+    ANNOTATIONS,
+    ASSIGNMENT,
+    AUDIT,
+    TRAIN,
+    UNCERTAIN,
+    UNLABELLED,
+    VALIDATION,
+)
 
 
 @dataclass(frozen=True)
 class SoftLabelling:
-    """What soft-labelling reads: data (see `datasets`), model folders by name, and weights."""
+    """What soft-labelling reads: the data folder, model folders by name, and weights."""
 
     data: Path
     models: Mapping[str, Path]
@@ -34,9 +37,9 @@ def make_soft_labels(what: SoftLabelling, settings: RunSettings, folder: Path) -
     """
     from fewshot.radiologists.soft_labels import Radiologists, soft_label
 
-    unlabelled = check_images(read_coco(what.data / datasets.UNLABELLED))
-    validation = check_images(read_coco(what.data / datasets.VALIDATION))
-    labelled = read_coco(what.data / datasets.TRAIN)
+    unlabelled = check_images(read_coco(what.data / UNLABELLED))
+    validation = check_images(read_coco(what.data / VALIDATION))
+    labelled = read_coco(what.data / TRAIN)
     weights = read_weights(what.weights)
     missing = set(weights) ^ set(what.models)
     if missing:

@@ -22,11 +22,11 @@ from fewshot.config.tree import (
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
 from fewshot.masks.coco import SliceSet, check_images, read_coco
-from fewshot.pipeline import datasets
 from fewshot.progress import progress, say, warn
 from fewshot.radiologists.review import reviewed_soft_labels
 from fewshot.radiologists.soft_label_set import with_soft_labels
 from fewshot.radiologists.weights import weights_from_precision
+from fewshot.run.names import TRAIN, UNLABELLED, VALIDATION
 
 if TYPE_CHECKING:
     from fewshot.detector.teacher import Renewal
@@ -111,8 +111,8 @@ def model_to_train(
         own = own.without_unlabelled()
     return ModelToTrain(
         name=name,
-        train=data / datasets.TRAIN,
-        validation=data / datasets.VALIDATION,
+        train=data / TRAIN,
+        validation=data / VALIDATION,
         settings=own,
         augmentation=(None if order else settings.final.augmentation) or settings.augmentation,
         schedule=TrainingSettings(
@@ -121,7 +121,7 @@ def model_to_train(
         seed=settings.seed * 1000 + order,
         soft=soft,
         warm_start=warm_start,
-        unlabelled=data / datasets.UNLABELLED if own.learns_unlabelled else None,
+        unlabelled=data / UNLABELLED if own.learns_unlabelled else None,
         live=settings.live,
         preprocess=settings.preprocess,
     )

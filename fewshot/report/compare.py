@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.config.base import Metric
+from fewshot.config.names import FINAL, WATERSHED
 from fewshot.errors import InputError
 from fewshot.files import write_text
+from fewshot.metrics.merge_rules import TUNINGS
 from fewshot.report import sections
 from fewshot.report.gallery_data import Gallery, Layer, Slide
 from fewshot.report.gallery_slices import MERGED, ROOM, TRUTH, Shown
@@ -15,10 +17,8 @@ from fewshot.report.html import render
 from fewshot.report.number_format import decimals
 from fewshot.report.page import ReportFiles, groups_of, scores_of, shown_of
 from fewshot.report.paired_differences import Interval, Scores, paired_interval
-from fewshot.report.score_table import FINAL, WATERSHED, ScoreRow
+from fewshot.report.score_table import ScoreRow
 from fewshot.report.settings_table import differing
-
-METRICS: tuple[Metric, ...] = ("all", "foreground")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _intervals(
 ) -> dict[Metric, Interval]:
     found = {
         metric: paired_interval(second[metric], first[metric], groups)
-        for metric in METRICS
+        for metric in TUNINGS
         if metric in first and metric in second
     }
     return {metric: interval for metric, interval in found.items() if interval is not None}

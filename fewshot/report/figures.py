@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from fewshot.config.base import Metric
+from fewshot.config.names import CONTROL, FINAL
 from fewshot.drawing.figures import (
     BLUE,
     GREEN,
@@ -23,7 +24,6 @@ from fewshot.drawing.figures import (
 from fewshot.report.findings import METRIC_WORDS
 from fewshot.report.learning_curves import LOSSES, Curve
 from fewshot.report.number_format import decimals
-from fewshot.report.score_table import CONTROL, FINAL
 
 _RADIOLOGISTS = (BLUE, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = "s^Dv<>pP"

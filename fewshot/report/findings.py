@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fewshot.config.base import Metric
-from fewshot.config.tree import is_radiologists_name
+from fewshot.config.names import CONTROL, FINAL, WATERSHED, is_radiologists_name
 from fewshot.masks.merge import MergeRule
 from fewshot.report.number_format import decimals
 from fewshot.report.paired_differences import Interval
-from fewshot.report.score_table import CONTROL, FINAL, WATERSHED, ScoreRow
+from fewshot.report.score_table import ScoreRow
 
 Mark = Literal["better", "worse", "even", "unknown"]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fewshot.config.base import Metric
+from fewshot.config.names import FINAL
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
@@ -23,7 +24,6 @@ from fewshot.report.gallery_data import (
 from fewshot.report.number_format import decimals
 from fewshot.report.overlaps import Overlap, overlap_of
 from fewshot.report.paired_differences import Scores
-from fewshot.report.score_table import FINAL
 
 MERGED, TRUTH = "merged", "truth"
 ROOM = 11_500_000

@@ -7,6 +7,7 @@ from typing import Any
 
 from fewshot.config.base import Metric
 from fewshot.config.load import dump_settings
+from fewshot.config.names import CONTROL, FINAL
 from fewshot.config.tree import RunSettings
 from fewshot.drawing.figures import Picture
 from fewshot.files import write_text
@@ -26,13 +27,12 @@ from fewshot.report.html import render
 from fewshot.report.learning_curves import LOSSES, Curve, read_curve
 from fewshot.report.overlaps import Resolution, read_resolution
 from fewshot.report.paired_differences import Interval, Scores, differences_to_final, read_scores
-from fewshot.report.score_table import CONTROL, FINAL
 from fewshot.report.settings_table import differing
 from fewshot.report.soft_audit import masks_a_slice_picture, threshold_pictures
 from fewshot.report.soft_gallery import read_soft_gallery
+from fewshot.run.names import RESOLVED
 from fewshot.run.stage_records import environments, read_records
 
-_RESOLVED = "config.resolved.yaml"
 _PER_IMAGE = "score/per_image.csv"
 
 
@@ -192,7 +192,7 @@ def _resolution(
 
 def _records(files: ReportFiles) -> dict[str, Any]:
     records = read_records(files.root)
-    path = files.root / _RESOLVED
+    path = files.root / RESOLVED
     resolved = path.read_text(encoding="utf-8") if path.is_file() else None
     return {
         "records": records,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from fewshot.config.base import Metric
+from fewshot.config.names import FINAL, WATERSHED
 from fewshot.errors import InputError
 from fewshot.metrics.bootstrap import bootstrap_means
-from fewshot.report.score_table import FINAL, WATERSHED
 
 _FEWEST = 3  # slices, or patients, below which an interval says nothing
 

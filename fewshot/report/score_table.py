@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fewshot.config.base import Metric
-
-WATERSHED, FINAL, CONTROL = "watershed", "final", "control"
+from fewshot.config.names import WATERSHED
 
 
 class ScoreRow(NamedTuple):

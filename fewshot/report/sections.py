@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.config.base import Metric
-from fewshot.config.tree import TWIN, RunSettings
+from fewshot.config.names import CONTROL, FINAL, TWIN
+from fewshot.config.tree import RunSettings
 from fewshot.drawing.figures import Picture
 from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks.merge import MergeRule
+from fewshot.metrics.merge_rules import TUNINGS
 from fewshot.radiologists.audit import Audit
 from fewshot.radiologists.review import VERDICTS, read_review
 from fewshot.report.figures import threshold_figure
-from fewshot.report.score_table import CONTROL, FINAL, ScoreRow, interval_of, score_table
-
-METRICS: tuple[Metric, ...] = ("all", "foreground")
+from fewshot.report.score_table import ScoreRow, interval_of, score_table
 
 
 @dataclass(frozen=True)
@@ -166,13 +166,13 @@ def read_calibration(path: Path, metric: Metric) -> tuple[list[ChosenRule], Pict
         return [], None
     content = read_json(path)
     try:
-        rules = [_chosen_rule(variant, content[variant]) for variant in METRICS]
+        rules = [_chosen_rule(variant, content[variant]) for variant in TUNINGS]
         curves = {
             variant: [
                 (point["score_threshold"], point[_key(variant)])
                 for point in content[variant]["curve"]
             ]
-            for variant in METRICS
+            for variant in TUNINGS
         }
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: holds no merge rules; calibrate again") from error

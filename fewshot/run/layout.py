@@ -4,9 +4,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fewshot.config.tree import DataSettings, RunSettings
-from fewshot.pipeline import datasets
+from fewshot.importing import datasets
 from fewshot.radiologists import review
-from fewshot.report.score_table import CONTROL, FINAL
+from fewshot.run.names import (
+    ANNOTATIONS,
+    ASSIGNMENT,
+    AUDIT,
+    CONTROL,
+    FINAL,
+    REPORT,
+    TEST,
+    TRAIN,
+    UNCERTAIN,
+    UNLABELLED,
+    VALIDATION,
+    WEIGHTS,
+)
 
 
 class RunLayout:
@@ -17,22 +30,22 @@ class RunLayout:
         self.root = root
         self.phantom = root / "phantom"
         self.data = root / "data"
-        self.train = self.data / datasets.TRAIN
-        self.validation = self.data / datasets.VALIDATION
-        self.unlabelled = self.data / datasets.UNLABELLED
-        self.test = self.data / datasets.TEST
-        self.weights = root / "weights" / "weights.json"
-        self.soft_labels = root / "soft_labels" / "annotations.json"
-        self.uncertain = root / "soft_labels" / "uncertain.json"
-        self.assignment = root / "soft_labels" / "assignment.json"
-        self.audit = root / "soft_labels" / "audit.json"
+        self.train = self.data / TRAIN
+        self.validation = self.data / VALIDATION
+        self.unlabelled = self.data / UNLABELLED
+        self.test = self.data / TEST
+        self.weights = root / "weights" / WEIGHTS
+        self.soft_labels = root / "soft_labels" / ANNOTATIONS
+        self.uncertain = root / "soft_labels" / UNCERTAIN
+        self.assignment = root / "soft_labels" / ASSIGNMENT
+        self.audit = root / "soft_labels" / AUDIT
         self.review = root / review.NAME
         self.logs = root / "tensorboard"
         self.merged = root / "merged" / self.test.name
         self.per_image = root / "score" / "per_image.csv"
         self.submission = root / "submission.csv"
         self.metrics = root / "metrics.json"
-        self.report = root / "report.html"
+        self.report = root / REPORT
 
     @property
     def files(self) -> DataSettings:
@@ -119,7 +132,7 @@ class RunLayout:
     @property
     def labels_to_learn(self) -> Path:
         """The soft labels that the final model learns from, as they came or refined."""
-        refined = self.root / "soft_labels" / "refined" / "annotations.json"
+        refined = self.root / "soft_labels" / "refined" / ANNOTATIONS
         return refined if self.settings.sam.soft_labels else self.soft_labels
 
     def rule(self, name: str) -> Path:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-_RECORD = "stage.json"
+from fewshot.run.names import RECORD
+
 _OWN_FOLDER = "report"
 # Stages that start within the same second are listed in the order in which they can run.
 _ORDER = [
@@ -46,7 +47,7 @@ def read_records(root: Path) -> list[StageRecord]:
     The report's own record is left out, for it is older or younger than the report; so is a record
     that cannot be read.
     """
-    paths = sorted([*root.glob(f"*/{_RECORD}"), *root.glob(f"*/*/{_RECORD}")])
+    paths = sorted([*root.glob(f"*/{RECORD}"), *root.glob(f"*/*/{RECORD}")])
     records = [_read(path) for path in paths if path.parent != root / _OWN_FOLDER]
     return sorted((record for record in records if record is not None), key=_when)
 

@@ -22,8 +22,8 @@ from fewshot.code_digest import code_digest
 from fewshot.errors import FewshotError
 from fewshot.files import read_json, sha256_file, write_json
 from fewshot.progress import say
+from fewshot.run.names import RECORD
 
-RECORD = "stage.json"
 _PACKAGES = ("detectron2", "torch", "torchvision", "numpy", "scipy", "scikit-image", "pycocotools")
 
 

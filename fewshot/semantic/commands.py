@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.semantic import NetworkName, RegionMethod
 from fewshot.config.tree import RunSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, check_images, read_coco, write_coco
-from fewshot.pipeline import datasets
 from fewshot.progress import progress, say
 
 
@@ -24,11 +24,11 @@ def train(data: Path, settings: RunSettings, out: Path) -> None:
 
     unlabelled = None
     if settings.semantic.model.learns_unlabelled:
-        unlabelled = check_images(read_coco(data / datasets.UNLABELLED))
+        unlabelled = check_images(read_coco(data / UNLABELLED))
     job = SemanticJob(
         name=settings.semantic.model.network,
-        sources=[TrainingSource(_labelled(data / datasets.TRAIN))],
-        validation=_labelled(data / datasets.VALIDATION),
+        sources=[TrainingSource(_labelled(data / TRAIN))],
+        validation=_labelled(data / VALIDATION),
         settings=settings.semantic.model,
         schedule=settings.semantic,
         seed=settings.seed,
@@ -82,8 +82,8 @@ def compare(request: Request, settings: RunSettings, out: Path) -> list[dict[str
             known = ", ".join(get_args(NetworkName))
             raise InputError(f"--networks: unknown network {name!r}; there are {known}")
     what = comparison.Comparison(
-        train=_labelled(request.data / datasets.TRAIN),
-        validation=_labelled(request.data / datasets.VALIDATION),
+        train=_labelled(request.data / TRAIN),
+        validation=_labelled(request.data / VALIDATION),
         test=_labelled(request.test),
         settings=settings.semantic,
         seed=settings.seed,

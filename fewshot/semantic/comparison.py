@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.config.names import TEST, VALIDATION
 from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.semantic import SHARPENED, FeatUpSettings, NetworkName, RegionMethod
 from fewshot.config.tree import MergeSettings, SemanticTrainingSettings
@@ -171,7 +172,7 @@ def _final_row(run: Path, what: Comparison) -> Row:
     from fewshot.masks.coco import read_coco
 
     parts = []
-    for slices, name in ((what.validation, "validation.json"), (what.test, "test.json")):
+    for slices, name in ((what.validation, VALIDATION), (what.test, TEST)):
         path = run / "predictions" / "final" / name
         predicted = read_coco(path)
         known = {(one.image_id, one.file_name) for one in predicted.records}

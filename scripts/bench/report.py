@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.config.load import dump_settings, parse_settings
+from fewshot.config.names import FINAL, WATERSHED
 from fewshot.files import read_json, write_json, write_text
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
@@ -30,7 +31,6 @@ from fewshot.pipeline.reporting import read_run, report_files
 from fewshot.radiologists.audit import audit_soft_labels
 from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.report.page import write_report
-from fewshot.report.score_table import FINAL, WATERSHED
 from fewshot.run.layout import RunLayout
 from fewshot.slices.images import write_image
 from fewshot.slices.phantom import phantom_slice

@@ -9,7 +9,7 @@ import pytest
 
 from fewshot.cli.app import main
 from fewshot.config.tree import PhantomData
-from fewshot.pipeline import datasets
+from fewshot.importing import datasets
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -12,7 +12,8 @@ import pytest
 
 import fewshot
 from fewshot.files import sha256_file
-from fewshot.run.stages import RECORD, Stage, environment, forecast, run_stage, why_run
+from fewshot.run.names import RECORD
+from fewshot.run.stages import Stage, environment, forecast, run_stage, why_run
 
 SETTINGS = {"seed": 0, "names": ("a", "b"), "in": Path("X")}
 

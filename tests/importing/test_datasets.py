@@ -8,13 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
-from fewshot.masks.coco import read_coco
-from fewshot.pipeline.datasets import (
+from fewshot.importing.datasets import (
     TrainingFiles,
     read_test,
     read_training,
     write_datasets,
 )
+from fewshot.masks.coco import read_coco
 from fewshot.slices.images import write_image
 from fewshot.slices.label_csv import write_label_csv
 

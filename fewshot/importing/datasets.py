@@ -1,9 +1,10 @@
-"""From the challenge's files to two-class COCO datasets: the first stage."""
+"""From the challenge's files to two-class COCO datasets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.tree import PhantomData
 from fewshot.errors import InputError
 from fewshot.importing.slices import import_slices
@@ -11,13 +12,6 @@ from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.progress import say
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 from fewshot.slices.split import split_slices
-
-TRAIN, VALIDATION, UNLABELLED, TEST = (
-    "train.json",
-    "validation.json",
-    "unlabelled.json",
-    "test.json",
-)
 
 
 @dataclass(frozen=True)
