@@ -1,12 +1,12 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format clean
+.PHONY: help setup setup-dev demo test check format clean
 
 help:
-	@echo 'make setup    create .venv with every dependency (needs python3.11, no compiler)'
-	@echo 'make demo     run everything on a synthetic dataset; the report lands in runs/demo'
-	@echo 'make test     run the tests'
+	@echo 'make setup    create .venv with what users need (python3.11, no compiler, about 7 GB)'
+	@echo 'make demo     run everything on made-up slices, about 10 minutes; the report lands in runs/demo'
+	@echo 'make test     run the tests, about half an hour'
 	@echo 'make check    lint, check the formatting and the types'
 	@echo 'make format   format the code and apply the safe lint fixes'
 	@echo 'make clean    remove caches and build outputs (.venv and runs/ stay)'
@@ -14,21 +14,24 @@ help:
 setup:
 	@sh scripts/setup.sh
 
+setup-dev:
+	@sh scripts/setup.sh dev
+
 demo: setup
 	.venv/bin/fewshot demo --out runs/demo --overwrite
 
 # The tensors of the tests are small: more threads make them slower, and spinning ones much slower.
 test: export OMP_NUM_THREADS ?= 1
 test: export OMP_WAIT_POLICY ?= PASSIVE
-test: setup
+test: setup-dev
 	$(PYTHON) -m pytest
 
-check: setup
+check: setup-dev
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy --strict fewshot tests scripts
 
-format: setup
+format: setup-dev
 	$(PYTHON) -m ruff check --fix
 	$(PYTHON) -m ruff format
 

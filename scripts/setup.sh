@@ -1,17 +1,21 @@
 #!/bin/sh
 # Create .venv beside this project and install everything into it: the pinned dependencies, fewshot
 # itself (editable) and Detectron2. Works from any directory and needs no compiler. A second call
-# does nothing until pyproject.toml, constraints.txt or one of the two install scripts changes.
+# does nothing until pyproject.toml, constraints.txt or what installs changes.
 #
-#   PYTHON=/path/to/python3.11 sh scripts/setup.sh
+#   PYTHON=/path/to/python3.11 sh scripts/setup.sh [dev]
+#
+# With `dev` the tools of the tests and checks are installed too.
 set -eu
 
 cd "$(dirname "$0")/.."
 root=$(pwd)
 python=${PYTHON:-python3.11}
 venv_python=.venv/bin/python
-stamp=.venv/fewshot-setup.sha256
-inputs="pyproject.toml constraints.txt scripts/install_detectron2.py scripts/setup.sh"
+extras=all
+[ "${1:-}" != dev ] || extras=dev
+stamp=.venv/fewshot-setup-$extras.sha256
+inputs="pyproject.toml constraints.txt fewshot/detector/installation.py scripts/setup.sh"
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -30,10 +34,13 @@ for name in sys.argv[2:]:
 print(digest.hexdigest())' "$root" $inputs
 }
 
-if [ -s "$stamp" ] && [ "$(cat "$stamp")" = "$(digest 2>/dev/null)" ]; then
-    say ".venv is up to date"
-    exit 0
-fi
+# What the developers' environment holds is more than the users' needs.
+for done_before in "$stamp" .venv/fewshot-setup-dev.sha256; do
+    if [ -s "$done_before" ] && [ "$(cat "$done_before")" = "$(digest 2>/dev/null)" ]; then
+        say ".venv is up to date"
+        exit 0
+    fi
+done
 rm -f "$stamp"
 
 if ! "$venv_python" -c 'import pip' 2>/dev/null; then
@@ -47,12 +54,12 @@ if ! "$venv_python" -c 'import pip' 2>/dev/null; then
 fi
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-say "installing the pinned dependencies (PyTorch is large: about 7 GB of disk in all)"
+say "installing the pinned dependencies: PyTorch is large, about 7 GB of disk in all and 3 GB to download"
 "$venv_python" -m pip install --quiet --constraint constraints.txt pip &&
     "$venv_python" -m pip install --quiet --constraint constraints.txt \
-        --build-constraint constraints.txt --editable '.[dev]' ||
+        --build-constraint constraints.txt --editable ".[$extras]" ||
     fail "pip could not install the dependencies (its message is above); mend that and run it again"
-"$venv_python" scripts/install_detectron2.py
+"$venv_python" -m fewshot setup --yes
 
 installed=$(digest)
 printf '%s\n' "$installed" >"$stamp"

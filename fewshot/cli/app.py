@@ -23,7 +23,9 @@ from fewshot.cli import (
 )
 from fewshot.cli.annotations import annotations
 from fewshot.cli.interrupt import Stopped, how_to_go_on, stoppable
+from fewshot.cli.setup import offer_setup, setup
 from fewshot.errors import FewshotError
+from fewshot.extras import how_to_get
 from fewshot.progress import console, say
 
 # Threads that spin while they wait cost a shared machine several times the time of the work itself.
@@ -80,6 +82,7 @@ app.command("score", rich_help_panel=_CHECKS)(score.score)
 app.command("agree", rich_help_panel=_CHECKS)(score.agree)
 app.command("validate", rich_help_panel=_CHECKS)(score.validate)
 app.command("doctor", rich_help_panel=_CHECKS)(doctor.doctor)
+app.command("setup", rich_help_panel=_CHECKS)(setup)
 
 
 @app.callback(invoke_without_command=True)
@@ -108,6 +111,8 @@ def main() -> None:
         _fail(_one_line(error), error.exit_code)
     except FewshotError as error:
         _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        _missing(error)
     except BrokenPipeError:
         # The reader of standard output went away, as `fewshot score | head -1` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -118,6 +123,19 @@ def main() -> None:
         _fail(f"{where}{error.strerror or error}", 1)
     except MemoryError:
         _fail("the machine's memory does not suffice; use smaller slices or batches", 1)
+
+
+def _missing(error: ModuleNotFoundError) -> NoReturn:
+    """Say how a package that is not installed is had; Detectron2 can be had at once."""
+    name = (error.name or "").partition(".")[0]
+    if name == "detectron2":
+        if offer_setup():
+            os.execv(sys.executable, [sys.executable, "-m", "fewshot", *sys.argv[1:]])
+        _fail("Detectron2 is not installed; run: fewshot setup", 2)
+    line = how_to_get(name)
+    if line is None:
+        raise error
+    _fail(line, 2)
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:

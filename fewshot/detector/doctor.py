@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from fewshot.extras import EXTRAS, is_installed
+
 _GIB = 1 << 30
 _NEEDED_MEMORY = 4 * _GIB
-_SETUP = "run scripts/setup.sh in the project's folder"
+_SETUP = "pip install fewshot again (in a checkout: make setup)"
 _DISTRIBUTIONS = {
     "torch": "torch",
     "torchvision": "torchvision",
@@ -24,7 +26,6 @@ _DISTRIBUTIONS = {
     "polars": "polars",
     "matplotlib": "matplotlib",
     "jinja2": "jinja2",
-    "segment_anything": "segment-anything",
 }
 _REPORT_ARCHITECTURES = ("mask_rcnn_R_50_FPN_3x", "mask_rcnn_X_101_32x8d_FPN_3x")
 
@@ -53,7 +54,7 @@ def examine() -> list[Check]:
     checks = [_python(), *(_package(*pair) for pair in _DISTRIBUTIONS.items()), _detectron2()]
     if all(check.fine for check in checks):
         checks += [_operators(), _device(), *map(_weights, _REPORT_ARCHITECTURES)]
-    return [*checks, _memory(), _disk()]
+    return [*checks, *map(_extra, dict.fromkeys(EXTRAS.values())), _memory(), _disk()]
 
 
 def _python() -> Check:
@@ -71,12 +72,19 @@ def _package(module: str, distribution: str) -> Check:
         return Check(distribution, True, True, "installed, version unknown")
 
 
+def _extra(extra: str) -> Check:
+    """Optional packages: their lack stops single commands, not the main job."""
+    lacking = [name for name, of in EXTRAS.items() if of == extra and not is_installed(name)]
+    found = f"not installed: {', '.join(lacking)}" if lacking else "installed"
+    mend = f"pip install 'fewshot[{extra}]'" if lacking else ""
+    return Check(f"extra {extra}", not lacking, False, found, mend)
+
+
 def _detectron2() -> Check:
     from fewshot.detector.compat import has_compiled_part
 
     if importlib.util.find_spec("detectron2") is None:
-        mend = f"{_SETUP} (it calls scripts/install_detectron2.py)"
-        return Check("detectron2", False, True, "not installed", mend)
+        return Check("detectron2", False, True, "not installed", "fewshot setup")
     try:
         import detectron2
         import detectron2.layers

@@ -1,29 +1,27 @@
-"""Install Detectron2 0.6 without a compiler.
+"""Installing Detectron2 0.6 without a compiler: what `fewshot setup` does.
 
 Detectron2 is not on PyPI under its own name. Its source release 0.6 is, as `pb1-detectron2`, with
 the Python files of the upstream tag but without the C++ sources, so a plain `pip install` of it
-fails. Mask R-CNN needs only the Python files: this script downloads that release, verifies its
-SHA-256, packs the Python files and the model zoo's configurations into a wheel named `detectron2`
-and installs it. A Detectron2 that can already be imported, such as a compiled upstream build, is
-left alone.
-
-Run it with the interpreter that shall have Detectron2:
-
-    .venv/bin/python scripts/install_detectron2.py [--archive pb1-detectron2-0.6.tar.gz]
+fails. Mask R-CNN needs only the Python files: that release is downloaded, its SHA-256 verified, the
+Python files and the model zoo's configurations are packed into a wheel named `detectron2`, and that
+is installed. A Detectron2 that can already be imported, such as a compiled upstream build, is left
+alone.
 """
 
-import argparse
 import base64
 import hashlib
 import importlib.metadata
 import importlib.util
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+
+from fewshot.errors import FewshotError
+from fewshot.progress import say
 
 VERSION = "0.6"
 RELEASE = "pb1-detectron2"
@@ -61,7 +59,7 @@ REQUIREMENTS = (
 )
 
 
-class InstallError(Exception):
+class InstallError(FewshotError):
     """The release could not be downloaded, is not the expected one, or could not be installed."""
 
 
@@ -90,13 +88,14 @@ def download(folder: Path, release: str = f"{RELEASE}=={VERSION}", sha256: str =
         *("--dest", str(folder), "--require-hashes", "--requirement", str(requirements)),
         failure=f"{release}: pip could not download the source release (its message is above); "
         "pip 26.3 and later refuse it over an optional dependency that is not installed here: use "
-        "the pip of constraints.txt, or pass the release's .tar.gz with --archive",
+        "an older pip, or download the release yourself and name it with --from",
     )
     return next(folder.glob("*.tar.gz"))
 
 
-def check_digest(archive: Path, expected: str = SHA256) -> None:
-    """Raise InstallError unless the SHA-256 of the file is the expected one."""
+def check_digest(archive: Path, expected: str | None = None) -> None:
+    """Raise InstallError unless the SHA-256 of the file is the expected one, the release's."""
+    expected = expected or SHA256
     if not archive.is_file():
         raise InstallError(f"{archive}: no such file")
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
@@ -119,8 +118,7 @@ def build_wheel(archive: Path, folder: Path) -> Path:
     info = f"detectron2-{VERSION}.dist-info"
     files[f"{info}/METADATA"] = _metadata().encode()
     files[f"{info}/WHEEL"] = (
-        b"Wheel-Version: 1.0\nGenerator: install_detectron2\n"
-        b"Root-Is-Purelib: true\nTag: py3-none-any\n"
+        b"Wheel-Version: 1.0\nGenerator: fewshot\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )
     record = [f"{name},{_record_digest(content)},{len(content)}" for name, content in files.items()]
     record.append(f"{info}/RECORD,,")
@@ -136,28 +134,54 @@ def build_wheel(archive: Path, folder: Path) -> Path:
     return wheel
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Install Detectron2 into the running interpreter; return the exit status."""
-    parser = argparse.ArgumentParser(description="Install Detectron2 0.6 without a compiler.")
-    parser.add_argument("--archive", type=Path, help="source release already downloaded")
-    options = parser.parse_args(arguments)
+def install(source: Path | None = None) -> str:
+    """Install Detectron2 into the running interpreter; return a description of what is there now.
+
+    Args:
+        source: the source release as a `.tar.gz`, or a folder that holds it, for machines without
+            network; without it the release is downloaded from the user's package index.
+
+    Raises:
+        InstallError: it could not be downloaded, is not the expected release, or pip failed.
+    """
+    build = installed_build()
+    if build is not None:
+        say(f"Detectron2: keeping {build}")
+        return build
+    with tempfile.TemporaryDirectory(prefix="detectron2-") as scratch:
+        folder = Path(scratch)
+        archive = download(folder) if source is None else _found(source)
+        check_digest(archive)
+        _install_wheel(build_wheel(archive, folder))
+    importlib.invalidate_caches()
+    build = installed_build()
+    if build is None:
+        raise InstallError("Detectron2: was installed, but cannot be found; see fewshot doctor")
+    say(f"Detectron2: installed {build}")
+    return build
+
+
+def _found(source: Path) -> Path:
+    """Return the release in a folder, or the file itself."""
+    if not source.is_dir():
+        return source
+    name = f"{RELEASE}-{VERSION}.tar.gz"
+    for candidate in (name, name.replace("-", "_", 1)):
+        if (source / candidate).is_file():
+            return source / candidate
+    raise InstallError(f"{source}: holds no {name}; pip download --no-deps {RELEASE} gets it")
+
+
+def _install_wheel(wheel: Path) -> None:
+    """Install a pure-Python wheel with pip; where there is no pip (uv) unpack it."""
+    if importlib.util.find_spec("pip") is not None:
+        _pip("install", "--no-deps", str(wheel), failure=f"{wheel.name}: pip could not install it")
+        return
     try:
-        build = installed_build()
-        if build is not None:
-            print(f"Detectron2: keeping {build}")
-            return 0
-        with tempfile.TemporaryDirectory(prefix="detectron2-") as scratch:
-            folder = Path(scratch)
-            archive = options.archive or download(folder)
-            check_digest(archive)
-            wheel = build_wheel(archive, folder)
-            _pip("install", "--no-deps", str(wheel), failure=f"{wheel.name}: pip could not install")
-        importlib.invalidate_caches()
-        print(f"Detectron2: installed {installed_build()}")
-    except InstallError as error:
-        print(f"install_detectron2: {error}", file=sys.stderr)
-        return 1
-    return 0
+        with zipfile.ZipFile(wheel) as opened:
+            opened.extractall(sysconfig.get_path("purelib"))
+    except OSError as error:
+        raise InstallError(f"{error.filename}: cannot be written ({error.strerror})") from error
 
 
 def _read_members(archive: Path) -> dict[str, bytes]:
@@ -226,7 +250,3 @@ def _pip(*arguments: str, failure: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
     if subprocess.run(command, check=False).returncode:
         raise InstallError(failure)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

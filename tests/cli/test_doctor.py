@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -69,7 +68,8 @@ def test_doctor_says_what_mends_a_missing_package(module: str, missing: str) -> 
     assert "Traceback" not in done.stderr
     lines = done.stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith(f"MISSING  {missing}"))
-    assert "to mend: run scripts/setup.sh" in lines[at + 1]
+    mend = "fewshot setup" if module == "detectron2" else "pip install fewshot again"
+    assert f"to mend: {mend}" in lines[at + 1]
     assert "cannot run" in lines[-1]
 
 
@@ -80,10 +80,11 @@ def test_doctor_as_json_without_detectron2() -> None:
     assert report["healthy"] is False
     detectron2 = report["checks"]["detectron2"]
     assert (detectron2["fine"], detectron2["found"]) == (False, "not installed")
-    assert "scripts/install_detectron2.py" in detectron2["mend"]
+    assert detectron2["mend"] == "fewshot setup"
 
 
-def test_what_mends_is_there() -> None:
-    scripts = Path(__file__).parents[2] / "scripts"
-    assert (scripts / "setup.sh").is_file()
-    assert (scripts / "install_detectron2.py").is_file()
+def test_a_missing_extra_is_named_and_harmless() -> None:
+    done = doctor_without("nibabel", "--json")
+    volume = json.loads(done.stdout)["checks"]["extra volume"]
+    assert (volume["fine"], volume["needed"]) == (False, False)
+    assert volume["mend"] == "pip install 'fewshot[volume]'"

@@ -1,7 +1,9 @@
 import hashlib
+import importlib.util
 import io
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from email.parser import Parser
@@ -10,9 +12,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-import install_detectron2 as installer
+import fewshot
+from fewshot.detector import installation as installer
 
-SCRIPT = str(installer.__file__)
 FILES = {
     "LICENSE": "Apache License",
     "setup.py": "raise SystemExit('setup.py must never run')",
@@ -154,13 +156,41 @@ def test_the_digest_decides(archive: Path) -> None:
         installer.check_digest(archive)
 
 
-def test_another_archive_is_refused_before_anything_is_installed(archive: Path) -> None:
-    # -S hides the installed packages, Detectron2 among them.
-    command = [sys.executable, "-S", SCRIPT, "--archive", str(archive)]
-    result = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert result.returncode == 1
-    assert "SHA-256" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_another_archive_is_refused_before_anything_is_installed(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installer, "installed_build", lambda: None)
+    monkeypatch.setattr(installer, "_install_wheel", lambda _wheel: pytest.fail("installed"))
+    with pytest.raises(installer.InstallError, match="SHA-256 is"):
+        installer.install(archive)
+
+
+@pytest.mark.parametrize("name", ["pb1-detectron2-0.6.tar.gz", "pb1_detectron2-0.6.tar.gz"])
+def test_a_folder_serves_without_network(
+    name: str, tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, site = tmp_path / "downloads", tmp_path / "site"
+    folder.mkdir()
+    archive.rename(folder / name)
+    digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    builds = iter([None, "detectron2 0.6"])
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(installer, "SHA256", digest)
+    monkeypatch.setattr(installer, "installed_build", lambda: next(builds))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda module: None if module == "pip" else find_spec(module)
+    )
+    monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(site))
+    assert installer.install(folder) == "detectron2 0.6"
+    assert (site / "detectron2" / "__init__.py").read_text() == FILES["detectron2/__init__.py"]
+
+
+def test_an_empty_folder_says_what_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installer, "installed_build", lambda: None)
+    with pytest.raises(installer.InstallError, match=r"holds no pb1-detectron2-0\.6\.tar\.gz"):
+        installer.install(tmp_path)
 
 
 def test_an_importable_build_is_left_alone(
@@ -169,8 +199,8 @@ def test_an_importable_build_is_left_alone(
     package = tmp_path / "site" / "detectron2"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
-    command = [sys.executable, SCRIPT, "--archive", str(archive)]
+    monkeypatch.setenv("PYTHONPATH", f"{package.parent}:{Path(fewshot.__file__).parent.parent}")
+    command = [sys.executable, "-m", "fewshot", "setup", "--from", str(archive), "--json"]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert f"in {package}" in result.stdout
