@@ -87,6 +87,8 @@ class SliceTrainer(SimpleTrainer):  # type: ignore[misc]
                 return self._accumulate(batch)
             except torch.OutOfMemoryError as error:
                 reason = str(error).split(". ")[0]
+            except FloatingPointError as error:  # Detectron2's own check of the proposals
+                raise self._not_finite("a proposal", {}, batch) from error
             self.optimizer.zero_grad()
             torch.cuda.empty_cache()
             self._halve(len(batch), reason)
@@ -129,9 +131,10 @@ class SliceTrainer(SimpleTrainer):  # type: ignore[misc]
         self, what: str, losses: dict[str, float], batch: list[Sample]
     ) -> NotFiniteError:
         values = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
+        values = f" ({values})" if values else ""
         names = ", ".join(sample["file_name"] for sample in batch)
         return NotFiniteError(
-            f"iteration {self.iter}: {what} became infinite or NaN ({values}) on the slices "
+            f"iteration {self.iter}: {what} became infinite or NaN{values} on the slices "
             f"{names}; lower the learning rate, or look at these slices and their labels"
         )
 

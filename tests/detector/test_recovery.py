@@ -140,6 +140,31 @@ def test_a_retry_goes_back_to_the_last_good_checkpoint_at_a_lower_rate(
     assert "iteration 3: a loss became infinite or NaN" in training["incidents"][0]["what"]
 
 
+def test_a_network_that_raises_by_itself_is_retried(job: TrainingJob, tmp_path: Path) -> None:
+    """A weight that is NaN makes Detectron2's proposals raise, before there is any loss."""
+    network: list[torch.nn.Module] = []
+    true = step.SliceTrainer._accumulate
+
+    def spoilt(trainer: step.SliceTrainer, batch: list[Any]) -> dict[str, float]:
+        if trainer.iter == 3 and not network:
+            network.append(trainer.model)
+            with torch.no_grad():
+                trainer.model.proposal_generator.rpn_head.objectness_logits.weight.fill_(torch.nan)
+        return true(trainer, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step.SliceTrainer, "_accumulate", spoilt)
+        words = r"iteration 3: a proposal became infinite or NaN on the slices .*\d\.png"
+        with pytest.raises(NotFiniteError, match=words):
+            train_detector(job, tmp_path)
+        assert not (tmp_path / "model.json").exists()
+        network.clear()
+        train_detector(with_retries(job, 1), tmp_path)
+    training = describe_detector(tmp_path)["training"]
+    assert training["lowered"] == 1
+    assert "a proposal became" in training["incidents"][0]["what"]
+
+
 def test_retries_end(job: TrainingJob, forward: Callable[[Step], None], tmp_path: Path) -> None:
     """Before the first checkpoint a retry begins at the start."""
     seen: list[int] = []
