@@ -11,13 +11,14 @@ from PIL import Image
 
 from fewshot.errors import InputError
 from fewshot.files import atomic_path
-from fewshot.slices.limits import check_pixels
+from fewshot.slices.limits import check_slice
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 # Pillow refuses above a fixed number of pixels; the limit is fewshot.slices.limits instead.
 Image.MAX_IMAGE_PIXELS = None
+_DEEP_BYTES = {"I": 4, "F": 4}
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
 
 
@@ -201,7 +202,8 @@ def _open(path: Path) -> Image.Image:
     except Exception as error:
         raise _unreadable(path, error) from error
     try:
-        check_pixels(image.height, image.width, str(path))
+        pixel_bytes = len(image.getbands()) * _DEEP_BYTES.get(image.mode[0], 1)
+        check_slice(image.height, image.width, pixel_bytes, path.stat().st_size, str(path))
     except InputError:
         image.close()
         raise
@@ -235,15 +237,16 @@ def _deep_colour(path: Path) -> NDArray[np.float32]:
 def _depth(path: Path, image: Image.Image) -> int:
     """Return 8, or 16 for anything deeper; `InputError` for several frames."""
     try:
-        frames = getattr(image, "n_frames", 1)
+        # Not n_frames, which goes through them all.
+        several = getattr(image, "is_animated", False)
         raw_modes = [
             str(tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0])
             for tile in getattr(image, "tile", ())
         ]
     except Exception as error:
         raise _unreadable(path, error) from error
-    if frames != 1:
-        raise InputError(f"{path}: holds {frames} frames; save each slice as its own 8-bit PNG")
+    if several:
+        raise InputError(f"{path}: holds several frames; save each slice as its own 8-bit PNG")
     # Pillow opens 16-bit colour as 8-bit and drops the low bytes; only the raw mode tells.
     deeper = image.mode not in _EIGHT_BIT_MODES or any("16" in mode for mode in raw_modes)
     return 16 if deeper else 8

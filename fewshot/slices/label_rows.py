@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.slices.images import image_stem
 from fewshot.slices.label_digits import parse_digits
+from fewshot.slices.limits import BoundedStream, Readable
 
 # Text is read and parsed in blocks of about this many bytes, which stay in the processor's cache; a
 # single line must be shorter.
@@ -63,7 +64,9 @@ def line_blocks(path: Path) -> Iterator[bytes]:
         with path.open("rb") as raw:
             compressed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
-            file = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if compressed else raw
+            file: Readable = raw
+            if compressed:
+                file = BoundedStream(gzip.GzipFile(fileobj=raw), raw.tell, str(path))
             while block := file.read(BLOCK_BYTES):
                 text = rest + block
                 end = text.rfind(b"\n") + 1

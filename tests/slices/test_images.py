@@ -218,7 +218,7 @@ def _cut_short(path: Path) -> None:
         (_sixteen_bit_grey, "not an 8-bit image .*; apply an intensity window"),
         (_sixteen_bit_colour, "not an 8-bit image"),
         (_floats, "not an 8-bit image"),
-        (_stack, "holds 2 frames; save each slice as its own"),
+        (_stack, "holds several frames; save each slice as its own"),
         (_gif, "cannot be read as an image"),
         (_text, "cannot be read as an image"),
         (_cut_short, "cannot be read as an image"),

@@ -1,12 +1,13 @@
 """NumPy's .npy and .npz files, one or a folder of them, read slice by slice."""
 
+import io
 import weakref
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.slices.images import in_slice_order
-from fewshot.slices.limits import check_pixels
+from fewshot.slices.limits import check_slice, check_slice_count
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume
 from fewshot.slices.window import Window, apply_window
@@ -22,6 +23,7 @@ from fewshot.slices.window import Window, apply_window
 _SUFFIXES = (".npy", ".npz")
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
 _MOST_PACKED = 1033  # DEFLATE's best: 258 bytes from two bits
+_LONGEST_HEADER = 1 << 16  # bytes; NumPy's own limit is 10,000 characters
 IMAGE_KEYS = ("images", "image", "imgs", "img", "data", "x", "arr_0")
 LABEL_KEYS = ("labels", "label", "masks", "mask", "gts", "gt", "y", "arr_0")
 
@@ -67,7 +69,9 @@ class ArrayFile:
         self.count: int | None = grey[0] if len(grey) == 3 else None
         self.height, self.width = int(grey[-2]), int(grey[-1])
         self.dtype = kind
-        check_pixels(self.height, self.width, str(path))
+        size, pixel_bytes = path.stat().st_size, kind.itemsize * (shape[-1] if self.colour else 1)
+        check_slice(self.height, self.width, pixel_bytes, size, str(path))
+        check_slice_count(self.count or 1, size, str(path))
 
     def read(self, index: int) -> NDArray[Any]:
         """Return one slice, shape (height, width), colour as its luminance."""
@@ -137,7 +141,24 @@ def _is_packed(path: Path) -> bool:
 def _mapped(path: Path) -> Any:
     if not path.stat().st_size:
         raise InputError(f"{path}: the file is empty")
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    with path.open("rb") as file:
+        shape, in_columns, kind, start = _header(path, file.read(_LONGEST_HEADER))
+    order: Literal["C", "F"] = "F" if in_columns else "C"
+    return np.memmap(path, kind, "r", start, shape, order)
+
+
+def _header(path: Path, head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return shape, whether columns come first, kind of number, and where the values start.
+
+    `head` are a file's first bytes: a header may announce any length of itself.
+    """
+    stream = io.BytesIO(head)
+    version = npy.read_magic(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, in_columns, kind = read(stream)
+    if kind.hasobject:
+        raise InputError(f"{path}: holds Python objects; give plain numbers")
+    return shape, in_columns, kind, stream.tell()
 
 
 class _Packed:
@@ -148,17 +169,15 @@ class _Packed:
         with ExitStack() as open_files:
             archive = open_files.enter_context(zipfile.ZipFile(path))
             member = archive.getinfo(_member(path, archive.namelist(), keys))
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise InputError(f"{path}: is packed as NumPy never does; save it again")
             self._stream = open_files.enter_context(archive.open(member))
             self._read_header(path, member)
             weakref.finalize(self, open_files.pop_all().close)
 
     def _read_header(self, path: Path, member: zipfile.ZipInfo) -> None:
-        version = npy.read_magic(self._stream)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        self.shape, in_columns, self.dtype = read(self._stream)
-        self._start = self._stream.tell()
-        if self.dtype.hasobject:
-            raise InputError(f"{path}: holds Python objects; give plain numbers")
+        head = self._stream.read(_LONGEST_HEADER)
+        self.shape, in_columns, self.dtype, self._start = _header(path, head)
         if in_columns and len(self.shape) > 1:
             raise InputError(f"{path}: is in Fortran order; save np.ascontiguousarray of it")
         size = self._start + int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
@@ -172,7 +191,6 @@ class _Packed:
         return self._read(self.shape, 0)
 
     def _read(self, shape: tuple[int, ...], index: int) -> NDArray[Any]:
-        check_pixels(shape[0], shape[1], str(self._path))
         size = int(np.prod(shape)) * self.dtype.itemsize
         self._stream.seek(self._start + index * size)
         return np.frombuffer(self._stream.read(size), dtype=self.dtype).reshape(shape)

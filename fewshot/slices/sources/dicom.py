@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.slices.images import in_slice_order
+from fewshot.slices.limits import check_slice_count
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume, slice_position, slice_spacing, upright
 from fewshot.slices.window import Window
@@ -150,8 +151,9 @@ def _frames(path: Path) -> list[_Frame]:
         raise InputError(f"{path}: cannot be read as DICOM (no size of an image in it)")
     try:
         count = int(header.get("NumberOfFrames") or 1)
-        if not 1 <= count <= 100_000:
+        if count < 1:
             raise ValueError(f"NumberOfFrames is {count}")
+        check_slice_count(count, path.stat().st_size, str(path))
         return [_frame(path, header, frame) for frame in range(count)]
     except InputError:
         raise

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.encaps import get_frame
+from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import RLELossless
 
 from fewshot.errors import InputError
-from fewshot.slices.limits import check_pixels
+from fewshot.slices.limits import check_slice
 from fewshot.slices.sources.dicom_process import decode_apart
 from fewshot.slices.window import Window, apply_window
 
@@ -49,7 +50,8 @@ def read_frame(path: Path, frame: int) -> tuple[NDArray[Any], Dataset]:
         with quiet():
             dataset = _header(path)
             rows, columns = int(dataset.Rows), int(dataset.Columns)
-            check_pixels(rows, columns, str(path))
+            depth = -(-int(dataset.BitsAllocated) // 8) * int(dataset.SamplesPerPixel)
+            check_slice(rows, columns, depth, path.stat().st_size, str(path))
             _check_coded_size(path, frame, rows, columns)
             pixels = _decoded(path, frame, dataset)
             elements = _of_frame(dataset, frame)
@@ -106,12 +108,11 @@ def _header_of(path: Path, changed: int, size: int) -> Dataset:
 
 
 def _refuse_deflated(path: Path) -> None:
-    from pydicom.filereader import read_file_meta_info
-
+    """Refuse what pydicom would inflate as a whole, by the steps with which it finds that out."""
     with path.open("rb") as file:
-        if file.read(132)[128:] != b"DICM":
-            return
-    if read_file_meta_info(path).get("TransferSyntaxUID") in _DEFLATED:
+        read_preamble(file, force=True)
+        meta = _read_file_meta_info(file)
+    if meta.get("TransferSyntaxUID") in _DEFLATED:
         raise InputError(f"{path}: is deflated as a whole; undo that with dcmconv or gdcmconv")
 
 

@@ -1,5 +1,6 @@
 """NIfTI volumes, one file or a folder of them, read slice by slice."""
 
+import gzip
 import logging
 import math
 import warnings
@@ -10,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.slices.images import in_slice_order
-from fewshot.slices.limits import check_pixels
+from fewshot.slices.limits import BoundedStream, allowed_bytes, check_slice, check_slice_count
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume, Voxels, slice_of, slice_position, slice_spacing
 from fewshot.slices.window import Window, apply_window
 
 AXES = ("sagittal", "coronal", "axial")
 _SUFFIXES = (".nii", ".nii.gz")
-_MOST_HELD = 1 << 30  # bytes of a packed volume
+_HEADER_SHARE = 0.25  # of the budget: extensions are read twice
 _MOST_PACKED = 1033  # DEFLATE's best: 258 bytes from two bits
 
 
@@ -65,7 +65,9 @@ class NiftiVolume:
         except InputError as error:
             raise InputError(f"{path.parent / str(error)}") from error
         sides = [side for one, side in enumerate(shape) if one != self.volume.axis]
-        check_pixels(sides[0], sides[1], str(path))
+        size, depth = path.stat().st_size, self._image.dataobj.dtype.itemsize
+        check_slice(sides[0], sides[1], depth, size, str(path))
+        check_slice_count(len(self), size, str(path))
         self._check_length()
         self._voxels: Voxels | None = None
 
@@ -90,8 +92,8 @@ class NiftiVolume:
     def _open(self) -> Voxels:
         """Return the stored values: mapped from a plain file, of a packed one held if they fit."""
         proxy = self._image.dataobj
-        fits = min(_MOST_HELD, psutil.virtual_memory().available // 4)
-        if self._packed() and math.prod(proxy.shape) * proxy.dtype.itemsize > fits:
+        held = math.prod(proxy.shape) * proxy.dtype.itemsize
+        if self._packed() and held > allowed_bytes(self.path.stat().st_size):
             return _Stored(proxy)
         voxels: Voxels = proxy.get_unscaled().reshape(self.volume.shape)
         return voxels
@@ -127,21 +129,39 @@ class _Stored:
 
 
 def _load(path: Path) -> Any:
-    import nibabel
 
     # The reader logs what it mends in a header, on standard error.
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            image: Any = nibabel.load(path)
+            image: Any = _kind_of(path).from_filename(path)
             if not np.isfinite(np.asarray(image.affine)).all():
                 raise ValueError("its affine is not finite")
             return image
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except Exception as error:
         raise _unreadable(path, error) from error
+
+
+def _kind_of(path: Path) -> Any:
+    """Return nibabel's class for a file, after its header was read the way that class reads it.
+
+    Extensions of a header may announce any length, and are read whole.
+    """
+    import nibabel
+
+    with path.open("rb") as raw:
+        file = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
+        second = file.read(4) in ((540).to_bytes(4, "little"), (540).to_bytes(4, "big"))
+        kind = nibabel.nifti2.Nifti2Image if second else nibabel.nifti1.Nifti1Image
+        file.seek(0)
+        stream = BoundedStream(file, raw.tell, str(path), _HEADER_SHARE)
+        kind.header_class.from_fileobj(stream, check=False)
+    return kind
 
 
 def axis_of(axis: str | int, volume: Volume) -> int:
