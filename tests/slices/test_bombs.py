@@ -153,7 +153,7 @@ def many_frames_tiff(path: Path) -> None:
     path.write_bytes(b"II*\0" + struct.pack("<I", 8) + b"".join(chain))
 
 
-def table(*rows: bytes) -> Callable[[Path], None]:
+def table(*rows: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(gzip.compress(b",0.png\nPixel 0,1\n" + b"".join(rows), 9))
 
 
