@@ -174,9 +174,9 @@ def _read_checkpoint(path: Path) -> None:
 
 
 def _read_zoo(path: Path) -> None:
-    from fewshot.detector.weights import _load_arrays
+    from fewshot.detector.zoo_pickle import read_arrays
 
-    _load_arrays(path)
+    read_arrays(path)
 
 
 def _model(path: Path) -> None:

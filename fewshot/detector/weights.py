@@ -1,17 +1,13 @@
 """Finding and safely reading the weights a detector starts from, and the ones it saved.
 
 A checkpoint is data, never code: PyTorch files are read with `weights_only=True`, and the model
-zoo's pickles through an unpickler that admits arrays and nothing else.
+zoo's pickles are parsed, not run.
 """
 
-import io
 import os
-import pickle
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from detectron2 import model_zoo
 from detectron2.checkpoint import DetectionCheckpointer
@@ -21,6 +17,7 @@ from torch import nn
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY
 from fewshot.detector.encoders import SEMANTIC_ENCODER, backbone_weights
+from fewshot.detector.zoo_pickle import read_arrays
 from fewshot.errors import InputError
 from fewshot.training.checkpoints import load_checkpoint
 
@@ -107,7 +104,7 @@ class _SafeCheckpointer(DetectionCheckpointer):  # type: ignore[misc]
             if isinstance(weights, dict) and any(_of_an_encoder(name) for name in weights):
                 return {"model": backbone_weights(weights)}
             return content
-        content = _load_arrays(Path(filename))
+        content = read_arrays(Path(filename))
         if "model" in content and "__author__" in content:
             return content
         content = content.get("blobs", content)
@@ -117,43 +114,3 @@ class _SafeCheckpointer(DetectionCheckpointer):  # type: ignore[misc]
 
 def _of_an_encoder(name: Any) -> bool:
     return isinstance(name, str) and name.startswith(SEMANTIC_ENCODER)
-
-
-def _load_arrays(path: Path) -> dict[str, Any]:
-    try:
-        content = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-    except _RefusedError as error:
-        raise InputError(f"{path}: refused: {error}") from error
-    except Exception as error:  # a damaged pickle can raise anything
-        raise InputError(f"{path}: not a readable weights file; download it again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no model weights")
-    return content
-
-
-class _RefusedError(pickle.UnpicklingError):
-    """A pickle asked for something that no array needs."""
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Admits NumPy arrays and plain containers; everything else could run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy._core", "numpy.core")
-        admitted = {
-            ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-            ("numpy.core.multiarray", "scalar"): np.float64(0).__reduce__()[0],
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-            ("collections", "OrderedDict"): OrderedDict,
-        }
-        if (module, name) == ("_codecs", "encode"):
-            return _latin1_bytes
-        if (module, name) not in admitted:
-            wanted = f"{module}.{name}"[:80]
-            raise _RefusedError(f"it wants to run {wanted!r}, which no array needs")
-        return admitted[module, name]
-
-
-def _latin1_bytes(text: str, encoding: str = "latin1") -> bytes:
-    return text.encode("latin1")
