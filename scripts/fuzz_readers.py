@@ -227,7 +227,7 @@ READERS: dict[str, Reader] = {
         _written(
             ("a.txt", _text("radiologists.rough.iterations=9")),
             ("b.txt", _text("data={phantom: {size: 64}}")),
-            ("c.txt", _text("prediction.views=[{scale: 1.5, flip: true}, {}]")),
+            ("c.txt", _text("prediction.tta=[{scale: 1.5, flip: true}, {}]")),
         ),
         one_line=False,
     ),

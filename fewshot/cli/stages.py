@@ -173,7 +173,7 @@ def predict(
             min=0.2, max=5, help="Look at slices of this size too, and vote; above 1 is enlarged."
         ),
     ] = None,
-    outlines: Annotated[
+    refine_with: Annotated[
         Path | None,
         typer.Option(help="Folder of a semantic model, whose foreground redraws the masks."),
     ] = None,
@@ -185,14 +185,14 @@ def predict(
     from fewshot.masks.coco import open_coco, read_coco
     from fewshot.pipeline import stages
 
-    views = _views(flip, scale or [])
+    settings = _prediction_settings(flip, scale or [])
     if data is not None and images is None:
         slices = read_coco(data)
     elif images is not None and data is None:
         slices = datasets.read_test(images, None)
     else:
         raise InputError("predict: give either --data or --images")
-    stages.predict(model, slices, out, views, device or "auto", outlines=outlines)
+    stages.predict(model, slices, out, settings, device or "auto", refine_with=refine_with)
     if json_:
         predicted = open_coco(out)
         masks = sum(len(one) for one in predicted.masks())
@@ -282,11 +282,11 @@ def _folders(settings: "RunSettings", radiologists: Path) -> dict[str, Path]:
     return {one.name: radiologists / one.name for one in settings.radiologists}
 
 
-def _views(flip: bool, scales: list[float]) -> "PredictionSettings":
+def _prediction_settings(flip: bool, scales: list[float]) -> "PredictionSettings":
     from fewshot.config.tree import PredictionSettings, ViewSettings
 
     sides = (False, True) if flip else (False,)
     views = [ViewSettings(scale=one, flip=side) for one in (1.0, *scales) for side in sides]
     if len(views) > _MOST_VIEWS:
         raise InputError(f"predict: {len(views)} looks at a slice; at most {_MOST_VIEWS} can vote")
-    return PredictionSettings(views=tuple(views))
+    return PredictionSettings(tta=tuple(views))

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from fewshot.config.moved_keys import what_became_of
 from fewshot.config.preprocessing import STEPS
 from fewshot.config.tree import RunSettings
 from fewshot.config.yaml_text import MAX_BYTES, parse_yaml
@@ -160,6 +161,9 @@ def _explain(error: ValidationError, source: str) -> str:
         keys = [_shown(key) for key in parents if not _is_branch(key)]
         keys += [_shown(last)] if unknown or not _is_branch(last) else []
         key = ".".join(keys)
+        if unknown and (moved := what_became_of(_path(problem["loc"]), problem["input"])):
+            lines += [f"{source}: {old}: {text}" for old, text in moved]
+            continue
         if unknown:
             text = f"unknown key{_suggestion(problem['loc'])}"
         else:
@@ -169,6 +173,12 @@ def _explain(error: ValidationError, source: str) -> str:
                 text += f", got {_shown(problem['input'], quoted=True)}"
         lines.append(": ".join(part for part in (source, key, text) if part))
     return "\n".join(dict.fromkeys(lines))
+
+
+def _path(location: Sequence[int | str]) -> list[int | str]:
+    """Return where a key is, without the branches of unions that pydantic names in between."""
+    *parents, last = location
+    return [*(key for key in parents if not _is_branch(key)), last]
 
 
 def _is_branch(key: int | str) -> bool:

@@ -64,7 +64,8 @@ class ConsistencySettings(Settings):
     """Learning from slices without labels, by what the running mean of the weights says of them."""
 
     weight: Annotated[float, Field(ge=0, le=100)] = 0.0  # of the loss on these slices; 0 is off
-    sure: Annotated[float, Field(ge=0.5, lt=1)] = 0.9  # probability from which a pixel counts
+    # The mean's probability from which a pixel counts.
+    confidence_threshold: Annotated[float, Field(ge=0.5, lt=1)] = 0.9
     burn_in: Fraction = 0.15  # part of the iterations that labelled slices have for themselves
 
 

@@ -21,7 +21,7 @@ from fewshot.config.base import (
     Score,
     Settings,
 )
-from fewshot.config.live import LiveSettings
+from fewshot.config.logging import LoggingSettings
 from fewshot.config.names import TWIN, is_radiologists_name
 from fewshot.config.network import NetworkSettings
 from fewshot.config.preprocessing import PreprocessSettings
@@ -105,27 +105,27 @@ class AugmentationSettings(Settings):
 
 
 class ViewSettings(Settings):
-    """A way of looking at a slice: enlarged or reduced, and left for right."""
+    """One view of test-time augmentation: a slice enlarged or reduced, and left for right."""
 
     scale: Annotated[float, Field(gt=0.1, lt=10)] = 1.0
     flip: bool = False
 
 
-Views = Annotated[tuple[ViewSettings, ...], Field(min_length=1, max_length=16)]
+Tta = Annotated[tuple[ViewSettings, ...], Field(min_length=1, max_length=16)]
 
 
 class PredictionSettings(Settings):
-    """How validation and test slices are looked at, by all models alike.
+    """How validation and test slices are predicted, by all models alike.
 
-    With several views a model votes with itself. `together` lets the radiologists vote with the
-    final model where its answer is asked for; `outlines` names one whose foreground redraws that
-    answer. Both are done to the control's as well, there by the radiologists' twins
-    (`RunSettings.twins`).
+    With several views of test-time augmentation (`tta`) a model votes with itself. `ensemble` lets
+    the radiologists vote with the final model where its answer is asked for; `refine_with` names
+    one whose foreground gives that answer's masks their pixels. Both are done to the control's as
+    well, there by the radiologists' twins (`RunSettings.twins`).
     """
 
-    views: Views = (ViewSettings(),)
-    together: bool = False
-    outlines: Name | None = None
+    tta: Tta = (ViewSettings(),)
+    ensemble: bool = False
+    refine_with: Name | None = None
 
 
 class TrainingSettings(Settings):
@@ -197,14 +197,16 @@ class SoftLabelSettings(Settings):
 
     assignment: Literal["partition", "vote"] = "partition"
     vote_threshold: Score = 0.5
-    # A radiologist whose foreground gives the outlines of what the others vote for; none: theirs.
-    outlines: str | None = None
+    # A radiologist whose foreground gives the pixels of what the others vote for; none: theirs.
+    mask_source: str | None = None
     # What thresholds are: detector scores, or the precision these scores have on validation.
     thresholds: Literal["score", "precision"] = "score"
-    uncertain: Fraction = 0.0  # from this score up masks below the threshold are ignored; 0 is off
-    quota: bool = False  # no more soft labels a slice than the fullest labelled slice has masks
-    views: Views = (ViewSettings(),)
-    weighed: bool = False  # a soft label counts by its score in the losses
+    # From this score up, masks below the threshold are ignore regions of the losses; 0 is off.
+    ignore_threshold: Fraction = 0.0
+    # The most soft labels of a slice; auto: as many as the fullest labelled slice has masks.
+    max_masks_per_slice: Auto | Count | None = None
+    tta: Tta = (ViewSettings(),)
+    score_weighted_loss: bool = False  # a soft label counts by its score in the losses
     teacher: TeacherSettings = TeacherSettings()
     labelled_share: Score = 0.5  # of every batch that is labelled; the rest is soft-labelled
     runaway_ratio: Annotated[float, Field(gt=1)] = 2.0  # masks a slice, against the labelled set
@@ -264,7 +266,7 @@ class RunSettings(Settings):
     merge: MergeSettings = MergeSettings()
     baseline: BaselineSettings = BaselineSettings()
     semantic: SemanticTrainingSettings = SemanticTrainingSettings()
-    live: Annotated[LiveSettings, NO_RESULT] = LiveSettings()
+    logging: Annotated[LoggingSettings, NO_RESULT] = LoggingSettings()
     sam: SamSettings = SamSettings()
     control: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -285,11 +287,11 @@ class RunSettings(Settings):
         if not self.control:
             return {}
         names = [radiologist.name for radiologist in self.radiologists]
-        parts = {self.final.warm_start, self.prediction.outlines}
+        parts = {self.final.warm_start, self.prediction.refine_with}
         return {
             name: f"{TWIN}{name}"
             for name in names
-            if (name in parts or self.prediction.together) and self.model_of(name).learns_unlabelled
+            if (name in parts or self.prediction.ensemble) and self.model_of(name).learns_unlabelled
         }
 
     def _check_radiologist(self, name: str, setting: str) -> None:
@@ -326,19 +328,19 @@ class RunSettings(Settings):
         return self
 
     @model_validator(mode="after")
-    def _outlines_are_a_radiologists(self) -> Self:
-        name, names = self.soft_labels.outlines, [one.name for one in self.radiologists]
-        if self.prediction.outlines is not None:
-            self._check_radiologist(self.prediction.outlines, "prediction.outlines")
+    def _masks_are_a_radiologists(self) -> Self:
+        name, names = self.soft_labels.mask_source, [one.name for one in self.radiologists]
+        if self.prediction.refine_with is not None:
+            self._check_radiologist(self.prediction.refine_with, "prediction.refine_with")
         if name is None:
             return self
         if name not in names or len(names) < 2:
             raise ValueError(
-                f"soft_labels.outlines: must be one of several radiologists, not {name!r}; there "
-                f"are {', '.join(names)}"
+                f"soft_labels.mask_source: must be one of several radiologists, not {name!r}; "
+                f"there are {', '.join(names)}"
             )
         if self.soft_labels.assignment != "vote":
-            raise ValueError("soft_labels.outlines: needs soft_labels.assignment=vote")
+            raise ValueError("soft_labels.mask_source: needs soft_labels.assignment=vote")
         return self
 
     @model_validator(mode="after")

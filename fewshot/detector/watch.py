@@ -10,7 +10,7 @@ import numpy as np
 from detectron2.utils.events import EventWriter, get_event_storage
 from numpy.typing import NDArray
 
-from fewshot.config.live import LiveSettings
+from fewshot.config.logging import LoggingSettings
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import read_image
@@ -52,7 +52,7 @@ class Watch:
         parameters: what to note beside its curves.
     """
 
-    settings: LiveSettings
+    settings: LoggingSettings
     folder: Path
     iterations: int
     parameters: Mapping[str, str | int | float]

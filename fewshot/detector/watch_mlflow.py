@@ -39,7 +39,7 @@ class MlflowWatcher:
             self._client.log_batch(self._run, params=parameters)
         except Exception as error:  # its stores raise all kinds
             raise InputError(
-                f"live.mlflow: {uri}: cannot be used ({_reason(error)}); give the address of a "
+                f"logging.mlflow: {uri}: cannot be used ({_reason(error)}); give the address of a "
                 "running MLflow server, or leave it out"
             ) from error
 

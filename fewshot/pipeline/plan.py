@@ -166,16 +166,16 @@ class RunPlan(RunLayout):
         prediction = self.settings.prediction
         wanted = self.predicted_parts(name)
         beside = self.beside(name) if name in (FINAL, CONTROL) else {}
-        names = [*(beside.values() if prediction.together else []), name]
-        artist = beside.get(prediction.outlines or "")
+        names = [*(beside.values() if prediction.ensemble else []), name]
+        refiner = beside.get(prediction.refine_with or "")
         models = [self.model(one) for one in names]
-        outlines = None if artist is None else self.model(artist)
+        refine_with = None if refiner is None else self.model(refiner)
 
         def work() -> None:
             for data in wanted:
                 target = folder / data.name
                 stages.predict(
-                    models, read_coco(data), target, prediction, device, outlines=outlines
+                    models, read_coco(data), target, prediction, device, refine_with=refine_with
                 )
 
         return Stage(
@@ -183,11 +183,11 @@ class RunPlan(RunLayout):
             folder=folder,
             settings={
                 "device": device,
-                "views": prediction.model_dump()["views"],
-                "outlines": artist,
+                "tta": prediction.model_dump()["tta"],
+                "refine_with": refiner,
             },
             inputs=[
-                *self.files_of(names if artist is None else [*names, artist]),
+                *self.files_of(names if refiner is None else [*names, refiner]),
                 *wanted,
                 *self.images,
             ],
@@ -276,7 +276,7 @@ class RunPlan(RunLayout):
 
 
 # What training, not soft-labelling, makes of the soft labels' settings.
-_OF_TRAINING = {"weighed", "teacher", "labelled_share"}
+_OF_TRAINING = {"score_weighted_loss", "teacher", "labelled_share"}
 
 
 def _mixing_settings(settings: SoftLabelSettings) -> dict[str, object]:

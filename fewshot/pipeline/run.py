@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from fewshot.config.live import check_mlflow
 from fewshot.config.load import dump_settings
+from fewshot.config.logging import check_mlflow
 from fewshot.config.tree import ModelSettings, RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, remove_remains, write_text
@@ -55,7 +55,7 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     if settings.data.phantom is None and (mode == "overwrite" or why_run(plan.convert())):
         plan.read_datasets()
     _check_models(settings)
-    check_mlflow(settings.live)
+    check_mlflow(settings.logging)
     with locked(out):
         _check_directory(out, mode)  # another run may have begun and ended here meanwhile
         if mode == "overwrite":

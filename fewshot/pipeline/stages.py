@@ -13,7 +13,7 @@ from fewshot.masks.coco import SliceSet, check_images, open_coco, write_masks
 from fewshot.masks.merge import MergeRule, label_map_of, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import no_progress, progress
-from fewshot.radiologists.mask_source import redrawn
+from fewshot.radiologists.mask_source import refine_masks
 from fewshot.submission.submission import write_submission
 
 PLAINLY = PredictionSettings()
@@ -26,26 +26,26 @@ def predict(
     settings: PredictionSettings = PLAINLY,
     device: str = "auto",
     weights: Mapping[str, float] | None = None,
-    outlines: Path | None = None,
+    refine_with: Path | None = None,
 ) -> None:
     """Write the predicted masks of some slices as COCO with scores.
 
     Several models, or several views of one, vote, by `weights` or alike; the masks then bear the
-    last model's name. The foreground of the model `outlines`, where given, redraws them (see
-    `radiologists.mask_source.redrawn`); it takes one plain look.
+    last model's name. The foreground of the model `refine_with`, where given, redraws them (see
+    `radiologists.mask_source.refine_masks`); it takes one plain look.
     """
     from fewshot.models.ensemble import predict_together
     from fewshot.models.registry import load_model
 
     check_images(data)
     loaded = [load_model(model, device) for model in models]
-    artist = None if outlines is None else load_model(outlines, device)
+    refiner = None if refine_with is None else load_model(refine_with, device)
     name = loaded[-1].name
     ordered = data.in_order()
     with progress(f"predicting {target.stem} with {name}", len(data)) as advance:
-        masks = predict_together(loaded, ordered, name, weights, settings.views, advance)
-        if artist is not None:
-            masks = map(redrawn, masks, artist.predict(ordered, no_progress, None))
+        masks = predict_together(loaded, ordered, name, weights, settings.tta, advance)
+        if refiner is not None:
+            masks = map(refine_masks, masks, refiner.predict(ordered, no_progress, None))
         write_masks(target, ordered, masks, f"predictions of {name}")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fewshot.config.live import LiveSettings
+from fewshot.config.logging import LoggingSettings
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import (
     AugmentationSettings,
@@ -76,7 +76,7 @@ class ModelToTrain:
     warm_start: WarmStart | None = None
     unlabelled: Path | None = None
     preprocess: PreprocessSettings = AS_READ
-    live: LiveSettings = field(default_factory=LiveSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
 
 
 def model_to_train(
@@ -122,7 +122,7 @@ def model_to_train(
         soft=soft,
         warm_start=warm_start,
         unlabelled=data / UNLABELLED if own.learns_unlabelled else None,
-        live=settings.live,
+        logging=settings.logging,
         preprocess=settings.preprocess,
     )
 
@@ -208,7 +208,7 @@ def _sources(model: ModelToTrain, labelled: SliceSet) -> list["TrainingSource"]:
             soft,
             1 - share,
             uncertain=uncertain,
-            weighed=settings.weighed,
+            weighed=settings.score_weighted_loss,
             renewed=settings.teacher.renew,
         ),
     ]
@@ -224,7 +224,7 @@ def _watch(model: ModelToTrain, logs: Path) -> "Watch":
         "labelled_share": 1.0 if model.soft is None else model.soft.settings.labelled_share,
         "seed": model.seed,
     }
-    return Watch(model.live, logs / model.name, model.schedule.iterations, parameters)
+    return Watch(model.logging, logs / model.name, model.schedule.iterations, parameters)
 
 
 def _renewal(model: ModelToTrain, labelled: SliceSet) -> "Renewal | None":

@@ -1,7 +1,7 @@
-"""Masks whose structures one reader says and whose pixels another.
+"""Masks whose structures come from one model and whose pixels from another.
 
-Detectors know which structures there are; a semantic network has the better outlines. Its
-foreground is shared out among the structures that were found. Where they draw the same structure
+Detectors know which structures there are; a semantic network knows better where they end. Its
+foreground is divided among the structures that were found. Where they draw the same structure
 differently, the network is right. Where they see different ones, a slice with soft labels is left
 open, and an answer keeps the detector's.
 """
@@ -16,7 +16,7 @@ from fewshot.masks.rle import boxes, encode_stack
 Mask = NDArray[np.bool_]
 
 _REACH = 0.04  # of the slice's longer side: how far outside a structure its foreground may lie
-OUTLINES = "outlines"
+MASK_SOURCE = "mask_source"
 
 
 def divide_foreground(
@@ -49,14 +49,14 @@ def divide_foreground(
     lost = claimed == 1 + np.flatnonzero(areas < least).reshape(-1, 1, 1)
     regions = np.concatenate([beyond, lost[lost.sum(axis=(1, 2)) >= least]])
     count = len(regions)
-    unsettled = _with_masks(kept, regions, np.zeros(count, np.float32), (OUTLINES,) * count)
+    unsettled = _with_masks(kept, regions, np.zeros(count, np.float32), (MASK_SOURCE,) * count)
     return certain, _not_drawn_again(doubtful, claimed > 0).joined(unsettled)
 
 
-def redrawn(masks: SliceMasks, foreground: SliceMasks) -> SliceMasks:
+def refine_masks(masks: SliceMasks, foreground: SliceMasks) -> SliceMasks:
     """Return predicted masks with the pixels of a foreground, their scores and order unchanged.
 
-    Foreground is shared out as by `divide_foreground`. A mask that gets less than half of the
+    The foreground is divided as by `divide_foreground`. A mask that gets less than half of the
     pixels it had for itself stays as it was: the foreground misses its structure.
 
     Args:

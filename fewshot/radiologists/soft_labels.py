@@ -15,7 +15,7 @@ from fewshot.models.registry import load_model
 from fewshot.progress import progress
 from fewshot.radiologists.mask_source import divide_foreground
 from fewshot.radiologists.reliability import Reliability, learn_reliability
-from fewshot.radiologists.selection import Selection, quota_of, select
+from fewshot.radiologists.selection import Selection, most_masks, select
 from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.radiologists.weights import assign_slices
 
@@ -68,7 +68,7 @@ def soft_label(
 
     Args:
         unlabelled: the slices to label.
-        labelled: the training slices, whose fullest sets the quota.
+        labelled: the training slices; `max_masks_per_slice: auto` is what their fullest has.
         validation: labelled slices that no radiologist was trained on; how often a score is right
             is learnt on them.
         radiologists: who reads.
@@ -87,7 +87,9 @@ def soft_label(
         name: reliability[name].threshold(at) if settings.thresholds == "precision" else at
         for name, at in wanted.items()
     }
-    quota = quota_of(labelled.masks_of(one.image_id) for one in labelled.records)
+    most = settings.max_masks_per_slice
+    if most == "auto":
+        most = most_masks(labelled.masks_of(one.image_id) for one in labelled.records)
     foregrounds = _foregrounds(unlabelled, radiologists, settings)
     certain: list[SliceMasks] = []
     uncertain: list[SliceMasks] = []
@@ -95,7 +97,7 @@ def soft_label(
         selection = Selection(
             thresholds[name],
             _lower_bound(settings, reliability[name]),
-            quota if settings.quota else None,
+            most,
         )
         share = unlabelled.subset(image_ids)
         for masks in readers[name](share, f"soft labels by {name}") if len(share) else ():
@@ -116,21 +118,21 @@ def soft_label(
 def _foregrounds(
     unlabelled: SliceSet, radiologists: Radiologists, settings: SoftLabelSettings
 ) -> dict[int, SliceMasks]:
-    """Return the masks of the radiologist who gives the outlines by slice; nothing without one.
+    """Return the masks of the radiologist who is the mask source, by slice; none without one.
 
-    It takes one plain look: a vote over several drops what they disagree about, and the outlines
-    are worse for it (docs/soft-labels.md).
+    It takes one plain look: a vote over several drops what they disagree about, and the masks are
+    worse for it (docs/soft-labels.md).
     """
-    name = settings.outlines
+    name = settings.mask_source
     if name is None or not len(unlabelled):
         return {}
     model = radiologists.load(name)[name]
-    with progress(f"outlines by {name}", len(unlabelled)) as advance:
+    with progress(f"foreground by {name}", len(unlabelled)) as advance:
         return {masks.image_id: masks for masks in model.predict(unlabelled, advance, None)}
 
 
 def _readers(radiologists: Radiologists, settings: SoftLabelSettings) -> dict[str, _Reader]:
-    models = radiologists.load(*(set(radiologists.models) - {settings.outlines}))
+    models = radiologists.load(*(set(radiologists.models) - {settings.mask_source}))
 
     def reader(names: list[str], source: str) -> _Reader:
         chosen = [models[name] for name in names]
@@ -138,7 +140,7 @@ def _readers(radiologists: Radiologists, settings: SoftLabelSettings) -> dict[st
         def read(slices: SliceSet, what: str) -> Iterator[SliceMasks]:
             with progress(what, len(slices)) as advance:
                 yield from predict_together(
-                    chosen, slices, source, radiologists.weights, settings.views, advance
+                    chosen, slices, source, radiologists.weights, settings.tta, advance
                 )
 
         return read
@@ -156,8 +158,8 @@ def _reliability(name: str, read: _Reader, validation: SliceSet) -> Reliability:
 
 def _lower_bound(settings: SoftLabelSettings, reliability: Reliability) -> float | None:
     """The score from which a mask that is no soft label is an ignore region."""
-    if not settings.uncertain:
+    if not settings.ignore_threshold:
         return None
     if settings.thresholds == "precision":
-        return reliability.threshold(settings.uncertain)
-    return settings.uncertain
+        return reliability.threshold(settings.ignore_threshold)
+    return settings.ignore_threshold

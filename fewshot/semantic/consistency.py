@@ -74,14 +74,16 @@ class Consistency:
         part = rectangles(len(said), said.shape[-2], said.shape[-1], rng).to(said.device)
         said = torch.where(part, said.roll(1, 0), said)
         shown = torch.where(part, batch.slices.roll(1, 0), batch.slices)
-        sure = ((said >= self._settings.consistency.sure) | (said <= self._other_side)).all(1)
+        sure = (
+            (said >= self._settings.consistency.confidence_threshold) | (said <= self._other_side)
+        ).all(1)
         return Batch(
             recoloured(shown, rng), (said > 0.5).float(), sure[:, None].float(), batch.names
         )
 
     @property
     def _other_side(self) -> float:
-        return 1 - self._settings.consistency.sure
+        return 1 - self._settings.consistency.confidence_threshold
 
 
 def rectangles(count: int, height: int, width: int, rng: np.random.Generator) -> Tensor:

@@ -87,7 +87,7 @@ def test_every_stage_works_alone_on_files(
     assert found["images"] == 3
     assert answer(f"{predict} --images ph/X_test --out same.json")["masks"] == found["masks"]
     assert Path("same.json").read_bytes() == Path("test_predictions.json").read_bytes()
-    drawn = answer(f"{predict} --images ph/X_test --outlines final --out drawn.json")
+    drawn = answer(f"{predict} --images ph/X_test --refine-with final --out drawn.json")
     assert drawn["masks"] == found["masks"]
     answer(f"{predict} --data data/validation.json --out validation_predictions.json")
 

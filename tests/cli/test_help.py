@@ -51,7 +51,7 @@ CONTRACT: Mapping[str, set[str]] = {
         *("--data", "--soft-labels", "--review", "--out", "--config", "--set", "--seed"),
         "--device",
     },
-    "predict": {"--model", "--data", "--images", "--outlines", "--out", "--device"},
+    "predict": {"--model", "--data", "--images", "--refine-with", "--out", "--device"},
     "merge": {"--predictions", "--truth", "--truth-predictions", "--score-threshold", "--out"},
     "submit": {"--merged", "--form", "--out"},
     "baseline": {

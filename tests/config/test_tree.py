@@ -104,23 +104,23 @@ def refused(words: str) -> AbstractContextManager[Any]:
         (RunSettings, {"data": PHANTOM, "seed": 2**31}, refused("less than")),
         (
             RunSettings,
-            {"data": PHANTOM, "soft_labels": {"assignment": "vote", "outlines": "fine"}},
+            {"data": PHANTOM, "soft_labels": {"assignment": "vote", "mask_source": "fine"}},
             nullcontext(),
         ),
         (
             RunSettings,
-            {"data": PHANTOM, "soft_labels": {"assignment": "vote", "outlines": "net"}},
+            {"data": PHANTOM, "soft_labels": {"assignment": "vote", "mask_source": "net"}},
             refused("one of several radiologists, not 'net'; there are rough"),
         ),
-        (RunSettings, {"data": PHANTOM, "prediction": {"outlines": "fine"}}, nullcontext()),
+        (RunSettings, {"data": PHANTOM, "prediction": {"refine_with": "fine"}}, nullcontext()),
         (
             RunSettings,
-            {"data": PHANTOM, "prediction": {"outlines": "net"}},
-            refused("prediction.outlines: 'net' is no radiologist; there are rough"),
+            {"data": PHANTOM, "prediction": {"refine_with": "net"}},
+            refused("prediction.refine_with: 'net' is no radiologist; there are rough"),
         ),
         (
             RunSettings,
-            {"data": PHANTOM, "soft_labels": {"outlines": "fine"}},
+            {"data": PHANTOM, "soft_labels": {"mask_source": "fine"}},
             refused("needs soft_labels.assignment=vote"),
         ),
         (

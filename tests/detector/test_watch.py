@@ -7,7 +7,7 @@ import pytest
 from detectron2.utils.events import EventStorage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fewshot.config.live import LiveSettings, check_mlflow
+from fewshot.config.logging import LoggingSettings, check_mlflow
 from fewshot.detector.watch import Watch, Watchers, open_watchers
 from fewshot.detector.watch_tensorboard import TensorBoardWatcher
 from fewshot.errors import InputError
@@ -61,7 +61,7 @@ def test_a_training_that_starts_anew_removes_old_logs_and_nothing_else(tmp_path:
 
 
 def test_pictures_show_truth_beside_prediction(tmp_path: Path, miniature: SliceSet) -> None:
-    settings = LiveSettings(images=2)
+    settings = LoggingSettings(images=2)
     watchers = open_watchers(Watch(settings, tmp_path / "final", 2, {}), 0)
     sure = {0: miniature.masks_of(0)}
     watchers.look(miniature, sure, iteration=1)
@@ -74,7 +74,7 @@ def test_pictures_show_truth_beside_prediction(tmp_path: Path, miniature: SliceS
 
 
 def test_without_anything_to_watch_nothing_is_written(tmp_path: Path) -> None:
-    settings = LiveSettings(tensorboard=False)
+    settings = LoggingSettings(tensorboard=False)
     tell(open_watchers(Watch(settings, tmp_path / "final", 2, {}), 0), 0, 2)
     assert list(tmp_path.iterdir()) == []
 
@@ -85,7 +85,7 @@ def test_mlflow_gets_one_run_a_model_and_goes_on_with_it(
     uri = store(tmp_path / "mlruns", monkeypatch)
     from mlflow.tracking import MlflowClient
 
-    settings = LiveSettings(tensorboard=False, mlflow=uri)
+    settings = LoggingSettings(tensorboard=False, mlflow=uri)
     watch = Watch(settings, tmp_path / "abdomen" / "tensorboard" / "final", 6, {"seed": 3})
     watchers = open_watchers(watch, 0)
     tell(watchers, 0, 4)
@@ -111,25 +111,27 @@ def test_an_mlflow_server_that_is_not_there_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(tmp_path, monkeypatch)
-    settings = LiveSettings(tensorboard=False, mlflow="nonsense://nowhere")
-    with pytest.raises(InputError, match=r"live.mlflow: nonsense://nowhere: cannot be used \(.*\)"):
+    settings = LoggingSettings(tensorboard=False, mlflow="nonsense://nowhere")
+    with pytest.raises(
+        InputError, match=r"logging.mlflow: nonsense://nowhere: cannot be used \(.*\)"
+    ):
         open_watchers(Watch(settings, tmp_path / "final", 2, {}), 0)
 
 
 def test_mlflow_that_is_not_installed_is_said_before_any_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fewshot.config.live.find_spec", lambda _name: None)
-    check_mlflow(LiveSettings())
+    monkeypatch.setattr("fewshot.config.logging.find_spec", lambda _name: None)
+    check_mlflow(LoggingSettings())
     with pytest.raises(InputError, match=r"pip install 'fewshot\[mlflow\]'"):
-        check_mlflow(LiveSettings(mlflow="http://localhost:5000"))
+        check_mlflow(LoggingSettings(mlflow="http://localhost:5000"))
 
 
 def test_logs_that_cannot_be_written_do_not_stop_a_training(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "tensorboard").write_text("a file where the folder should be")
-    watchers = open_watchers(Watch(LiveSettings(), tmp_path / "tensorboard" / "final", 2, {}), 0)
+    watchers = open_watchers(Watch(LoggingSettings(), tmp_path / "tensorboard" / "final", 2, {}), 0)
     tell(watchers, 0, 2)
     watchers.close()
     assert "TensorBoard logs cannot be written" in capfd.readouterr().err.replace("\n", " ")

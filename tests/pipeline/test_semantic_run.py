@@ -12,7 +12,7 @@ from fewshot.files import read_json_lines
 from fewshot.masks.coco import read_coco
 from fewshot.pipeline.plan import RunPlan
 from fewshot.pipeline.run import run, status
-from fewshot.radiologists.mask_source import redrawn
+from fewshot.radiologists.mask_source import refine_masks
 
 NETWORK = {
     "kind": "semantic",
@@ -32,7 +32,7 @@ TREE: dict[str, Any] = {
             "model": {**NETWORK, "ema": 0.9, "consistency": {"weight": 1.0, "burn_in": 0.0}},
         },
     ],
-    "soft_labels": {"assignment": "vote", "vote_threshold": 0.05, "outlines": "net"},
+    "soft_labels": {"assignment": "vote", "vote_threshold": 0.05, "mask_source": "net"},
     "final": {"iterations": 3, "model": {**NETWORK, "network": "pan", "gafl": True}},
 }
 
@@ -72,7 +72,7 @@ def test_a_radiologist_lends_its_encoder_and_redraws_the_answer(tmp_path: Path) 
     wide = {"threshold": 0.01, "method": "components", "opening": 0}
     tree = {**TREE, "final": {"iterations": 2, "warm_start": "net"}, "control": True}
     sure = [
-        "soft_labels.outlines=null",
+        "soft_labels.mask_source=null",
         "radiologists.net.model.encoder=resnet18",
         f"radiologists.net.model.regions={json.dumps(wide)}",
     ]
@@ -86,7 +86,7 @@ def test_a_radiologist_lends_its_encoder_and_redraws_the_answer(tmp_path: Path) 
     assert {reasons["train final"], reasons["train control"]} == {"its settings changed"}
     predicted = out / "predictions"
     plain = [read_coco(predicted / name / "test.json") for name in ("final", "control")]
-    wanted = parse_settings(tree, [*sure, "prediction.outlines=net"])
+    wanted = parse_settings(tree, [*sure, "prediction.refine_with=net"])
     waiting = {name for name, why in status(wanted, out) if why != "done and unchanged"}
     assert {"predict final", "merge", "submit"} <= waiting
     assert not {"predict net", "predict rough", "train final", "train control-net"} & waiting
@@ -96,13 +96,13 @@ def test_a_radiologist_lends_its_encoder_and_redraws_the_answer(tmp_path: Path) 
     for before, after, of in zip(plain, drawn, foreground, strict=True):
         changed = 0
         for image_id in (record.image_id for record in before.records):
-            masks = redrawn(before.masks_of(image_id), of.masks_of(image_id))
+            masks = refine_masks(before.masks_of(image_id), of.masks_of(image_id))
             assert after.masks_of(image_id).rles == masks.rles
             changed += masks.rles != before.masks_of(image_id).rles
         assert changed
 
 
-@pytest.mark.parametrize("part", ["prediction.together=true", "prediction.outlines=net"])
+@pytest.mark.parametrize("part", ["prediction.ensemble=true", "prediction.refine_with=net"])
 def test_nothing_that_has_seen_unlabelled_slices_answers_with_the_control(
     tmp_path: Path, part: str
 ) -> None:

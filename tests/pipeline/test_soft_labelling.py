@@ -89,10 +89,10 @@ def test_each_radiologist_labels_its_share(
     assert not (tmp_path / "refused").exists()
 
 
-def test_all_vote_and_the_rest_is_split_by_thresholds_and_quota(
+def test_all_vote_and_the_rest_is_split_by_thresholds_and_numbers(
     what: SoftLabelling, miniature: SliceSet, tmp_path: Path
 ) -> None:
-    vote = {"assignment": "vote", "vote_threshold": 0.06, "uncertain": 0.05}
+    vote = {"assignment": "vote", "vote_threshold": 0.06, "ignore_threshold": 0.05}
     make_soft_labels(what, settings(**vote), tmp_path / "vote")
     soft = read_coco(tmp_path / "vote" / "annotations.json")
     unsure = read_coco(tmp_path / "vote" / "uncertain.json")
@@ -110,9 +110,9 @@ def test_all_vote_and_the_rest_is_split_by_thresholds_and_quota(
         between = (scores >= np.float32(0.05)) & (scores < np.float32(0.06))
         assert len(unsure.masks_of(image_id)) == between.sum()
 
-    make_soft_labels(what, settings(**vote, quota=True), tmp_path / "quota")
+    make_soft_labels(what, settings(**vote, max_masks_per_slice="auto"), tmp_path / "fewer")
     most = max(len(miniature.masks_of(image_id)) for image_id in (0, 1, 5))
-    fewer = read_coco(tmp_path / "quota" / "annotations.json")
+    fewer = read_coco(tmp_path / "fewer" / "annotations.json")
     assert any(len(soft.masks_of(image_id)) > most for image_id in range(6))
     for image_id in range(6):
         kept = fewer.masks_of(image_id)
@@ -130,7 +130,7 @@ def test_a_threshold_may_be_a_precision(what: SoftLabelling, tmp_path: Path) -> 
 
 
 def test_views_vote(what: SoftLabelling, miniature: SliceSet, tmp_path: Path) -> None:
-    both = PredictionSettings(views=(ViewSettings(), ViewSettings(flip=True)))
+    both = PredictionSettings(tta=(ViewSettings(), ViewSettings(flip=True)))
     model = [what.models["rough"]]
     stages.predict(model, miniature, tmp_path / "plain.json", device="cpu")
     stages.predict(model, miniature, tmp_path / "both.json", both, "cpu")

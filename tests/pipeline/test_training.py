@@ -134,9 +134,9 @@ def test_a_twin_is_its_radiologist_without_unlabelled_slices() -> None:
         return parse_settings({**tree, "control": control}, [*overrides]).twins
 
     assert twins() == {}
-    assert twins("prediction.outlines=net", control=False) == {}
-    assert twins("prediction.outlines=rough") == {}
-    for part in ("prediction.outlines=net", "prediction.together=true", "final.warm_start=net"):
+    assert twins("prediction.refine_with=net", control=False) == {}
+    assert twins("prediction.refine_with=rough") == {}
+    for part in ("prediction.refine_with=net", "prediction.ensemble=true", "final.warm_start=net"):
         assert twins(part) == {"net": "control-net"}
     assert twins("final.warm_start=net", "radiologists.net.model.consistency.weight=0") == {}
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes, encode_stack
-from fewshot.radiologists.mask_source import divide_foreground, redrawn
+from fewshot.radiologists.mask_source import divide_foreground, refine_masks
 
 Mask = NDArray[np.bool_]
 
@@ -91,7 +91,7 @@ def test_labels_are_exclusive_foreground_and_never_open(structures: Mask, foregr
 def test_an_answer_gets_the_pixels_of_a_foreground() -> None:
     left, right = block(slice(10, 20), slice(10, 20)), block(slice(10, 20), slice(15, 30))
     foreground = block(slice(11, 21), slice(9, 29))
-    drawn = redrawn(masks_of(left, right, scores=(0.9, 0.4)), masks_of(foreground))
+    drawn = refine_masks(masks_of(left, right, scores=(0.9, 0.4)), masks_of(foreground))
     assert drawn.scores.tolist() == np.array([0.9, 0.4], dtype=np.float32).tolist()
     assert drawn.sources == ("vote", "vote")
     one, other = drawn.decode()
@@ -106,15 +106,15 @@ def test_a_structure_that_the_foreground_misses_stays_as_it_was() -> None:
     hidden = block(slice(2, 5), slice(2, 5))  # all of it is the better mask's
     barely = block(slice(30, 40), slice(30, 34))
     masks = masks_of(seen, missed, hidden, scores=(0.9, 0.8, 0.3))
-    drawn = redrawn(masks, masks_of(block(slice(0, 8), slice(0, 9)), barely))
+    drawn = refine_masks(masks, masks_of(block(slice(0, 8), slice(0, 9)), barely))
     assert drawn.areas().tolist() == [72, 100, 9]
-    assert len(redrawn(masks_of(), masks_of(seen))) == 0
-    assert redrawn(masks, masks_of()).areas().tolist() == masks.areas().tolist()
+    assert len(refine_masks(masks_of(), masks_of(seen))) == 0
+    assert refine_masks(masks, masks_of()).areas().tolist() == masks.areas().tolist()
 
 
 @given(arrays(np.bool_, (3, SIDE, SIDE)), arrays(np.bool_, (2, SIDE, SIDE)))
 def test_every_mask_is_foreground_or_as_it_was(structures: Mask, foreground: Mask) -> None:
     before = masks_of(*structures, scores=(0.9, 0.8, 0.7))
-    after = redrawn(before, masks_of(*foreground)).decode()
+    after = refine_masks(before, masks_of(*foreground)).decode()
     for was, now in zip(structures, after, strict=True):
         assert (was == now).all() or not (now & ~foreground.any(axis=0)).any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewshot.masks.predicted import SliceMasks
-from fewshot.radiologists.selection import Selection, quota_of, select
+from fewshot.radiologists.selection import Selection, most_masks, select
 
 
 def masks(*scores: float) -> SliceMasks:
@@ -18,9 +18,13 @@ def masks(*scores: float) -> SliceMasks:
     [
         (Selection(0.7), [0.9, 0.7], []),  # a bound belongs to what is above it
         (Selection(0.7, 0.2), [0.9, 0.7], [0.5, 0.2]),
-        (Selection(0.7, 0.2, quota=1), [0.9], [0.7, 0.5, 0.2]),  # beyond the quota is uncertain
-        (Selection(0.7, None, quota=1), [0.9], []),
-        (Selection(0.7, 0.2, quota=0), [], [0.9, 0.7, 0.5, 0.2]),
+        (
+            Selection(0.7, 0.2, most=1),
+            [0.9],
+            [0.7, 0.5, 0.2],
+        ),  # beyond the limit is an ignore region
+        (Selection(0.7, None, most=1), [0.9], []),
+        (Selection(0.7, 0.2, most=0), [], [0.9, 0.7, 0.5, 0.2]),
         (Selection(2.0, 0.8), [], [0.9]),  # nothing is certain
     ],
 )
@@ -35,6 +39,6 @@ def test_a_slice_without_masks_stays_without() -> None:
     assert (len(kept), len(unsure)) == (0, 0)
 
 
-def test_the_quota_is_the_fullest_labelled_slice() -> None:
-    assert quota_of([masks(1.0), masks(1.0, 1.0, 1.0), masks()]) == 3
-    assert quota_of([]) == 0
+def test_the_most_masks_are_those_of_the_fullest_labelled_slice() -> None:
+    assert most_masks([masks(1.0), masks(1.0, 1.0, 1.0), masks()]) == 3
+    assert most_masks([]) == 0

@@ -22,7 +22,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 for name, count in names.items()
             ],
             "final": {"iterations": 8},
-            "live": {"images": 1},
+            "logging": {"images": 1},
         }
     )
     run(settings, out)

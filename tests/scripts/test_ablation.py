@@ -185,7 +185,7 @@ def test_a_matrix_runs_each_row_once(tmp_path: Path) -> None:
         "final": {"iterations": 3},
     }
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
-    rows = {"naive": [], "weighed": ["soft_labels.weighed=true"]}
+    rows = {"naive": [], "weighed": ["soft_labels.score_weighted_loss=true"]}
     matrix, out = write_matrix(tmp_path, rows=rows), tmp_path / "out"
     assert main([str(matrix), "--out", str(out)]) == 0
     lines = list(csv.DictReader((out / "table.csv").read_text().splitlines()))

@@ -20,7 +20,7 @@ from fewshot.semantic.job import SemanticJob
 from fewshot.semantic.training import CHECKPOINT, CURVES, train_semantic
 from fewshot.training.checkpoints import load_checkpoint
 
-ON = {"ema": 0.9, "consistency": {"weight": 1.0, "burn_in": 0.0, "sure": 0.5}}
+ON = {"ema": 0.9, "consistency": {"weight": 1.0, "burn_in": 0.0, "confidence_threshold": 0.5}}
 
 
 class Bright(nn.Module):
@@ -79,7 +79,7 @@ def test_recolouring_changes_grey_levels_and_moves_nothing() -> None:
 def test_wanted_is_what_the_mean_says_of_the_slices_as_they_are(
     miniature: SliceSet, small_network: Any
 ) -> None:
-    task = consistency(miniature, small_network(), sure=0.9)
+    task = consistency(miniature, small_network(), confidence_threshold=0.9)
     slices = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 255
     batch = Batch(slices, torch.zeros(3, 2, 32, 32), torch.ones(3, 1, 32, 32), ["a", "b", "c"])
     part = rectangles(3, 32, 32, np.random.default_rng([3, 2, 7]))

@@ -1,4 +1,4 @@
-"""Settings of what can be watched while models train; no result depends on them."""
+"""Settings of the loggers that trainings write to; no result depends on them."""
 
 from importlib.util import find_spec
 from typing import Annotated
@@ -9,7 +9,7 @@ from fewshot.config.base import Settings
 from fewshot.errors import InputError
 
 
-class LiveSettings(Settings):
+class LoggingSettings(Settings):
     """Logs of trainings: TensorBoard in the run directory, and MLflow where a server is named."""
 
     tensorboard: bool = True
@@ -17,9 +17,10 @@ class LiveSettings(Settings):
     mlflow: str | None = None  # tracking URI, such as http://localhost:5000
 
 
-def check_mlflow(settings: LiveSettings) -> None:
+def check_mlflow(settings: LoggingSettings) -> None:
     """Raise `InputError` when MLflow is asked for but not installed."""
     if settings.mlflow is not None and find_spec("mlflow") is None:
         raise InputError(
-            "live.mlflow: MLflow is not installed; pip install 'fewshot[mlflow]', or leave it out"
+            "logging.mlflow: MLflow is not installed; pip install 'fewshot[mlflow]', or leave it "
+            "out"
         )

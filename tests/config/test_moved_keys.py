@@ -1,0 +1,80 @@
+"""Settings files of the last release are refused with one line on each key that has moved."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fewshot.config.leaves import leaves
+from fewshot.config.load import load_settings, parse_settings
+from fewshot.config.moved_keys import what_became_of
+from fewshot.config.tree import RunSettings
+from fewshot.errors import InputError
+from tests.config.release_0_1_0 import HEADNECK_CPU, old_keys
+
+KNOWN = {leaf.path.replace("[]", ".0") for leaf in leaves(RunSettings)}
+
+
+@pytest.mark.parametrize("path", [*old_keys()], ids=lambda path: ".".join(map(str, path)))
+def test_every_old_key_is_known_or_says_what_became_of_it(path: tuple[int | str, ...]) -> None:
+    key = ".".join(map(str, path))
+
+    told = what_became_of(path)
+
+    if key in KNOWN:
+        assert not told
+        return
+    [(named, sentence)] = told
+    assert named == key
+    new = re.match(r"is ([\w.]+) now( \(.+\))?$", sentence)
+    assert new is None or new[1] in KNOWN
+    assert new is not None or re.match(r"is gone: \w.+", sentence)
+
+
+def test_an_old_file_is_refused_with_a_line_for_each_key(tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(HEADNECK_CPU, encoding="utf-8")
+
+    with pytest.raises(InputError) as error:
+        load_settings(path, ["radiologists.net.model.consistency.sure=0.8", "live.images=2"])
+
+    assert str(error.value).splitlines() == [
+        f"{path}: {line}"
+        for line in (
+            "radiologists.1.model.consistency.sure: is "
+            "radiologists.1.model.consistency.confidence_threshold now",
+            "soft_labels.outlines: is soft_labels.mask_source now",
+            "soft_labels.views: is soft_labels.tta now",
+            "soft_labels.uncertain: is soft_labels.ignore_threshold now",
+            "prediction.outlines: is prediction.refine_with now",
+            "live.images: is logging.images now",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tree", "lines"),
+    [
+        ({"live": {}}, ["live: is logging now"]),
+        ({"live": 3}, ["live: is logging now"]),
+        ({"live": {"nonsense": 1}}, ["live.nonsense: is logging.nonsense now"]),
+        (
+            {"soft_labels": {"quota": True}},
+            ["soft_labels.quota: is soft_labels.max_masks_per_slice now (true is auto)"],
+        ),
+        # Not an old key at this place, and one that never was.
+        ({"detector": {"consistency": {"sure": 0.5}}}, None),
+        ({"prediction": {"outline": "net"}}, None),
+    ],
+)
+def test_lines_say_where_the_value_belongs_now(
+    tree: dict[str, object], lines: list[str] | None
+) -> None:
+    with pytest.raises(InputError) as error:
+        parse_settings({"data": {"phantom": {}}, **tree})
+
+    found = str(error.value).splitlines()
+    if lines is None:
+        assert ["unknown key" in line for line in found] == [True]
+    else:
+        assert found == [f"settings: {line}" for line in lines]
