@@ -184,8 +184,8 @@ def _run_cell(matrix: Matrix, cell: Cell, out: Path) -> None:
     say(f"{cell.name}: runs")
     folder = out / "runs" / cell.run
     metrics = run(settings, folder.resolve(), "resume")
-    scores = read_scores(folder / "score" / "per_image.csv")
-    write_json(target, {"key": key, "metrics": metrics, "scores": scores})
+    scores = read_scores(folder / "metrics.json", folder / "score" / "per_image.csv")
+    write_json(target, {"key": key, "metrics": metrics, "slices": scores})
 
 
 def _settings(matrix: Matrix, cell: Cell, out: Path) -> RunSettings:
@@ -205,10 +205,10 @@ def _write_tables(matrix: Matrix, out: Path) -> None:
     rows: dict[int, list[RowScores]] = {}
     for cell in cells(matrix):
         path = out / "rows" / f"{cell.name}.json"
-        if path.is_file():
-            content: dict[str, Any] = read_json(path)
+        content: dict[str, Any] = read_json(path) if path.is_file() else {}
+        if "slices" in content:  # not in the rows of earlier releases
             rows.setdefault(cell.labelled, []).append(
-                RowScores(cell.row, cell.seed, content["scores"], content["metrics"])
+                RowScores(cell.row, cell.seed, content["slices"], content["metrics"])
             )
     write_tables(rows, matrix.groups, out)
     say(json.dumps({"table": str(out / "table.csv")}))

@@ -1,7 +1,5 @@
 """The tables of an ablation: final against control, with intervals resampled by patient."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,35 +10,39 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fewshot.config.base import Metric
 from fewshot.config.names import CONTROL, FINAL, is_radiologists_name
 from fewshot.files import atomic_path, write_json, write_text
 from fewshot.metrics.bootstrap import bootstrap_means
+from fewshot.metrics.scores import as_csv
+from fewshot.metrics.slice_metrics import METRICS, SliceScores
+from fewshot.run.scores import read_run_scores
 from fewshot.slices.groups import read_groups
 
-VARIANTS = {"all": "all pixels", "foreground": "foreground, nearest fill"}
-Scores = dict[str, dict[str, dict[str, float]]]
+VARIANTS: dict[Metric, str] = {"all": "all pixels", "foreground": "foreground, nearest fill"}
+SlicesOfModels = dict[str, dict[str, SliceScores]]
 
 
 @dataclass(frozen=True)
 class RowScores:
-    """One run: its row and seed, variant → model → image → score, and its `metrics.json`."""
+    """One run: its row and seed, variant → model → image → metric → score, `metrics.json`.
+
+    Each model is tuned for the variant.
+    """
 
     row: str
     seed: int
-    scores: Scores
+    scores: Mapping[Metric, SlicesOfModels]
     metrics: Mapping[str, Any]
 
 
-def read_scores(per_image: Path) -> Scores:
-    """Return variant → model → test image → score, each model tuned for that variant."""
-    scores: Scores = {variant: {} for variant in VARIANTS}
-    with per_image.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            variant = row["tuned_for"]
-            if row["part"] == "test" and variant in scores:
-                of_model = scores[variant].setdefault(row["model"], {})
-                of_model[row["image"]] = float(row[f"ari_{variant}"])
-    return scores
+def read_scores(metrics: Path, per_image: Path) -> dict[Metric, SlicesOfModels]:
+    """Return variant → model → test image → metric → score of a run."""
+    models = read_run_scores(metrics, per_image).parts["test"]
+    return {
+        variant: {name: one.tuned_for[variant].per_image for name, one in models.items()}
+        for variant in VARIANTS
+    }
 
 
 def write_tables(rows: Mapping[int, Sequence[RowScores]], groups: Path | None, out: Path) -> None:
@@ -56,11 +58,7 @@ def write_tables(rows: Mapping[int, Sequence[RowScores]], groups: Path | None, o
         for row in dict.fromkeys(one.row for one in found)
         for variant in VARIANTS
     ]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    write_text(out / "table.csv", buffer.getvalue())
+    write_text(out / "table.csv", as_csv(lines))
     write_json(out / "table.json", lines)
     figures = {"table.png": _figure(lines)}
     if len(rows) > 1:
@@ -73,42 +71,55 @@ def write_tables(rows: Mapping[int, Sequence[RowScores]], groups: Path | None, o
 def _line(
     labelled: int,
     row: str,
-    variant: str,
+    variant: Metric,
     runs: Sequence[RowScores],
     patients: Mapping[str, str] | None,
 ) -> dict[str, Any]:
+    """Return a line: the variant's index, then every metric under the same merge rules."""
     images = list(dict.fromkeys(name for one in runs for name in one.scores[variant][FINAL]))
-    final, control = (_values(runs, variant, model, images) for model in (FINAL, CONTROL))
-    difference = final - control
     drawn = None if patients is None else [patients[name] for name in images]
-    (gain,) = bootstrap_means(difference[:, None], drawn)
-    low, high = gain.interval or (float("nan"), float("nan"))
-    readers = [
-        np.mean(list(scores.values()))
-        for one in runs
-        for model, scores in one.scores[variant].items()
+    index = f"ari_{variant}"
+    radiologists = [
+        np.mean([one[index] for one in slices.values()])
+        for run in runs
+        for model, slices in run.scores[variant].items()
         if is_radiologists_name(model)
     ]
+    gains = {name: _gain(runs, variant, name, images, drawn) for name in METRICS}
     return {
         "labelled": labelled,
         "row": row,
         "variant": variant,
         "seeds": len(runs),
-        "best_radiologist": round(float(max(readers)), 4),
-        "control": round(float(control.mean()), 4),
-        "final": round(float(final.mean()), 4),
-        "gain": round(gain.mean, 4),
-        "low": round(low, 4),
-        "high": round(high, 4),
+        "best_radiologist": round(float(max(radiologists)), 4),
+        **gains[index],
+        **{f"{name}_{key}": value for name, gain in gains.items() for key, value in gain.items()},
     }
 
 
+def _gain(
+    runs: Sequence[RowScores],
+    variant: Metric,
+    metric: str,
+    images: Sequence[str],
+    patients: Sequence[str] | None,
+) -> dict[str, float]:
+    """Return the means of control and final, and final minus control with its interval."""
+    final, control = (_values(runs, variant, model, metric, images) for model in (FINAL, CONTROL))
+    (gain,) = bootstrap_means((final - control)[:, None], patients)
+    low, high = gain.interval or (float("nan"), float("nan"))
+    means = {"control": float(control.mean()), "final": float(final.mean())}
+    found = {**means, "gain": gain.mean, "low": low, "high": high}
+    return {key: round(value, 4) for key, value in found.items()}
+
+
 def _values(
-    runs: Sequence[RowScores], variant: str, model: str, images: Sequence[str]
+    runs: Sequence[RowScores], variant: Metric, model: str, metric: str, images: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Return the score of each image, its mean over the seeds that scored it (folds: one)."""
-    scores = [one.scores[variant][model] for one in runs]
-    return np.array([np.mean([one[name] for one in scores if name in one]) for name in images])
+    """Return a metric of each image, its mean over the seeds that scored it (folds: one)."""
+    slices = [one.scores[variant][model] for one in runs]
+    known = ([one[image][metric] for one in slices if image in one] for image in images)
+    return np.array([np.mean(values) for values in known])
 
 
 def _figure(lines: Sequence[Mapping[str, Any]]) -> Figure:

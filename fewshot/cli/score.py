@@ -22,17 +22,6 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Threads; as many as there are processors by default.")
 ]
 
-_SHOWN = {
-    "ari_foreground": "adjusted Rand, foreground (pixels with a true label)",
-    "ari_all": "adjusted Rand, all pixels",
-    "iou": "IoU of best-matching regions",
-    "dice": "Dice of best-matching regions",
-    "ap50": "average precision at IoU 0.50, without scores",
-    "ap": "average precision at IoU 0.50:0.95, without scores",
-    "kappa": "Cohen's kappa, foreground or background",
-    "kappa_regions": "Cohen's kappa, matched regions",
-}
-
 
 def score(
     truth: Annotated[Path, typer.Option(help="Label CSV with the true labels.")],
@@ -51,7 +40,7 @@ def score(
     if json_:
         print_json(_as_json(report))
         return
-    _print_means(report, list(_SHOWN))
+    _print_means(report)
     _print_empty(report)
 
 
@@ -77,8 +66,7 @@ def agree(
         only = {"only_a": agreement.only_a, "only_b": agreement.only_b}
         print_json({**_as_json(report), **only})
         return
-    # Foreground is what the truth labels, and neither annotator is the truth.
-    _print_means(report, [name for name in _SHOWN if name != "ari_foreground"])
+    _print_means(report, annotators=True)
     for file, names in ((a, agreement.only_a), (b, agreement.only_b)):
         if names:
             print(f"left out: {len(names)} images labelled only in {file}")
@@ -86,14 +74,14 @@ def agree(
 
 def _as_json(report: "ScoreReport") -> dict[str, Any]:
     from fewshot.metrics.bootstrap import LEVEL, RESAMPLES
-    from fewshot.metrics.slice_scores import empty_slice_scores
+    from fewshot.metrics.slice_metrics import empty_slice_scores
 
-    rows = report.rows()
+    rows, means = report.rows(), report.scores.means
     groups = None if report.group_of is None else len(set(report.group_of.values()))
     return {
-        **{name: mean.mean for name, mean in report.means.items()},
+        **{name: mean.mean for name, mean in means.items()},
         "images": len(rows),
-        "intervals": {name: mean.interval for name, mean in report.means.items()},
+        "intervals": {name: mean.interval for name, mean in means.items()},
         "bootstrap": {
             "level": LEVEL,
             "resamples": RESAMPLES,
@@ -105,26 +93,30 @@ def _as_json(report: "ScoreReport") -> dict[str, Any]:
     }
 
 
-def _print_means(report: "ScoreReport", names: list[str]) -> None:
-    images = len(report.per_image)
+def _print_means(report: "ScoreReport", *, annotators: bool = False) -> None:
+    """Print the mean of each metric; of two annotators only of those that need no truth."""
+    from fewshot.metrics.slice_metrics import METRICS
+
     if report.group_of is None:
         how = "resampled by image; too narrow where a patient has several: give --groups"
     else:
         how = f"resampled by group, of which there are {len(set(report.group_of.values()))}"
-    print(f"mean of {images} images, with 95 % bootstrap interval ({how})")
-    for name in names:
-        mean = report.means[name]
+    print(f"mean of {report.scores.images} images, with 95 % bootstrap interval ({how})")
+    for name, metric in METRICS.items():
+        if annotators and metric.needs_truth:
+            continue
+        mean = report.scores.means[name]
         shown = "" if mean.interval is None else "  [{:.4f}, {:.4f}]".format(*mean.interval)
-        print(f"  {_SHOWN[name]:54s}{mean.mean:.4f}{shown}")
+        print(f"  {metric.meaning:54s}{mean.mean:.4f}{shown}")
 
 
 def _print_empty(report: "ScoreReport") -> None:
-    from fewshot.metrics.slice_scores import empty_slice_scores
+    from fewshot.metrics.slice_metrics import empty_slice_scores
 
     scores = empty_slice_scores()
     nothing, region = scores["nothing_predicted"], scores["region_predicted"]
     print(
-        f"{len(report.empty())} of {len(report.per_image)} images have no true region. Such a slice"
+        f"{len(report.empty())} of {report.scores.images} images have no true region. Such a slice"
         f" scores {nothing['ari_all']:g} everywhere when nothing is predicted on it;"
         f" with a region predicted on part of it, {region['ari_foreground']:g} on the foreground"
         f" and {region['ari_all']:g} on all else."

@@ -1,13 +1,14 @@
 """Region by region: which true and predicted regions belong together, and how well they agree."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from fewshot.errors import InputError
-from fewshot.metrics.contingency import Contingency, Counts
+from fewshot.metrics.contingency import Contingency, Counts, LabelMap, contingency
 
 # A label map of the challenge has at most 255 regions; this many pairs take 128 MB a table.
 _MAX_PAIRS = 1 << 24
@@ -50,9 +51,23 @@ class Matching:
         Data Science Bowl, StarDist and Cellpose it is the number of true regions found divided by
         all regions found, missed or invented. Two empty label maps score 1.
         """
-        found = (100 * self.overlap >= _PERCENT[:, np.newaxis] * self.union).sum(axis=1)
-        regions = self.true_regions + self.predicted_regions - found
-        return np.where(regions > 0, found / np.maximum(regions, 1), 1.0)
+        regions = self.true_regions + self.predicted_regions - self.found
+        return np.where(regions > 0, self.found / np.maximum(regions, 1), 1.0)
+
+    @cached_property
+    def found(self) -> NDArray[np.int64]:
+        """How many true regions are found at IoU 0.50, 0.55 ... 0.95, shape (10,)."""
+        good = 100 * self.overlap >= _PERCENT[:, np.newaxis] * self.union
+        counts: NDArray[np.int64] = good.sum(axis=1)
+        return counts
+
+    def missed(self) -> int:
+        """Return how many true regions have no partner with an IoU of at least 0.50."""
+        return self.true_regions - int(self.found[0])
+
+    def extra(self) -> int:
+        """Return how many predicted regions have no partner with an IoU of at least 0.50."""
+        return self.predicted_regions - int(self.found[0])
 
     def _mean(self, values: NDArray[np.float64]) -> float:
         regions = max(self.true_regions, self.predicted_regions)
@@ -91,3 +106,20 @@ def match_regions(cells: Contingency) -> Matching:
         true_regions=true_ids.size,
         predicted_regions=predicted_ids.size,
     )
+
+
+class LabelPair:
+    """The true and the predicted label map of one slice.
+
+    However many metrics look at it, its pixels are counted once and its regions matched once.
+    Raises `InputError` when the shapes differ or ids are negative or not integers.
+    """
+
+    def __init__(self, truth: LabelMap, prediction: LabelMap) -> None:
+        self.truth, self.prediction = truth, prediction
+        self.cells = contingency(truth, prediction)
+
+    @cached_property
+    def matching(self) -> Matching:
+        """The best one-to-one matching of the regions."""
+        return match_regions(self.cells)

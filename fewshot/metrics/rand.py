@@ -1,12 +1,9 @@
 """The adjusted Rand index of label maps, over the labelled pixels and over all pixels."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot.errors import InputError
 from fewshot.metrics.contingency import Contingency, Counts, LabelMap, contingency
 
 
@@ -16,15 +13,6 @@ class RandScore:
 
     foreground: float
     all_pixels: float
-
-
-@dataclass(frozen=True)
-class RandSummary:
-    """The mean of both indices over slices, and the score of each slice by name."""
-
-    foreground: float
-    all_pixels: float
-    per_image: dict[str, RandScore]
 
 
 def adjusted_rand(truth: LabelMap, prediction: LabelMap, *, foreground: bool) -> float:
@@ -68,24 +56,8 @@ def adjusted_rand_of(cells: Contingency) -> float:
 
 def score_slice(truth: LabelMap, prediction: LabelMap) -> RandScore:
     """Return both adjusted Rand indices of one slice; see `adjusted_rand`."""
-    return rand_score_of(contingency(truth, prediction))
-
-
-def rand_score_of(cells: Contingency) -> RandScore:
-    """Return both adjusted Rand indices of the counted pixels of one slice."""
+    cells = contingency(truth, prediction)
     return RandScore(adjusted_rand_of(cells.foreground()), adjusted_rand_of(cells))
-
-
-def summarise(per_image: Mapping[str, RandScore]) -> RandSummary:
-    """Return the plain means of both indices over slices; `InputError` when there is no slice."""
-    if not per_image:
-        raise InputError("scores: there is no slice to average; give at least one")
-    scores = list(per_image.values())
-    return RandSummary(
-        foreground=math.fsum(score.foreground for score in scores) / len(scores),
-        all_pixels=math.fsum(score.all_pixels for score in scores) / len(scores),
-        per_image=dict(per_image),
-    )
 
 
 def _sum_of_squares(counts: Counts) -> int:

@@ -236,15 +236,11 @@ class RunPlan(RunLayout):
 
     def _score(self) -> Stage:
         settings = self.settings
-        contenders = [
-            ScoredModel(name, self.answers(name), self.rule(name)) for name in self.models
-        ]
+        models = [ScoredModel(name, self.answers(name), self.rule(name)) for name in self.models]
         truths = {path.stem: path for path in self.labelled_parts}
         watershed = WatershedSettings(**settings.baseline.model_dump())
         predictions = [
-            contender.predictions / path.name
-            for contender in contenders
-            for path in truths.values()
+            model.predictions / path.name for model in models for path in truths.values()
         ]
         return Stage(
             name="score",
@@ -254,7 +250,7 @@ class RunPlan(RunLayout):
             outputs=[self.metrics, self.per_image],
             work=lambda: write_scores(
                 truths,
-                contenders,
+                models,
                 FINAL,
                 settings.merge.metric,
                 watershed,

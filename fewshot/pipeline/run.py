@@ -1,6 +1,5 @@
 """Running all stages in a run directory."""
 
-import math
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +14,8 @@ from fewshot.models.registry import kind_of
 from fewshot.pipeline.plan import RunPlan
 from fewshot.progress import say
 from fewshot.radiologists import review
-from fewshot.report.score_table import score_table
 from fewshot.run.names import FINAL, RESOLVED
+from fewshot.run.scores import read_run_scores
 from fewshot.run.stages import forecast, run_stage, why_run
 
 UNCHANGED = "done and unchanged"
@@ -65,7 +64,8 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
         for stage in plan.stages():
             run_stage(stage)
     metrics: dict[str, Any] = read_json(plan.metrics)
-    _print_table(metrics)
+    for line in read_run_scores(plan.metrics).table():
+        say(line)
     say(f"submission: {plan.submission}")
     say(f"report: {plan.report}")
     return metrics
@@ -173,13 +173,3 @@ def _empty(out: Path) -> None:
             shutil.rmtree(path)
         elif path.name != LOCK:
             path.unlink()
-
-
-def _print_table(metrics: dict[str, Any]) -> None:
-    part = metrics["answer"]["part"]
-    images = metrics["answer"]["images"]
-    say(f"adjusted Rand index on {images} {part} slices, each column tuned for it on validation:")
-    say(f"  {'':12s} {'all pixels':>12s} {'foreground':>12s} {'mask AP':>9s}")
-    for row in score_table(metrics, part):
-        precision = "" if math.isnan(row.precision) else f"{row.precision:.3f}"
-        say(f"  {row.name:12s} {row.all_pixels:12.3f} {row.foreground:12.3f} {precision:>9s}")

@@ -15,7 +15,8 @@ from fewshot.masks.coco_read import read_boxes
 from fewshot.masks.merge import MergeRule, fill_nearest, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import average_precision
-from fewshot.metrics.rand import score_slice, summarise
+from fewshot.metrics.scores import Scores
+from fewshot.metrics.slice_metrics import score_label_maps
 from fewshot.progress import progress, say
 from fewshot.sam.auto import AutoSettings, automatic_masks
 from fewshot.sam.decoder import answer_masks
@@ -65,10 +66,9 @@ def find_automatic_masks(
     if any(len(slices.masks_of(record.image_id)) for record in slices.records):
         truth = [slices.masks_of(record.image_id) for record in slices.records]
         labels = [merge_masks(one, MergeRule(score_threshold=0.0)) for one in truth]
-        scores = summarise(
-            {name: score_slice(*pair) for name, *pair in zip(names, labels, maps, strict=True)}
-        )
-        answer |= {"ari_foreground": scores.foreground, "ari_all": scores.all_pixels}
+        pairs = zip(names, labels, maps, strict=True)
+        scores = Scores.of({name: score_label_maps(*pair) for name, *pair in pairs}, slices.groups)
+        answer |= scores.as_json()
         precision = average_precision(truth, {one.image_id: one for one in found})
         answer["average_precision"] = asdict(precision)
     write_json(out / "scores.json", answer)

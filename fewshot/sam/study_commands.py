@@ -10,7 +10,7 @@ import numpy as np
 from fewshot.drawing.side_by_side import Column, write_side_by_side
 from fewshot.files import write_json, write_text
 from fewshot.masks.coco import SliceSet, check_images
-from fewshot.pipeline.scores import as_csv
+from fewshot.metrics.scores import as_csv
 from fewshot.progress import progress
 from fewshot.report.panels import spread
 from fewshot.sam.comparison import ModelAnswers, answers_of

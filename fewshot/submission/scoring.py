@@ -1,18 +1,16 @@
 """Scoring a whole submission, and comparing the label maps of two annotators."""
 
-import csv
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from fewshot.errors import InputError
 from fewshot.files import write_json, write_text
-from fewshot.metrics.bootstrap import MeanInterval
-from fewshot.metrics.slice_scores import SliceScores, mean_scores, score_label_maps
+from fewshot.metrics.scores import Scores, as_csv
+from fewshot.metrics.slice_metrics import SliceScores, score_label_maps
 from fewshot.parallel import processors
 from fewshot.slices.groups import read_groups
 from fewshot.slices.images import image_stem, name_a_few
@@ -22,25 +20,22 @@ from fewshot.submission.submission import unmatched
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """The scores of every image by name, and each metric's mean with its interval.
+    """The scores of a submission, and the patient of each image where patients are known."""
 
-    `group_of` is the patient of each image; None where patients are not known.
-    """
-
-    per_image: dict[str, SliceScores]
+    scores: Scores
     group_of: dict[str, str] | None
-    means: dict[str, MeanInterval]
 
     def empty(self) -> list[str]:
         """Return the images whose truth has no region."""
-        return [name for name, scores in self.per_image.items() if scores.true_regions == 0]
+        regions = self.scores.of_images("true_regions")
+        return [name for name, count in regions.items() if count == 0]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table of single images: one dictionary an image, all with the same keys."""
         group_of = self.group_of or {}
         return [
-            {"image": name, "group": group_of.get(name), **asdict(scores)}
-            for name, scores in self.per_image.items()
+            {"image": name, "group": group_of.get(name), **one}
+            for name, one in self.scores.per_image.items()
         ]
 
 
@@ -105,11 +100,7 @@ def write_score_table(path: Path, report: ScoreReport) -> None:
     if path.suffix == ".json":
         write_json(path, rows)
         return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, as_csv(rows))
 
 
 def _read_both(a: Path, b: Path, workers: int | None) -> tuple[LabelTable, LabelTable]:
@@ -143,8 +134,7 @@ def _compare(
     parts = [names[start:stop] for start, stop in pairwise(bounds)]
     with ThreadPoolExecutor(threads) as pool:
         per_image = dict(pair for scores in pool.map(score, parts) for pair in scores)
-    means = mean_scores(per_image, None if group_of is None else list(group_of.values()))
-    return ScoreReport(per_image, group_of, means)
+    return ScoreReport(Scores.of(per_image, group_of), group_of)
 
 
 def _threads(workers: int | None) -> int:

@@ -2,7 +2,7 @@
 
 Both compute both variants of the adjusted Rand index, of the same pairs, in the same process, in
 turn, and must agree to 1e-12. `one variant` times only the index over all pixels; `all scores` are
-fewshot's eight (IoU, Dice, kappa and so on) against scikit-learn's two indices alone.
+all metrics of fewshot (IoU, Dice, kappa and so on) against scikit-learn's two indices alone.
 
 Usage: python scripts/bench/score.py [--size 512] [--pairs 8] [--rounds 7]
 """
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from fewshot.metrics.rand import adjusted_rand, score_slice
-from fewshot.metrics.slice_scores import score_label_maps
+from fewshot.metrics.slice_metrics import score_label_maps
 from fewshot.slices.phantom import phantom_slice
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]

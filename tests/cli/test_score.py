@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewshot.metrics.slice_scores import METRICS
+from fewshot.metrics.slice_metrics import METRICS
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
 
 Call = Callable[..., tuple[int, str, str]]

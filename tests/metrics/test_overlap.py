@@ -12,7 +12,7 @@ from fewshot.errors import InputError
 from fewshot.metrics.contingency import contingency
 from fewshot.metrics.kappa import cohen_kappa
 from fewshot.metrics.overlap import match_regions
-from fewshot.metrics.slice_scores import METRICS, empty_slice_scores, score_label_maps
+from fewshot.metrics.slice_metrics import METRICS, empty_slice_scores, score_label_maps
 
 LabelMap = NDArray[np.uint8]
 
@@ -57,27 +57,33 @@ def test_best_matching_at_real_size(true: int, predicted: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "prediction", "iou", "dice", "ap50"),
+    ("truth", "prediction", "iou", "dice", "ap50", "missed_extra"),
     [
-        ([0, 0], [0, 0], 1, 1, 1),  # both empty
-        ([0, 0], [0, 3], 0, 0, 0),  # invented
-        ([7, 0], [0, 0], 0, 0, 0),  # missed
-        ([7, 9], [9, 7], 1, 1, 1),  # ids do not matter
-        ([1, 0], [0, 1], 0, 0, 0),  # beside each other
-        ([1, 1, 0, 0], [1, 1, 2, 0], 0.5, 0.5, 0.5),  # one region too many
-        ([1, 1, 2, 2], [1, 1, 1, 1], 0.25, 1 / 3, 0.5),  # two as one, of IoU just 0.5
-        ([1, 1, 1, 1], [1, 1, 1, 2], 0.375, 3 / 7, 0.5),  # one as two
+        ([0, 0], [0, 0], 1, 1, 1, (0, 0)),  # both empty
+        ([0, 0], [0, 3], 0, 0, 0, (0, 1)),  # invented
+        ([7, 0], [0, 0], 0, 0, 0, (1, 0)),  # missed
+        ([7, 9], [9, 7], 1, 1, 1, (0, 0)),  # ids do not matter
+        ([1, 0], [0, 1], 0, 0, 0, (1, 1)),  # beside each other
+        ([1, 1, 0, 0], [1, 1, 2, 0], 0.5, 0.5, 0.5, (0, 1)),  # one region too many
+        ([1, 1, 2, 2], [1, 1, 1, 1], 0.25, 1 / 3, 0.5, (1, 0)),  # two as one, of IoU just 0.5
+        ([1, 1, 1, 1], [1, 1, 1, 2], 0.375, 3 / 7, 0.5, (0, 1)),  # one as two
         # One region in two: it belongs to either, and the other takes what is left.
-        ([1] * 4 + [2] * 4, [3] + [4] * 6 + [5], (3 / 7 + 1 / 4) / 3, 1 / 3, 0),
+        ([1] * 4 + [2] * 4, [3] + [4] * 6 + [5], (3 / 7 + 1 / 4) / 3, 1 / 3, 0, (2, 3)),
     ],
 )
 def test_edge_cases(
-    truth: list[int], prediction: list[int], iou: float, dice: float, ap50: float
+    truth: list[int],
+    prediction: list[int],
+    iou: float,
+    dice: float,
+    ap50: float,
+    missed_extra: tuple[int, int],
 ) -> None:
     matching = match_regions(contingency(np.array(truth), np.array(prediction)))
     assert matching.iou() == pytest.approx(iou)
     assert matching.dice() == pytest.approx(dice)
     assert matching.precision()[0] == pytest.approx(ap50)
+    assert (matching.missed(), matching.extra()) == missed_extra
 
 
 def test_precision_is_found_over_all_regions() -> None:
@@ -130,12 +136,17 @@ def test_kappa_edge_cases(a: list[int], b: list[int], foreground: float, by_regi
 def test_a_label_map_scores_one_against_itself() -> None:
     label_map = regions(2, 512, 18)
     same = score_label_maps(label_map, np.where(label_map == 0, 0, 200 - label_map))
-    assert same.true_regions == same.predicted_regions == np.unique(label_map).size - 1
-    assert [getattr(same, name) for name in METRICS] == [1.0] * len(METRICS)
+    assert same["true_regions"] == same["predicted_regions"] == np.unique(label_map).size - 1
+    best = {True: 1.0, False: 0.0}
+    for name, metric in METRICS.items():
+        if metric.higher_is_better is not None:
+            assert same[name] == best[metric.higher_is_better], name
 
 
 def test_what_an_empty_slice_scores() -> None:
     scores = empty_slice_scores()
-    assert set(scores["nothing_predicted"].values()) == {1.0}
-    assert scores["region_predicted"].pop("ari_foreground") == 1.0
-    assert set(scores["region_predicted"].values()) == {0.0}
+    nothing, region = scores["nothing_predicted"], scores["region_predicted"]
+    assert {nothing[name] for name, one in METRICS.items() if one.higher_is_better} == {1.0}
+    assert (nothing["missed"], nothing["extra"]) == (0, 0)
+    assert (region["missed"], region["extra"], region["ari_foreground"]) == (0, 1, 1.0)
+    assert (region["ari_all"], region["dice"], region["kappa"]) == (0, 0, 0)

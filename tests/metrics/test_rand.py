@@ -10,7 +10,7 @@ from scipy import ndimage
 from sklearn.metrics import adjusted_rand_score
 
 from fewshot.errors import InputError
-from fewshot.metrics.rand import RandScore, adjusted_rand, score_slice, summarise
+from fewshot.metrics.rand import RandScore, adjusted_rand, score_slice
 
 Labels = NDArray[Any]
 Pair = tuple[Labels, Labels]
@@ -145,17 +145,3 @@ def test_layout_of_the_arrays_does_not_matter() -> None:
 def test_refuses_what_is_no_label_map(truth: Labels, prediction: Labels, message: str) -> None:
     with pytest.raises(InputError, match=message):
         adjusted_rand(truth, prediction, foreground=False)
-
-
-def test_summary_is_the_mean_over_slices() -> None:
-    scores = {"0.png": RandScore(1.0, 0.0), "1.png": RandScore(0.5, 0.5), "2.png": RandScore(0, 1)}
-
-    summary = summarise(scores)
-
-    assert (summary.foreground, summary.all_pixels) == (0.5, 0.5)
-    assert summary.per_image == scores
-
-
-def test_summary_of_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="no slice"):
-        summarise({})

@@ -74,9 +74,9 @@ def test_a_model_that_finds_nothing_is_calibrated_merged_submitted_and_scored(
     calibrate(truth, predictions, MergeSettings(), None, nothing_found / "rule.json")
     for metric in TUNINGS:
         rule = read_rule(nothing_found / "rule.json", metric)
-        summary = score_predictions(truth, predictions, rule)
+        summary = score_predictions(read_coco(truth), read_coco(predictions), rule)
         # Nothing is right for the one slice without structures alone.
-        assert summary.all_pixels == pytest.approx(1 / 6)
+        assert summary.mean("ari_all") == pytest.approx(1 / 6)
     stages.merge(predictions, MergeRule(0.5, 0, "nearest"), nothing_found / "merged.json")
     stages.submit(nothing_found / "merged.json", nothing_found / "submission.csv")
     table = read_label_csv(nothing_found / "submission.csv")
@@ -88,9 +88,9 @@ def test_slices_without_any_structure_are_scored(miniature: SliceSet, tmp_path: 
     blank = replace(miniature, masks={})
     write_coco(tmp_path / "truth.json", blank, "all background")
     write_coco(tmp_path / "predictions.json", blank, "nothing")
-    summary = score_predictions(tmp_path / "truth.json", tmp_path / "predictions.json", MergeRule())
-    assert summary.all_pixels == summary.foreground == 1.0
-    assert score_watershed(tmp_path / "truth.json", WatershedSettings()).all_pixels < 1
+    summary = score_predictions(blank, blank, MergeRule())
+    assert summary.mean("ari_all") == summary.mean("ari_foreground") == 1.0
+    assert score_watershed(tmp_path / "truth.json", WatershedSettings()).mean("ari_all") < 1
     calibrate(
         tmp_path / "truth.json",
         tmp_path / "predictions.json",

@@ -15,6 +15,7 @@ from fewshot.config.load import load_settings, parse_settings
 from fewshot.config.tree import RunSettings
 from fewshot.errors import FewshotError, InputError
 from fewshot.masks.coco import read_coco
+from fewshot.metrics.slice_metrics import METRICS
 from fewshot.pipeline.run import run, status
 from fewshot.slices.label_csv import read_label_csv
 from fewshot.submission.scoring import score_submission
@@ -75,8 +76,8 @@ def test_a_run_leaves_what_scripts_depend_on(done: Path, settings: RunSettings) 
 def test_the_submission_scores_as_the_metrics_say(done: Path) -> None:
     answer = json.loads((done / "metrics.json").read_text())["answer"]
     report = score_submission(done / "phantom" / "Y_test.csv.gz", done / "submission.csv")
-    for name in ("ari_foreground", "ari_all"):
-        assert report.means[name].mean == pytest.approx(answer[name], abs=1e-12)
+    for name in METRICS:
+        assert report.scores.mean(name) == pytest.approx(answer[name], abs=1e-12)
 
 
 def test_the_submission_is_oriented_like_the_labels(done: Path) -> None:

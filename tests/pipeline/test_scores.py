@@ -16,6 +16,7 @@ from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.masks.merge import fill_nearest
 from fewshot.masks.predicted import SliceMasks
+from fewshot.metrics.slice_metrics import METRICS
 from fewshot.pipeline.scores import ScoredModel, write_scores
 from fewshot.slices.images import read_image
 
@@ -68,7 +69,7 @@ def contender(folder: Path, name: str) -> ScoredModel:
 def scores_of(folder: Path, *parts: str, final: str = "half") -> dict[str, Any]:
     write_scores(
         truths={part: folder / f"{part}.json" for part in parts},
-        contenders=[contender(folder, "all"), contender(folder, "half")],
+        models=[contender(folder, "all"), contender(folder, "half")],
         final=final,
         metric="foreground",
         watershed=WatershedSettings(),
@@ -155,6 +156,6 @@ def test_the_table_has_a_row_for_each_image_and_its_means_are_the_scores(scored:
             summary = metrics[part][model]
             summary = summary[f"tuned_for_{tuned_for}"] if tuned_for else summary
             assert len({row["image"] for row in chosen}) == len(chosen) == summary["images"]
-            for column in ("ari_foreground", "ari_all"):
+            for column in METRICS:
                 mean = np.mean([float(row[column]) for row in chosen])
                 assert summary[column] == pytest.approx(mean, abs=1e-12)

@@ -97,8 +97,9 @@ def test_calibration_finds_the_rule_that_leaves_the_distractors_out(files: Path)
     assert 0.2 < rule.score_threshold <= 0.9
     assert rule.background == "keep"
     assert json.loads(target.read_text())["all"]["validation"]["all_pixels"] == 1.0
-    assert score_predictions(truth, predictions, rule).all_pixels == 1.0
-    assert score_predictions(truth, predictions, MergeRule(0.1)).all_pixels < 0.9
+    labelled, found = read_coco(truth), read_coco(predictions)
+    assert score_predictions(labelled, found, rule).mean("ari_all") == 1.0
+    assert score_predictions(labelled, found, MergeRule(0.1)).mean("ari_all") < 0.9
 
 
 def test_calibration_keeps_what_is_given(files: Path) -> None:
@@ -117,7 +118,7 @@ def test_the_watershed_scores_as_scikit_learn_says(files: Path, miniature: Slice
         for label, mask in enumerate(miniature.masks_of(record.image_id).decode(), start=1):
             truth[mask] = label
         expected = adjusted_rand_score(truth.ravel(), answer.ravel())
-        found = summary.per_image[record.file_name].all_pixels
+        found = summary.per_image[record.file_name]["ari_all"]
         assert found == pytest.approx(expected, abs=1e-12)
 
 

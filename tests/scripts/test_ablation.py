@@ -10,10 +10,12 @@ import yaml
 
 from ablation import cells, main, read_matrix
 from ablation_holdout import Fold, holdout_data
-from ablation_table import RowScores, Scores, write_tables
+from ablation_table import RowScores, SlicesOfModels, write_tables
+from fewshot.config.base import Metric
 from fewshot.config.load import load_settings
 from fewshot.config.tree import DataSettings
 from fewshot.errors import InputError
+from fewshot.metrics.slice_metrics import METRICS
 from fewshot.slices.label_csv import read_label_csv
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 
@@ -118,25 +120,21 @@ def test_folds_hold_out_the_labelled_slices_of_every_patient_once(tmp_path: Path
 
 
 def test_the_table_of_folds_takes_each_slice_from_the_run_that_scored_it(tmp_path: Path) -> None:
-    def renamed(of: Scores, names: list[str]) -> Scores:
-        return {
-            variant: {
-                model: dict(zip(names, values.values(), strict=True))
-                for model, values in models.items()
-            }
-            for variant, models in of.items()
-        }
-
-    first = renamed(scores([0.5, 0.7], [0.4, 0.6]), ["a.png", "b.png"])
-    second = renamed(scores([0.9], [0.5]), ["c.png"])
+    first = scores([0.5, 0.7], [0.4, 0.6], "ab")
+    second = scores([0.9], [0.5], "c")
     write_tables({6: [RowScores("v", 0, first, {}), RowScores("v", 1, second, {})]}, None, tmp_path)
     line = json.loads((tmp_path / "table.json").read_text())[0]
     assert (line["final"], line["control"], line["gain"]) == pytest.approx((0.7, 0.5, 0.2))
 
 
-def scores(final: list[float], control: list[float]) -> Scores:
+def scores(
+    final: list[float], control: list[float], names: str = "0123"
+) -> dict[Metric, SlicesOfModels]:
     both = {
-        name: {f"{place}.png": value for place, value in enumerate(values)}
+        name: {
+            f"{names[place]}.png": dict.fromkeys(METRICS, value)
+            for place, value in enumerate(values)
+        }
         for name, values in (("rough", [0.1] * len(final)), ("final", final), ("control", control))
     }
     return {"all": both, "foreground": both}
@@ -159,6 +157,11 @@ def test_the_table_holds_mean_gains_and_their_intervals_by_patient(tmp_path: Pat
     # One patient gains 0.1 on every slice, the other nothing: drawn together, from 0 to 0.1.
     gain, low, high = (float(line[key]) for key in ("gain", "low", "high"))
     assert (gain, low, high) == pytest.approx((0.05, 0.0, 0.1))
+    for name in ("dice", "missed", "extra", "ap50"):
+        found = [
+            float(line[f"{name}_{key}"]) for key in ("control", "final", "gain", "low", "high")
+        ]
+        assert found == pytest.approx([0.65, 0.7, 0.05, 0.0, 0.1])
     assert json.loads((tmp_path / "table.json").read_text())[0]["gain"] == pytest.approx(0.05)
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "curve.png").exists()

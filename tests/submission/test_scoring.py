@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from fewshot.errors import InputError
 from fewshot.metrics.bootstrap import bootstrap_means
-from fewshot.metrics.slice_scores import METRICS, metrics_of
+from fewshot.metrics.slice_metrics import METRICS
 from fewshot.slices.groups import read_groups
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
 from fewshot.submission.scoring import compare_annotators, score_submission, write_score_table
@@ -32,7 +32,7 @@ def test_scores_are_scikit_learns_at_real_size(tmp_path: Path) -> None:
     write_label_csv(tmp_path / "S.csv.gz", ["2", "1", "0"], predictions[::-1], "plain")
     report = score_submission(tmp_path / "Y.csv", tmp_path / "S.csv.gz")
 
-    assert list(report.per_image) == ["0.png", "1.png", "2.png"]
+    assert list(report.scores.per_image) == ["0.png", "1.png", "2.png"]
     expected_all = [
         adjusted_rand_score(truth.ravel(), prediction.ravel())
         for truth, prediction in zip(truths, predictions, strict=True)
@@ -41,13 +41,15 @@ def test_scores_are_scikit_learns_at_real_size(tmp_path: Path) -> None:
         adjusted_rand_score(truth[truth != 0], prediction[truth != 0])
         for truth, prediction in zip(truths, predictions, strict=True)
     ]
-    scores = list(report.per_image.values())
-    assert [one.ari_all for one in scores] == pytest.approx(expected_all, abs=1e-12)
-    assert [one.ari_foreground for one in scores] == pytest.approx(expected_foreground, abs=1e-12)
-    assert report.means["ari_all"].mean == pytest.approx(np.mean(expected_all), abs=1e-12)
-    foreground = report.means["ari_foreground"].mean
+    scores = list(report.scores.per_image.values())
+    assert [one["ari_all"] for one in scores] == pytest.approx(expected_all, abs=1e-12)
+    assert [one["ari_foreground"] for one in scores] == pytest.approx(
+        expected_foreground, abs=1e-12
+    )
+    assert report.scores.mean("ari_all") == pytest.approx(np.mean(expected_all), abs=1e-12)
+    foreground = report.scores.mean("ari_foreground")
     assert foreground == pytest.approx(np.mean(expected_foreground), abs=1e-12)
-    assert scores[0].ari_all == scores[0].iou == scores[0].kappa_regions == 1.0
+    assert scores[0]["ari_all"] == scores[0]["iou"] == scores[0]["kappa_regions"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -80,8 +82,10 @@ def test_real_labels_score_one_against_themselves(headneck: Path, tmp_path: Path
     ]
     write_submission(tmp_path / "S.csv", table.names, renumbered, "plain")
     report = score_submission(truth, tmp_path / "S.csv")
-    assert len(report.per_image) == 159
-    assert [mean.mean for mean in report.means.values()] == [1.0] * len(METRICS)
+    assert report.scores.images == 159
+    for name, metric in METRICS.items():
+        if metric.higher_is_better is not None:
+            assert report.scores.mean(name) == (1 if metric.higher_is_better else 0), name
 
 
 @pytest.fixture
@@ -101,7 +105,7 @@ def test_workers_do_not_change_the_result(noisy: tuple[Path, Path]) -> None:
     for workers in (2, 5, 1000):
         many = score_submission(*noisy, workers=workers)
         assert many == one
-        assert list(many.per_image) == list(one.per_image)
+        assert list(many.scores.per_image) == list(one.scores.per_image)
 
 
 def test_intervals_are_resampled_by_patient(headneck: Path, noisy: tuple[Path, Path]) -> None:
@@ -109,14 +113,14 @@ def test_intervals_are_resampled_by_patient(headneck: Path, noisy: tuple[Path, P
     report = score_submission(*noisy, groups)
     by_image = score_submission(*noisy)
     known = read_groups(groups)
-    assert report.group_of == {name: known[name] for name in report.per_image}
-    values = np.array([metrics_of(scores) for scores in report.per_image.values()])
-    expected = bootstrap_means(values, [known[name] for name in report.per_image])
-    assert list(report.means.values()) == expected
+    assert report.group_of == {name: known[name] for name in report.scores.per_image}
+    values = np.array([[*one.values()] for one in report.scores.per_image.values()], float)
+    expected = bootstrap_means(values, [known[name] for name in report.scores.per_image])
+    assert list(report.scores.means.values()) == expected
     assert by_image.group_of is None
     for name in METRICS:
-        low, high = report.means[name].interval or (2, 2)
-        assert low <= report.means[name].mean == by_image.means[name].mean <= high
+        low, high = report.scores.means[name].interval or (2, 2)
+        assert low <= report.scores.mean(name) == by_image.scores.mean(name) <= high
     assert report.empty() == ["3.png"]
 
 
@@ -135,8 +139,8 @@ def test_table_as_csv_and_as_json(headneck: Path, noisy: tuple[Path, Path], tmp_
     assert rows == report.rows()
     with (tmp_path / "table.csv").open(newline="") as file:
         read = list(csv.DictReader(file))
-    assert [row["image"] for row in read] == list(report.per_image)
-    assert list(read[0]) == ["image", "group", *METRICS, "true_regions", "predicted_regions"]
+    assert [row["image"] for row in read] == list(report.scores.per_image)
+    assert list(read[0]) == ["image", "group", *METRICS]
     # Written so that the same numbers are read.
     assert [float(row["ari_all"]) for row in read] == [row["ari_all"] for row in rows]
     assert read[5]["group"] == rows[5]["group"] != ""
@@ -154,12 +158,11 @@ def test_annotators_are_compared_where_both_labelled(tmp_path: Path) -> None:
     write_label_csv(a, ["0.png", "1.png", "2.png"], [label(4, 0), label(4, 1), label(4)])
     write_label_csv(b, ["3", "2", "1"], [label(4, 1), label(4, 2), label(4, 1)], "plain")
     agreement = compare_annotators(a, b)
-    assert list(agreement.report.per_image) == ["1.png"]
-    assert agreement.report.means["kappa"].mean == 1.0
+    assert list(agreement.report.scores.per_image) == ["1.png"]
+    assert agreement.report.scores.mean("kappa") == 1.0
     assert (agreement.only_a, agreement.only_b) == (["0.png"], ["3", "2"])
     counted = compare_annotators(a, b, count_empty=True)
-    kappas = {name: one.kappa for name, one in counted.report.per_image.items()}
-    assert kappas == {"1.png": 1, "2.png": 0}
+    assert counted.report.scores.of_images("kappa") == {"1.png": 1, "2.png": 0}
     write_label_csv(tmp_path / "c.csv", ["7"], [label(4, 1)])
     with pytest.raises(InputError, match=r"a.csv: no image is labelled both here and in .*c.csv"):
         compare_annotators(tmp_path / "c.csv", a)
