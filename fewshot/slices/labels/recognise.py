@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fewshot.errors import InputError
+from fewshot.slices.found import what_is_there
 from fewshot.slices.labels.label_arrays import ArrayLabels
 from fewshot.slices.labels.label_images import ImageLabels
 from fewshot.slices.labels.label_nifti import NiftiLabels
@@ -33,5 +34,6 @@ def open_labels(path: Path, source: SliceSource) -> LabelSource:
         if fits(path):
             return opener(path, source)
     raise InputError(
-        f"{path}: no labels in it; give a label CSV, label images, .npy, .npz, NIfTI or COCO"
+        f"{path}: {what_is_there(path)}, no labels that are read; give a label CSV, a COCO file,"
+        " label images, .npy, .npz or NIfTI files, or the one folder that they lie in"
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fewshot.errors import InputError
+from fewshot.slices.found import what_is_there
 from fewshot.slices.sources.array_files import ArrayStack, is_array
 from fewshot.slices.sources.dicom import DicomSeries, is_dicom
 from fewshot.slices.sources.image_folder import ImageFolder, is_image_folder
@@ -38,7 +39,8 @@ def open_source(path: Path, axis: str = "", skip_bad: bool = False) -> SliceSour
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     raise InputError(
-        f"{path}: no image in it; give PNG, JPEG, TIFF, .npy, .npz, NIfTI or DICOM files"
+        f"{path}: {what_is_there(path)}, no image that is read; give PNG, JPEG, TIFF, .npy, .npz,"
+        " NIfTI or DICOM files, or the one folder that they lie in"
     )
 
 
