@@ -90,6 +90,7 @@ def describe(imported: Imported) -> dict[str, Any]:
         "boxes": sum(len(boxes) for boxes in imported.boxes.values()),
         "window": imported.window,
         "skipped": list(imported.skipped),
+        "remarks": list(imported.remarks),
     }
 
 

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.predicted import SliceMasks
+from fewshot.progress import warn
 from fewshot.slices.box_table import Box, is_box_table, read_box_table
 from fewshot.slices.groups import read_groups
 from fewshot.slices.images import image_stem, name_a_few, read_image, write_image
 from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.labels.source import LabelSource
 from fewshot.slices.labels.table import TableLabels
+from fewshot.slices.remarks import collecting
 from fewshot.slices.sequence import Spacing, as_sequence
 from fewshot.slices.sources.image_folder import ImageFolder
 from fewshot.slices.sources.recognise import open_source
@@ -58,6 +60,7 @@ class Imported:
     window: str
     skipped: tuple[str, ...]
     boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def import_slices(
@@ -70,8 +73,18 @@ def import_slices(
 
     A slice whose label map is all zero is unlabelled. Raises `InputError` naming the file, the
     slice or the column, for the first that is wrong; with `skip_bad` it is passed over and listed.
+    What is unusual without being wrong is said once for each kind, and returned as `remarks`.
     """
-    options = options or ImportOptions()
+    with collecting() as remarks:
+        imported = _imported(images, labels, groups, options or ImportOptions())
+    for line in remarks.lines():
+        warn(line)
+    return replace(imported, remarks=tuple(remarks.lines()))
+
+
+def _imported(
+    images: Path, labels: Path | None, groups: Path | None, options: ImportOptions
+) -> Imported:
     source = open_source(images, options.axis, options.skip_bad)
     if options.spacing is not None:
         source = as_sequence(source, options.spacing)
@@ -135,8 +148,17 @@ class _Reader:
 
     def pictures(self) -> list[SliceRecord]:
         """Return a record for each readable slice; the id is the integer stem or the rank."""
+        window = self._window
+        records = self._read()
+        if window is None and self._window is not None and len(records) > 1:
+            # One slice did not say how it is shown, so the first ones go by the same window.
+            records = self._read()
+        return records
+
+    def _read(self) -> list[SliceRecord]:
         items = self._source.slices
         records = []
+        self.skipped.clear()
         for image_id, item in zip(_image_ids([item.name for item in items]), items, strict=True):
             try:
                 picture = self._picture(item)

@@ -1,6 +1,7 @@
 """Grey slices as image files: listing a folder in slice order, reading, writing."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,33 @@ from PIL import Image
 
 from fewshot.errors import InputError
 from fewshot.files import atomic_path
-from fewshot.slices.limits import check_slice
+from fewshot.slices.display import luminance, negative, turned
+from fewshot.slices.found import is_hidden
+from fewshot.slices.image_file import (
+    alpha_of,
+    depth_of,
+    has_late_exif,
+    load,
+    open_image,
+    orientation_of,
+    plain,
+    raw_modes,
+    unreadable,
+)
+from fewshot.slices.remarks import remark
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
-_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
-# Pillow refuses above a fixed number of pixels; the limit is fewshot.slices.limits instead.
-Image.MAX_IMAGE_PIXELS = None
-_DEEP_BYTES = {"I": 4, "F": 4}
-_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF
+# Pillow spreads grey of 2 and 4 bits over 0 to 255, by these factors.
+_SPREAD = {"L;2": 85, "L;4": 17}
 
 
 def image_stem(name: str) -> str:
-    """Return a file name without its image suffix: `3` for `3.png` and for `3`."""
+    """Return a file name without its image suffix: `3` for `3.png` and for `3`.
+
+    Accents are composed (Unicode NFC), for some systems take names apart that look alike.
+    """
+    name = name if name.isascii() else unicodedata.normalize("NFC", name)
     stem, _, suffix = name.rpartition(".")
     return stem if stem and f".{suffix.lower()}" in IMAGE_SUFFIXES else name
 
@@ -49,9 +64,7 @@ def list_images(folder: Path) -> list[Path]:
         found = {
             path.name: path
             for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES
-            and not path.name.startswith(".")
-            and path.is_file()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path) and path.is_file()
         }
     except OSError as error:
         raise InputError(f"{folder}: not a readable folder of images ({error.strerror})") from error
@@ -69,15 +82,15 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Return a slice as grey values 0 to 255, shape (height, width), dtype uint8.
+    """Return a slice as grey values 0 to 255, shape (height, width), dtype uint8, as it is shown.
 
-    Colour becomes its luminance (ITU-R 601), which leaves equal channels as they are;
-    transparency is dropped.
-    Raises `InputError` when the file is missing, broken, no image, deeper than 8 bits, or holds
-    several frames.
+    Its EXIF orientation is applied. Colour becomes its luminance (ITU-R 601), which leaves equal
+    channels as they are; transparency is dropped.
+    Raises `InputError` when the file is missing, broken, no image, deeper than 8 bits, holds
+    several frames, or differs in its transparency alone.
     """
-    with _open(path) as image:
-        if _depth(path, image) != 8:
+    with open_image(path) as image:
+        if depth_of(path, image) != 8:
             raise InputError(
                 f"{path}: not an 8-bit image (Pillow mode {image.mode}); apply an intensity"
                 " window: fewshot convert --window makes 8-bit grey PNGs"
@@ -90,8 +103,8 @@ def read_channels(path: Path) -> NDArray[np.uint8]:
 
     Raises `InputError` as `read_image` does, and for a grey image, which has no such channels.
     """
-    with _open(path) as image:
-        if _depth(path, image) != 8 or image.mode not in ("RGB", "RGBA", "P"):
+    with open_image(path) as image:
+        if depth_of(path, image) != 8 or image.mode in ("1", "L", "LA", "La"):
             raise InputError(
                 f"{path}: is no 8-bit colour image (Pillow mode {image.mode}); fewshot convert with"
                 " three --window makes them, or leave out preprocess.input: colour"
@@ -104,66 +117,94 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
 
     Raises `InputError` as `read_image` does.
     """
-    with _open(path) as image:
-        if _depth(path, image) != 8:
+    with open_image(path) as image:
+        if depth_of(path, image) != 8:
             raise InputError(f"{path}: not an 8-bit image (Pillow mode {image.mode})")
+        orientation = load(path, image)
         try:
-            plain = image.convert("RGBA") if image.mode == "P" else image
-            return np.array(plain.convert("RGB"), dtype=np.uint8)
+            return _upright(np.array(plain(image).convert("RGB"), dtype=np.uint8), orientation)
         except Exception as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (height, width) of an image from its header alone; `InputError` as `read_image`."""
-    with _open(path) as image:
-        return image.height, image.width
+    """Return (height, width) of an image, as it is shown, from its header alone.
+
+    Raises `InputError` as `read_image` does.
+    """
+    with open_image(path) as image:
+        try:
+            if image.format == "TIFF":
+                height, width = int(image.tag_v2[257]), int(image.tag_v2[256])  # type: ignore[attr-defined]
+            else:
+                height, width = image.height, image.width
+                if image.format == "PNG" and "exif" not in image.info and has_late_exif(path):
+                    image.load()
+            turns = orientation_of(image) in (5, 6, 7, 8)
+        except Exception as error:
+            raise unreadable(path, error) from error
+        return (width, height) if turns else (height, width)
 
 
 def is_eight_bit(path: Path) -> bool:
     """Return whether an image is read by `read_image`, from its header alone."""
-    with _open(path) as image:
-        return _depth(path, image) == 8
+    with open_image(path) as image:
+        return depth_of(path, image) == 8
 
 
 def read_values(path: Path) -> NDArray[Any]:
     """Return a slice as the grey values of the file, shape (height, width), whatever their depth.
 
     8-bit images give uint8 as `read_image` does; deeper ones their uint16, int32 or float32
-    values, colour its luminance as float32. Raises `InputError` as `read_image` does.
+    values, colour its luminance as float32. Values whose zero is white (TIFF) are exchanged, as
+    `fewshot.slices.display.negative` says. Raises `InputError` as `read_image` does.
     """
-    with _open(path) as image:
-        if _depth(path, image) == 8:
+    with open_image(path) as image:
+        if depth_of(path, image) == 8:
             return _grey(path, image)
-        try:
-            if image.mode.startswith(("I", "F")):
-                return np.array(image)
-        except Exception as error:
-            raise _unreadable(path, error) from error
-    return _deep_colour(path)
+        if image.mode == "L" or image.mode.startswith(("I", "F")):
+            return _deep_grey(path, image)
+        if image.mode not in ("RGB", "RGBA"):
+            raise InputError(
+                f"{path}: colours of mode {image.mode} and 16 bits are not read; save it as RGB"
+            )
+        # Of the tags cv2 follows those of TIFF alone.
+        orientation = 1 if image.format == "TIFF" else load(path, image)
+    return _upright(_deep_colour(path), orientation)
 
 
 def read_ids(path: Path) -> NDArray[Any]:
-    """Return a label image as integer ids, shape (height, width); a palette gives its indices.
+    """Return a label image's values, shape (height, width), turned as the image is shown.
 
-    Raises `InputError` as `read_image` does, and for colours or fractions, which are no ids.
+    Integers, or float32 of a float TIFF; a palette gives its indices, and grey of 2 or 4 bits the
+    values as they are stored. Raises `InputError` as `read_image` does, for colours, for JPEG,
+    which does not keep ids, and where transparency hides ids or is all that there is.
     """
-    with _open(path) as image:
-        _depth(path, image)
+    with open_image(path) as image:
+        if image.format == "JPEG":
+            raise InputError(
+                f"{path}: is a JPEG, which blurs the edges of labels; save label images as PNG, or"
+                " give --label-threshold where they show one structure on black"
+            )
+        deep = depth_of(path, image) != 8
+        spread = next((_SPREAD[mode[:3]] for mode in raw_modes(image) if mode[:3] in _SPREAD), 1)
+        if deep and (image.mode == "L" or image.mode.startswith(("I", "F"))):
+            return _deep_grey(path, image)
+        orientation = load(path, image)
         try:
-            if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
-                channels = np.array(image.convert("RGB"))
-                if image.mode == "F" or (channels != channels[..., :1]).any():
-                    raise InputError(
-                        f"{path}: a label image of mode {image.mode} holds no ids;"
-                        " save one grey value per region"
-                    )
-                return channels[..., 0]
-            return np.array(image).astype(np.uint8 if image.mode in "1LP" else np.int64)
-        except InputError:
-            raise
+            if image.mode in ("1", "L", "P"):
+                return _upright(np.array(image).astype(np.uint8) // np.uint8(spread), orientation)
+            channels = np.array(plain(image).convert("RGB"))
+            alpha = alpha_of(image)
         except Exception as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
+        if deep or (channels != channels[..., :1]).any():
+            raise InputError(
+                f"{path}: a label image of mode {image.mode} holds no ids;"
+                " save one grey value per region"
+            )
+        _check_ids_are_seen(path, channels[..., 0], alpha)
+        return _upright(channels[..., 0], orientation)
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
@@ -194,65 +235,72 @@ def _slice_key(name: str) -> tuple[list[tuple[int, str]], str]:
     return key, name
 
 
-def _open(path: Path) -> Image.Image:
-    try:
-        image = Image.open(path, formats=_FORMATS)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such image") from error
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    try:
-        pixel_bytes = len(image.getbands()) * _DEEP_BYTES.get(image.mode[0], 1)
-        check_slice(image.height, image.width, pixel_bytes, path.stat().st_size, str(path))
-    except InputError:
-        image.close()
-        raise
-    return image
+def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    return np.ascontiguousarray(turned(pixels, orientation))
 
 
 def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
+    orientation = load(path, image)
     try:
-        # A palette may carry transparency, which only RGBA takes without a warning.
-        grey = image.convert("RGBA").convert("L") if image.mode == "P" else image.convert("L")
-        return np.array(grey, dtype=np.uint8)
+        grey = np.array(plain(image).convert("L"), dtype=np.uint8)
+        alpha = alpha_of(image)
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
+    if alpha is not None:
+        _check_picture_is_seen(path, grey)
+    return _upright(grey, orientation)
 
 
-def _deep_colour(path: Path) -> NDArray[np.float32]:
+def _deep_grey(path: Path, image: Image.Image) -> NDArray[Any]:
+    tags = getattr(image, "tag_v2", {})
+    orientation = load(path, image)
+    try:
+        values = np.array(image)
+        if image.mode == "L":  # signed bytes, which Pillow takes for unsigned ones
+            values = values.view(np.int8)
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            values = negative(values)
+    except Exception as error:
+        raise unreadable(path, error) from error
+    return _upright(values, orientation)
+
+
+def _deep_colour(path: Path) -> NDArray[Any]:
     """Return the luminance of a 16-bit colour image, which Pillow would cut to 8 bits."""
     import cv2
 
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if image is None or image.ndim != 3 or image.shape[2] < 3:
-        raise _unreadable(path, ValueError("its pixels cannot be decoded"))
-    weights = np.array(_LUMINANCE, dtype=np.float32)
-    luminance: NDArray[np.float32] = image[..., 2::-1].astype(np.float32) @ weights
-    return luminance
+        raise unreadable(path, ValueError("its pixels cannot be decoded"))
+    grey = luminance(image[..., 2::-1])
+    if image.shape[2] == 4 and image[..., 3].min() != image[..., 3].max():
+        _check_picture_is_seen(path, grey)
+    return grey
 
 
-def _depth(path: Path, image: Image.Image) -> int:
-    """Return 8, or 16 for anything deeper; `InputError` for several frames."""
-    try:
-        # Not n_frames, which goes through them all.
-        several = getattr(image, "is_animated", False)
-        raw_modes = [
-            str(tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0])
-            for tile in getattr(image, "tile", ())
-        ]
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    if several:
-        raise InputError(f"{path}: holds several frames; save each slice as its own 8-bit PNG")
-    # Pillow opens 16-bit colour as 8-bit and drops the low bytes; only the raw mode tells.
-    deeper = image.mode not in _EIGHT_BIT_MODES or any("16" in mode for mode in raw_modes)
-    return 16 if deeper else 8
+def _check_picture_is_seen(path: Path, grey: NDArray[Any]) -> None:
+    """Refuse a picture whose transparency varies where its grey does not; say it is dropped."""
+    if grey.min() == grey.max():
+        raise InputError(
+            f"{path}: all pixels are {grey.flat[0]:g}, the picture is in the alpha channel alone;"
+            " save it as grey values"
+        )
+    remark("transparency is dropped", str(path))
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    # Pillow's decoders raise whatever they trip over (OSError, SyntaxError, struct.error, ...).
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"{path}: cannot be read as an image ({reason}); save it again as 8-bit PNG")
+def _check_ids_are_seen(path: Path, ids: NDArray[Any], alpha: NDArray[np.uint8] | None) -> None:
+    if alpha is None:
+        return
+    if ids.min() == ids.max():
+        raise InputError(
+            f"{path}: all pixels are {ids.flat[0]}, the labels are in the alpha channel alone;"
+            " save them as grey values"
+        )
+    hidden = int(np.count_nonzero(ids[alpha == 0]))
+    if hidden:
+        raise InputError(
+            f"{path}: {hidden} labelled pixels are transparent; save the labels without alpha"
+        )

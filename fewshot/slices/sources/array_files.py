@@ -14,6 +14,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
+from fewshot.slices.display import luminance
+from fewshot.slices.found import is_hidden
 from fewshot.slices.images import in_slice_order
 from fewshot.slices.limits import check_slice, check_slice_count
 from fewshot.slices.sources.source import Skipped, SourceSlice
@@ -21,7 +23,6 @@ from fewshot.slices.volume import Volume
 from fewshot.slices.window import Window, apply_window
 
 _SUFFIXES = (".npy", ".npz")
-_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
 _MOST_PACKED = 1033  # DEFLATE's best: 258 bytes from two bits
 _LONGEST_HEADER = 1 << 16  # bytes; NumPy's own limit is 10,000 characters
 IMAGE_KEYS = ("images", "image", "imgs", "img", "data", "x", "arr_0")
@@ -32,7 +33,7 @@ def is_array(path: Path) -> bool:
     """Return whether the path is a .npy or .npz file by its name, or a folder with one in it."""
     if path.is_dir():
         return any(is_array(one) for one in path.iterdir() if one.is_file())
-    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in _SUFFIXES and not is_hidden(path)
 
 
 def array_files(path: Path) -> list[Path]:
@@ -81,10 +82,7 @@ class ArrayFile:
             raise
         except Exception as error:
             raise _unreadable(self.path, error) from error
-        if not self.colour:
-            return picture
-        luminance: NDArray[Any] = picture[..., :3] @ np.array(_LUMINANCE)
-        return np.rint(luminance).astype(np.uint8) if self.dtype == np.uint8 else luminance
+        return luminance(picture) if self.colour else picture
 
 
 class ArrayStack:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
+from fewshot.slices.display import OwnWindow, series_window
+from fewshot.slices.found import begins_as_dicom, is_hidden
 from fewshot.slices.images import in_slice_order
 from fewshot.slices.limits import check_slice_count
 from fewshot.slices.sources.source import Skipped, SourceSlice
@@ -24,14 +27,10 @@ _STEP_TOLERANCE = 0.02
 def is_dicom(path: Path) -> bool:
     """Return whether the path is a DICOM file, or a folder with one in it, however deep."""
     if path.is_dir():
-        return any(is_dicom(one) for one in path.rglob("*") if one.is_file())
-    if path.suffix.lower() in _SUFFIXES:
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+        return any(
+            is_dicom(one) for one in path.rglob("*") if one.is_file() and not is_hidden(one, path)
+        )
+    return path.suffix.lower() in _SUFFIXES or begins_as_dicom(path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +47,7 @@ class _Frame:
     spacing: tuple[float, float] | None
     corner: NDArray[np.float64] | None
     directions: NDArray[np.float64] | None  # (2, 3): along a row, down a column
+    display: OwnWindow | str | None = None  # how the file wants it shown
 
     @property
     def height(self) -> float | None:
@@ -67,6 +67,8 @@ class DicomSeries:
         self.path = path
         self.volumes: dict[str, Volume] = {}
         self.skipped: list[Skipped] = []
+        self._own_window = lru_cache(self._one_window)
+        self._displays: dict[str, list[OwnWindow | str | None]] = {}
         slices: list[SourceSlice] = []
         for name, frames in self._series(skip_bad).items():
             slices += self._stack(name, frames)
@@ -78,16 +80,20 @@ class DicomSeries:
         """Return the intensities after the modality LUT (HU for CT), upright."""
         from fewshot.slices.sources.dicom_pixels import read_frame
 
-        path, frame = item.key
+        path, frame, _ = item.key
         return self._upright(read_frame(path, frame)[0], item)
 
     def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
         """Return a slice through the window, else through the file's VOI LUT or window."""
         from fewshot.slices.sources.dicom_pixels import shown
 
-        path, frame = item.key
-        grey = shown(path, frame, window)
+        path, frame, series = item.key
+        own = None if window is not None else self._own_window(series)
+        grey = shown(path, frame, window, own)
         return None if grey is None else self._upright(grey, item)
+
+    def _one_window(self, series: str) -> OwnWindow | None:
+        return series_window(series, self._displays[series])
 
     def _upright(self, picture: NDArray[Any], item: SourceSlice) -> NDArray[Any]:
         if item.volume is None:
@@ -115,6 +121,7 @@ class DicomSeries:
 
     def _stack(self, name: str, frames: list[_Frame]) -> list[SourceSlice]:
         ordered = _in_order(frames)
+        self._displays[name] = [one.display for one in ordered]
         volume = _volume(name, ordered, self.path)
         if volume is not None:
             self.volumes[name] = volume
@@ -122,7 +129,7 @@ class DicomSeries:
             SourceSlice(
                 name=f"{name}_{index:04d}.png",
                 where=f"{one.path}" + (f": frame {one.frame}" if one.frame else ""),
-                key=(one.path, one.frame),
+                key=(one.path, one.frame, name),
                 group=_plain(one.patient) or name,
                 volume=name if volume else None,
                 index=index if volume else None,
@@ -136,13 +143,17 @@ class DicomSeries:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = {str(one): one for one in path.rglob("*") if one.is_file() and is_dicom(one)}
+    found = {
+        str(one): one
+        for one in path.rglob("*")
+        if one.is_file() and not is_hidden(one, path) and is_dicom(one)
+    }
     return [found[name] for name in in_slice_order(found) if found[name].name != "DICOMDIR"]
 
 
 def _frames(path: Path) -> list[_Frame]:
     """Return a file's frames, none for objects without pixels such as reports and contours."""
-    from fewshot.slices.sources.dicom_pixels import read_header, unreadable
+    from fewshot.slices.sources.dicom_pixels import own_display, read_header, unreadable
 
     header = read_header(path)
     if "Rows" not in header or "Columns" not in header:
@@ -154,7 +165,10 @@ def _frames(path: Path) -> list[_Frame]:
         if count < 1:
             raise ValueError(f"NumberOfFrames is {count}")
         check_slice_count(count, path.stat().st_size, str(path))
-        return [_frame(path, header, frame) for frame in range(count)]
+        return [
+            replace(_frame(path, header, frame), display=own_display(header, frame))
+            for frame in range(count)
+        ]
     except InputError:
         raise
     except Exception as error:

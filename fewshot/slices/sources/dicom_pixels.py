@@ -19,12 +19,12 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import RLELossless
 
 from fewshot.errors import InputError
+from fewshot.slices.display import OwnWindow, full_range, luminance
 from fewshot.slices.limits import check_slice
 from fewshot.slices.sources.dicom_process import decode_apart
 from fewshot.slices.window import Window, apply_window
 
 _DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")
-_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601
 # Start-of-frame markers of JPEG and of JPEG-LS.
 _FRAME_STARTS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
@@ -65,21 +65,41 @@ def read_frame(path: Path, frame: int) -> tuple[NDArray[Any], Dataset]:
     return grey, elements
 
 
-def shown(path: Path, frame: int, window: Window | None) -> NDArray[np.uint8] | None:
-    """Return a frame as 8-bit grey: through `window`, else as the file says (VOI LUT or window).
+def shown(
+    path: Path, frame: int, window: Window | None, own: OwnWindow | None = None
+) -> NDArray[np.uint8] | None:
+    """Return a frame as 8-bit grey: through `window`, else `own`, else as the file itself says.
 
-    MONOCHROME1 is turned so that high values are bright. None where nothing says how; plain 8-bit
-    pixels say it themselves.
+    MONOCHROME1 and an inverse presentation are turned so that high values are bright. None where
+    nothing says how; plain 8-bit pixels, and colours, say it themselves.
     """
     values, elements = read_frame(path, frame)
     try:
         with quiet(), np.errstate(all="ignore"):
-            grey = apply_window(values, window) if window else _own_way(values, elements)
+            if window is not None:
+                grey: NDArray[np.uint8] | None = apply_window(values, window)
+            else:
+                grey = own.apply(values) if own is not None else _own_way(values, elements)
     except Exception as error:
         raise unreadable(path, error) from error
-    if grey is not None and elements.get("PhotometricInterpretation") == "MONOCHROME1":
-        return 255 - grey
+    inverted = elements.get("PhotometricInterpretation") == "MONOCHROME1"
+    if inverted or elements.get("PresentationLUTShape") == "INVERSE":
+        return None if grey is None else 255 - grey
     return grey
+
+
+def own_display(header: Dataset, frame: int) -> OwnWindow | str | None:
+    """Return how a file wants a frame shown: its window, or what is equal for equal VOI LUTs.
+
+    None where it does not say, and for colours, to which windows do not apply.
+    """
+    if int(header.get("SamplesPerPixel") or 1) > 1 or "PALETTE" in str(_photometric(header)):
+        return None
+    elements = _of_frame(header, frame) if "SharedFunctionalGroupsSequence" in header else header
+    table = elements.get("VOILUTSequence")
+    if table:
+        return f"VOI LUT {hash(table[0].to_json(suppress_invalid_tags=True))}"
+    return _own_window(elements)
 
 
 @contextmanager
@@ -173,35 +193,44 @@ def _of_frame(dataset: Dataset, frame: int) -> Dataset:
     return elements
 
 
+def _photometric(elements: Dataset) -> Any:
+    return elements.get("PhotometricInterpretation")
+
+
 def _units(pixels: NDArray[Any], elements: Dataset) -> NDArray[Any]:
-    if elements.get("PhotometricInterpretation") == "PALETTE COLOR":
+    if _photometric(elements) == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, elements)
-    if pixels.ndim == 3:
-        luminance: NDArray[Any] = pixels[..., :3] @ np.array(_LUMINANCE)
-        return luminance if pixels.dtype.itemsize > 1 else np.rint(luminance).astype(np.uint8)
-    return apply_modality_lut(pixels, elements)
+    return luminance(pixels) if pixels.ndim == 3 else apply_modality_lut(pixels, elements)
 
 
 def _own_way(values: NDArray[Any], elements: Dataset) -> NDArray[np.uint8] | None:
+    colour = int(elements.get("SamplesPerPixel") or 1) > 1
+    if colour or _photometric(elements) == "PALETTE COLOR":
+        bits = int(elements.BitsStored) if colour else 16
+        return values if values.dtype == np.uint8 else full_range(values, bits)
     if elements.get("VOILUTSequence"):
         bits = int(elements.VOILUTSequence[0].LUTDescriptor[2])
         looked_up = apply_voi(values.astype(np.int64), elements).astype(np.float64)
-        return apply_window(looked_up, _range(0, 2**bits - 1))
-    centre, width = _first(elements, "WindowCenter"), _first(elements, "WindowWidth")
-    if centre is None or width is None or width < 1 or values.dtype == np.uint8:
-        return values if values.dtype == np.uint8 else None
-    function = elements.get("VOILUTFunction") or "LINEAR"
-    if function == "SIGMOID":
-        scaled = 255 / (1 + np.exp(-4 * (values.astype(np.float64) - centre) / width))
-        return np.rint(scaled).astype(np.uint8)
-    if function == "LINEAR_EXACT" or width == 1:
-        return apply_window(values, Window(centre, width))
-    # PS3.3 C.11.2.1.2.1: LINEAR counts the values, not the distance between the ends.
-    return apply_window(values, Window(centre - 0.5, width - 1))
+        return full_range(looked_up, bits)
+    own = _own_window(elements)
+    if own is not None:
+        return own.apply(values)
+    if values.dtype != np.uint8:
+        return None
+    bits = int(elements.get("BitsStored") or 8)
+    return values if bits == 8 else full_range(values, bits)
 
 
-def _range(low: float, high: float) -> Window:
-    return Window((low + high) / 2, high - low)
+def _own_window(elements: Dataset) -> OwnWindow | None:
+    try:
+        centre, width = _first(elements, "WindowCenter"), _first(elements, "WindowWidth")
+    except (TypeError, ValueError):
+        return None
+    function = str(elements.get("VOILUTFunction") or "LINEAR").upper()
+    known = function if function in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
+    if centre is None or width is None or width <= 0 or (known == "LINEAR" and width < 1):
+        return None
+    return OwnWindow(centre, width, known)  # type: ignore[arg-type]
 
 
 def _first(elements: Dataset, name: str) -> float | None:
