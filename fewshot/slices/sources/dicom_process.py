@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,8 +44,11 @@ def decode_apart(path: Path, frame: int, plugin: str = "") -> NDArray[Any]:
 def stop() -> None:
     """End the process, if it runs; the next frame starts another."""
     while _running:
-        with _running.pop() as process:
-            process.kill()
+        process = _running.pop()
+        process.kill()
+        # What was still to be written cannot be, and closing its pipe says so.
+        with suppress(BrokenPipeError), process:
+            pass
 
 
 def _start() -> subprocess.Popen[bytes]:
