@@ -74,15 +74,6 @@ def test_a_terminal_shows_every_model_in_80_columns(run: RunScores) -> None:
     assert max(map(len, lines)) <= 80
     values = ["0.500", "0.750", "0.500", "0.50", "0.50", "0.250", "0.125"]
     assert lines[-2].split() == ["final", *values]
-        "final",
-        "0.500",
-        "0.750",
-        "0.500",
-        "0.50",
-        "0.50",
-        "0.250",
-        "0.125",
-    ]
     assert [line.split()[0] for line in lines[-3:]] == [WATERSHED, FINAL, CONTROL]
 
 
