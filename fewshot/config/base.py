@@ -35,8 +35,13 @@ NO_RESULT = UsedBy("nothing")
 class Settings(BaseModel):
     """Base of all settings: strict about names and values, and immutable."""
 
+    # The string below a field is its description: in docs/settings.md and in the help of options.
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
     def identity(self, part: Part) -> dict[str, Any]:

@@ -13,8 +13,11 @@ class LoggingSettings(Settings):
     """Logs of trainings: TensorBoard in the run directory, and MLflow where a server is named."""
 
     tensorboard: bool = True
-    images: Annotated[int, Field(ge=0, le=32)] = 4  # validation slices drawn at each evaluation
-    mlflow: str | None = None  # tracking URI, such as http://localhost:5000
+    """Whether trainings write TensorBoard logs, to `tensorboard/` in the run directory."""
+    images: Annotated[int, Field(ge=0, le=32)] = 4
+    """How many validation slices are drawn at each evaluation."""
+    mlflow: str | None = None
+    """Tracking URI of an MLflow server, such as http://localhost:5000."""
 
 
 def check_mlflow(settings: LoggingSettings) -> None:

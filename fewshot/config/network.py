@@ -11,18 +11,28 @@ from fewshot.config.base import NO_RESULT, PREDICTION_ONLY, Count, Settings
 class NetworkSettings(Settings):
     """How a network is trained and asked, whatever it is."""
 
-    weights: str = "auto"  # to start from: auto (the zoo's, ImageNet's), none, or a file
+    weights: str = "auto"
+    """Weights to start from: auto (the model zoo's), none (from scratch), or a file."""
     batch_size: Count = 4
+    """Slices in a training batch."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0001
+    """Weight decay of the optimizer."""
     clip_gradient_norm: Annotated[float, Field(gt=0)] = 5.0
-    # Decay of the running mean of the weights, which is kept in place of the last ones; 0 is off.
+    """Largest norm of the gradient; a longer one is scaled down to it."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of a running mean of the weights, kept in place of the last ones; 0 is off."""
     mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
+    """Number format of the network's arithmetic; auto: bfloat16 on GPUs that have it."""
     device: Annotated[Literal["auto", "cpu", "cuda"], PREDICTION_ONLY] = "auto"
+    """Where networks compute; auto: on a GPU if there is one."""
     workers: Annotated[int, Field(ge=0), NO_RESULT] = 0
+    """Processes that read slices while training; 0 reads in the main process."""
     evaluation_period: Annotated[int, Field(ge=0), NO_RESULT] = 250
+    """Iterations between evaluations on the validation slices; 0 evaluates at the end alone."""
     checkpoint_period: Annotated[Count, NO_RESULT] = 250
+    """Iterations between checkpoints."""
     prediction_batch_size: Annotated[Count, PREDICTION_ONLY] = 8
+    """Slices that are predicted at once."""
 
     @property
     def weights_file(self) -> Path | None:

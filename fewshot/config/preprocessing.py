@@ -12,48 +12,66 @@ class ClaheStep(Settings):
     """Contrast limited adaptive histogram equalisation."""
 
     step: Literal["clahe"] = "clahe"
-    clip_limit: Annotated[float, Field(ge=0.1, le=1000)] = 2.0  # of a flat histogram's height
-    tiles: Annotated[int, Field(ge=1, le=64)] = 8  # a side
+    """Which step it is."""
+    clip_limit: Annotated[float, Field(ge=0.1, le=1000)] = 2.0
+    """Limit of contrast, in heights of a flat histogram."""
+    tiles: Annotated[int, Field(ge=1, le=64)] = 8
+    """Tiles a side; each has a histogram of its own."""
 
 
 class BilateralStep(Settings):
     """Mean of near pixels of similar grey."""
 
     step: Literal["bilateral"] = "bilateral"
-    sigma_spatial: Annotated[float, Field(ge=0.5, le=64)] = 15.0  # pixels
-    sigma_grey: Auto | Annotated[float, Field(ge=0.1, le=255)] = "auto"  # the slice's deviation
+    """Which step it is."""
+    sigma_spatial: Annotated[float, Field(ge=0.5, le=64)] = 15.0
+    """Standard deviation of the weights by distance, pixels."""
+    sigma_grey: Auto | Annotated[float, Field(ge=0.1, le=255)] = "auto"
+    """Standard deviation of the weights by grey level; auto: that of the slice."""
 
 
 class TotalVariationStep(Settings):
     """Total variation denoising by Chambolle's algorithm."""
 
     step: Literal["tv"] = "tv"
-    weight: Annotated[float, Field(ge=1e-4, le=100)] = 0.08  # 1 / λ, for greys from 0 to 1
-    tolerance: Annotated[float, Field(ge=1e-8, le=1)] = 2e-4  # change of the cost that ends it
-    iterations: Annotated[int, Field(ge=1, le=10_000)] = 200  # at most
+    """Which step it is."""
+    weight: Annotated[float, Field(ge=1e-4, le=100)] = 0.08
+    """Strength of the smoothing: 1 / λ, for grey levels from 0 to 1."""
+    tolerance: Annotated[float, Field(ge=1e-8, le=1)] = 2e-4
+    """Relative change of the cost at which it stops."""
+    iterations: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Most iterations."""
 
 
 class MedianStep(Settings):
     """Median of a disk."""
 
     step: Literal["median"] = "median"
-    radius: Annotated[int, Field(ge=1, le=32)] = 2  # pixels
+    """Which step it is."""
+    radius: Annotated[int, Field(ge=1, le=32)] = 2
+    """Radius of the disk, pixels."""
 
 
 class SobelStep(Settings):
     """Strength of the gradient."""
 
     step: Literal["sobel"] = "sobel"
+    """Which step it is."""
     gain: Annotated[float, Field(ge=0.01, le=255)] = 4.0
+    """Factor from the gradient to grey levels."""
 
 
 class CannyStep(Settings):
     """Thin edges: 255 on them, 0 elsewhere."""
 
     step: Literal["canny"] = "canny"
-    sigma: Annotated[float, Field(ge=0, le=32)] = 1.0  # pixels, of the Gaussian before
-    low: Annotated[float, Field(ge=0, le=255)] = 5.0  # grey levels a pixel: an edge goes on above
-    high: Annotated[float, Field(ge=0, le=255)] = 15.0  # an edge begins above
+    """Which step it is."""
+    sigma: Annotated[float, Field(ge=0, le=32)] = 1.0
+    """Standard deviation of the Gaussian before, pixels."""
+    low: Annotated[float, Field(ge=0, le=255)] = 5.0
+    """Gradient above which an edge goes on, grey levels a pixel."""
+    high: Annotated[float, Field(ge=0, le=255)] = 15.0
+    """Gradient above which an edge begins, grey levels a pixel."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "CannyStep":
@@ -66,8 +84,11 @@ class LogStep(Settings):
     """Laplacian of Gaussian: mid-grey where flat, bright on dark blobs and dark on bright ones."""
 
     step: Literal["log"] = "log"
-    sigma: Annotated[float, Field(ge=0.5, le=32)] = 2.0  # pixels
+    """Which step it is."""
+    sigma: Annotated[float, Field(ge=0.5, le=32)] = 2.0
+    """Standard deviation of the Gaussian, pixels."""
     gain: Annotated[float, Field(ge=0.01, le=255)] = 4.0
+    """Factor from the filter's answer to grey levels."""
 
 
 KINDS = (
@@ -125,8 +146,11 @@ class PreprocessSettings(Settings):
     """
 
     input: Literal["grey", "colour"] = "grey"
+    """Whether a slice is read as grey, or the three channels of a colour image are kept apart."""
     steps: Steps = ()
+    """Steps that are done to every slice, in this order."""
     channels: Annotated[tuple[Steps, ...], Field(min_length=3, max_length=3)] | None = None
+    """Steps after those, for each of the three input channels; all channels alike without."""
 
     @model_validator(mode="before")
     @classmethod

@@ -14,4 +14,6 @@ class RecoverySettings(Settings):
     """
 
     retries: Annotated[int, Field(ge=0, le=10)] = 0
+    """How often a training goes back to its last checkpoint when a number is NaN or infinite."""
     rate_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """What the learning rate is multiplied by each time."""

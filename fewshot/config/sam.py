@@ -18,9 +18,11 @@ class SamSettings(Settings):
     """
 
     refine: Literal["off", "predictions", "soft_labels", "both"] = "off"
-    # A file, or vit_b, vit_l, vit_h or medsam in the folder that FEWSHOT_WEIGHTS names.
+    """Which masks Segment Anything refines, where validation slices say that it pays."""
     checkpoint: str | None = None
+    """A file, or vit_b, vit_l, vit_h or medsam in the folder that FEWSHOT_WEIGHTS names."""
     batch_size: Count = 4
+    """Slices an encoder pass."""
 
     @field_validator("refine", mode="before")
     @classmethod
@@ -48,17 +50,32 @@ class FinetuneSettings(Settings):
     """How a Segment Anything network is fine-tuned."""
 
     train: Trained = "decoder"
+    """What learns: the mask decoder alone, from embeddings; or all: the image encoder too."""
     prompts: PromptMix = "mix"
+    """The prompts that it learns to answer."""
     loss: Literal["dice+ce", "dice+focal"] = "dice+ce"
+    """Dice with which loss by pixel."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.0001
+    """Learning rate at its highest; tiny from scratch wants 0.001."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Weight decay of the optimizer."""
     iterations: Count = 400
-    batch_size: Count = 4  # slices an iteration
-    most_prompts: Count = 8  # a slice
-    jitter: Fraction = 0.1  # of a box's side, by which each side may be moved
-    warm_up: Fraction = 0.05  # part of the iterations in which the rate rises
+    """Batches to learn from."""
+    batch_size: Count = 4
+    """Slices in a batch."""
+    most_prompts: Count = 8
+    """Most prompts a slice."""
+    jitter: Fraction = 0.1
+    """How far a box's sides are moved at random, part of the side."""
+    warm_up: Fraction = 0.05
+    """Part of the iterations in which the learning rate rises."""
     clip_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient; a longer one is scaled down to it."""
     evaluation_period: Count = 50
+    """Iterations between evaluations on the validation slices; the best weights are kept."""
     checkpoint_period: Annotated[Count, NO_RESULT] = 50
+    """Iterations between checkpoints."""
     mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
+    """Number format of the network's arithmetic; auto: bfloat16 on GPUs that have it."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of everything that is random."""

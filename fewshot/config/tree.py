@@ -34,10 +34,15 @@ class PhantomData(Settings):
     """Made-up CT-like slices, for trying fewshot without any data."""
 
     size: Annotated[int, Field(ge=64, le=1024)] = 128
+    """Height and width of a slice, pixels."""
     labelled: Annotated[int, Field(ge=4)] = 24
+    """Number of labelled slices."""
     unlabelled: Annotated[int, Field(ge=0)] = 60
+    """Number of slices without labels."""
     test: Count = 24
+    """Number of test slices."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the slices' anatomy and noise."""
 
 
 class DataSettings(Settings):
@@ -45,16 +50,21 @@ class DataSettings(Settings):
 
     phantom: PhantomData | None = None
     train_images: Path | None = None
+    """Folder of labelled and unlabelled slices."""
     train_labels: Path | None = None
+    """Labels of the labelled ones."""
     test_images: Path | None = None
+    """Folder of test slices."""
     test_labels: Path | None = None
-    # Tables of image and patient: validation then holds whole patients, and intervals draw them.
+    """Labels of the test slices, to score on; they are not needed."""
     groups: Path | None = None
+    """CSV of image and patient: validation then holds whole patients."""
     test_groups: Path | None = None
-    # How many labelled slices are used, in file order; the labels of the others are set aside and
-    # they join the unlabelled ones. `auto` uses all.
+    """The same of the test slices: intervals then draw whole patients."""
     labelled: Auto | Count = "auto"
+    """Labelled slices that are used, in file order; the others join the unlabelled. auto: all."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Part of the labelled slices that is kept for validation."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -72,12 +82,19 @@ class DetectorSettings(NetworkSettings):
     """The Mask R-CNN that radiologists and the final model are made from, unless they say."""
 
     kind: Literal["mask_rcnn"] = "mask_rcnn"
+    """A Mask R-CNN."""
     architecture: str = "tiny"
+    """tiny, or a Mask R-CNN of Detectron2's model zoo by the name of its file."""
     options: tuple[str | int | float | bool | list[int | float | str], ...] = ()
+    """Detectron2's own keys and values in turn."""
     input_size: Annotated[int, Field(ge=32, le=4096)] | None = None
-    gafl: bool = False  # a global adaptive filter in front
+    """Shorter side that slices are resized to, pixels; their own size without."""
+    gafl: bool = False
+    """A global adaptive filter of frequencies in front of the network."""
     optimizer: Literal["auto", "adamw", "sgd"] = "auto"
+    """Optimizer; auto: AdamW for tiny, SGD for the model zoo."""
     max_masks: Annotated[int, Field(ge=1, le=1000), PREDICTION_ONLY] = 100
+    """Most masks that are predicted on a slice."""
     recovery: RecoverySettings = RecoverySettings()
 
     @model_validator(mode="after")
@@ -91,24 +108,38 @@ class AugmentationSettings(Settings):
     """Random changes of a training slice and its masks; zero (or false) turns one off."""
 
     flip: bool = True
-    rotation: Annotated[float, Field(ge=0, le=180)] = 12.0  # degrees, either way
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.15  # fraction, either way
-    shift: Annotated[float, Field(ge=0, lt=1)] = 0.06  # fraction of the side, either way
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2  # fraction, either way
-    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.08  # fraction of 255, either way
-    noise: Annotated[float, Field(ge=0, lt=1)] = 0.03  # largest standard deviation, of 255
-    elastic: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # largest bend, fraction of the side
-    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.0  # exponents up to 1 + gamma, or 1 / that
-    blur: Annotated[float, Field(ge=0, le=16)] = 0.0  # largest standard deviation, pixels
-    cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # largest blank square, fraction of the side
-    copy_paste: Fraction = 0.0  # how often structures of another slice are pasted in
+    """Whether half of the slices are mirrored, left for right."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 12.0
+    """Largest turn, degrees, either way."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    """Largest change of size, part of it, either way."""
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.06
+    """Largest shift, part of the side, either way."""
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Largest change of contrast, part of it, either way."""
+    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.08
+    """Largest change of brightness, part of 255, either way."""
+    noise: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    """Largest standard deviation of Gaussian noise, part of 255."""
+    elastic: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Largest elastic bend, part of the shorter side."""
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest gamma: exponents up to 1 + gamma, or 1 / that."""
+    blur: Annotated[float, Field(ge=0, le=16)] = 0.0
+    """Largest standard deviation of a Gaussian blur, pixels."""
+    cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest square that is blanked, part of the shorter side."""
+    copy_paste: Fraction = 0.0
+    """How often structures of another slice are pasted in."""
 
 
 class ViewSettings(Settings):
     """One view of test-time augmentation: a slice enlarged or reduced, and left for right."""
 
     scale: Annotated[float, Field(gt=0.1, lt=10)] = 1.0
+    """Size of the slice in this view; above 1 it is enlarged."""
     flip: bool = False
+    """Whether the view is mirrored, left for right."""
 
 
 Tta = Annotated[tuple[ViewSettings, ...], Field(min_length=1, max_length=16)]
@@ -120,19 +151,23 @@ class PredictionSettings(Settings):
     With several views of test-time augmentation (`tta`) a model votes with itself. `ensemble` lets
     the radiologists vote with the final model where its answer is asked for; `refine_with` names
     one whose foreground gives that answer's masks their pixels. Both are done to the control's as
-    well, there by the radiologists' twins (`RunSettings.twins`).
+    well, there by the twins of radiologists that have learnt from unlabelled slices.
     """
 
     tta: Tta = (ViewSettings(),)
     ensemble: bool = False
+    """Whether the radiologists vote with the final model."""
     refine_with: Name | None = None
+    """A radiologist whose foreground gives the answer's masks their pixels."""
 
 
 class TrainingSettings(Settings):
     """How long and how fast one model is trained."""
 
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
+    """Learning rate at its highest."""
     iterations: Count = 500
+    """Iterations of the training, a batch each."""
 
 
 def _kind_of(value: Any) -> str:
@@ -157,6 +192,7 @@ class SemanticTrainingSettings(TrainingSettings):
     """The semantic network of `fewshot semantic`."""
 
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.002
+    """Learning rate at its highest."""
     model: SemanticSettings = SemanticSettings()
 
 
@@ -164,28 +200,39 @@ class RadiologistSettings(TrainingSettings):
     """One intermediate model, and the score above which its masks become soft labels."""
 
     name: Name
+    """Its name, in files and tables."""
     score_threshold: Annotated[Score, PREDICTION_ONLY] = 0.7
-    model: ModelSettings | None = None  # the run's detector when left out
+    """Score from which its masks become soft labels, where each radiologist reads its share."""
+    model: ModelSettings | None = None
+    """The run's detector when left out."""
 
 
 class FinalSettings(TrainingSettings):
     """The final model; its score threshold is chosen on the validation slices when `auto`."""
 
     score_threshold: Annotated[Auto | Score, PREDICTION_ONLY] = "auto"
-    # From the weights of the best radiologist, or of a named one; a semantic one lends its encoder.
+    """Score from which its masks are in the answer; auto: chosen on the validation slices."""
     warm_start: bool | Name = False
-    augmentation: AugmentationSettings | None = None  # the radiologists' when left out
-    model: ModelSettings | None = None  # the run's detector when left out
+    """Start from the best radiologist's weights, or a named one's (a semantic one: its encoder)."""
+    augmentation: AugmentationSettings | None = None
+    """The radiologists' when left out."""
+    model: ModelSettings | None = None
+    """The run's detector when left out."""
 
 
 class TeacherSettings(Settings):
     """Soft labels renewed while the final model trains, by the running mean of its own weights."""
 
     renew: bool = False
-    burn_in: Annotated[int, Field(ge=0)] = 500  # iterations on the soft labels as they came
+    """Whether soft labels are renewed."""
+    burn_in: Annotated[int, Field(ge=0)] = 500
+    """Iterations on the soft labels as they came."""
     score_threshold: Score = 0.7
-    uncertain: Fraction = 0.0  # from this score up masks below the threshold are ignored; 0 is off
-    patience: Count = 3  # evaluations without a better validation ARI, after which renewing stops
+    """Score from which a mask is a soft label."""
+    uncertain: Fraction = 0.0
+    """From this score up, masks below the threshold are ignored; 0 is off."""
+    patience: Count = 3
+    """Evaluations without a better validation ARI, after which renewing stops."""
 
 
 class SoftLabelSettings(Settings):
@@ -196,37 +243,49 @@ class SoftLabelSettings(Settings):
     """
 
     assignment: Literal["partition", "vote"] = "partition"
+    """Whether each slice is read by one radiologist, or all read every slice and vote."""
     vote_threshold: Score = 0.5
-    # A radiologist whose foreground gives the pixels of what the others vote for; none: theirs.
+    """Score from which a voted mask is a soft label."""
     mask_source: str | None = None
-    # What thresholds are: detector scores, or the precision these scores have on validation.
+    """A radiologist whose foreground gives the pixels of what the others vote for."""
     thresholds: Literal["score", "precision"] = "score"
-    # From this score up, masks below the threshold are ignore regions of the losses; 0 is off.
+    """What thresholds are: scores, or the precision that these scores have on validation."""
     ignore_threshold: Fraction = 0.0
-    # The most soft labels of a slice; auto: as many as the fullest labelled slice has masks.
+    """From this score up, masks below the threshold are ignored by the losses; 0 is off."""
     max_masks_per_slice: Auto | Count | None = None
+    """Most soft labels of a slice; auto: as many as the fullest labelled slice has masks."""
     tta: Tta = (ViewSettings(),)
-    score_weighted_loss: bool = False  # a soft label counts by its score in the losses
+    score_weighted_loss: bool = False
+    """Whether a soft label counts by its score in the losses."""
     teacher: TeacherSettings = TeacherSettings()
-    labelled_share: Score = 0.5  # of every batch that is labelled; the rest is soft-labelled
-    runaway_ratio: Annotated[float, Field(gt=1)] = 2.0  # masks a slice, against the labelled set
+    labelled_share: Score = 0.5
+    """Share of every batch that is labelled; the rest is soft-labelled."""
+    runaway_ratio: Annotated[float, Field(gt=1)] = 2.0
+    """Soft labels a slice, against the labelled slices' masks, above which a warning is given."""
 
 
 class MergeSettings(Settings):
     """How overlapping masks become one label map, and which metric that is tuned for."""
 
     background: Literal["auto", "keep", "nearest"] = "auto"
+    """Whether pixels without a region stay so or get the nearest one; auto: as validation says."""
     metric: Metric = "foreground"
-    min_area: Auto | Annotated[int, Field(ge=0)] = "auto"  # pixels
+    """The adjusted Rand index that is tuned for: over the true foreground, or all pixels."""
+    min_area: Auto | Annotated[int, Field(ge=0)] = "auto"
+    """Smaller regions are dropped, pixels; auto: as validation says."""
 
 
 class BaselineSettings(Settings):
     """The constants of the organisers' watershed baseline."""
 
     median_radius: Count = 2
+    """Radius of the median filter, pixels."""
     gradient_radius: Count = 5
+    """Radius in which the local gradient is taken, pixels."""
     marker_gradient: Annotated[int, Field(ge=1, le=255)] = 20
+    """Regions grow from where the local gradient is below it, grey levels."""
     compactness: Annotated[float, Field(ge=0)] = 0.0001
+    """Compactness of the watershed: 0 is the plain one, larger values give rounder regions."""
 
 
 # A detector's architecture → the encoder of a semantic network that has the same layers.
@@ -262,14 +321,16 @@ class RunSettings(Settings):
     )
     soft_labels: SoftLabelSettings = SoftLabelSettings()
     final: FinalSettings = FinalSettings()
-    prediction: PredictionSettings = PredictionSettings()
-    merge: MergeSettings = MergeSettings()
-    baseline: BaselineSettings = BaselineSettings()
+    prediction: Annotated[PredictionSettings, PREDICTION_ONLY] = PredictionSettings()
+    merge: Annotated[MergeSettings, PREDICTION_ONLY] = MergeSettings()
+    baseline: Annotated[BaselineSettings, PREDICTION_ONLY] = BaselineSettings()
     semantic: SemanticTrainingSettings = SemanticTrainingSettings()
     logging: Annotated[LoggingSettings, NO_RESULT] = LoggingSettings()
     sam: SamSettings = SamSettings()
     control: bool = False
+    """Whether a control is trained too: the final model's settings on labelled slices alone."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of everything that is random."""
 
     def model_of(self, name: str) -> ModelSettings:
         """Return the settings of a model: a radiologist by name; any other name is the final's."""

@@ -1,0 +1,184 @@
+"""The reference of all settings, docs/settings.md, from their classes.
+
+    python scripts/settings_reference.py > docs/settings.md
+
+A test fails while the page and the classes differ.
+"""
+
+import json
+import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from fewshot.config.base import Settings, Use, use_of
+from fewshot.config.leaves import count_leaves, settings_below
+from fewshot.config.network import NetworkSettings
+from fewshot.config.preprocessing import KINDS
+from fewshot.config.semantic import SemanticSettings
+from fewshot.config.tree import DetectorSettings, RunSettings
+
+_INTRO = """# Settings
+
+<!-- Made by scripts/settings_reference.py from fewshot/config; edit the classes, not this page. -->
+
+All that a settings file can hold: {count} settings. Every one has a default that works, but for
+`data`, which says where the slices are. `--set KEY=VALUE` changes one, such as
+`--set final.iterations=900`; items of a list are addressed by name, such as
+`--set radiologists.rough.score_threshold=0.6`. Unknown keys and impossible values are refused
+before any work starts. `config.resolved.yaml` in a run directory has all of them as they were used.
+
+*Renews* says what is made again when a setting changes and the run is resumed: `training`: the
+model it belongs to is trained again; `prediction`: models keep their weights, and what they predict
+is made again; `nothing`: no result depends on it. What follows from that is made again as well.
+"""
+_KINDS: dict[type[Settings], tuple[str, str]] = {
+    DetectorSettings: (
+        "A Mask R-CNN",
+        "`detector`, the model of all radiologists and of the final model that have none of their\n"
+        "own; and `radiologists[].model` and `final.model`, where `kind` is `mask_rcnn` or left out.",
+    ),
+    SemanticSettings: (
+        "A semantic network",
+        "`radiologists[].model` and `final.model` with `kind: semantic`.",
+    ),
+}
+_STEPS = """## Steps of preprocessing
+
+Items of `preprocess.steps` and `preprocess.channels`: the name of a step alone, or with parameters,
+such as `{step: tv, weight: 0.1}`. `preprocess: [clahe]` is short for `preprocess: {steps: [clahe]}`.
+"""
+_HEADER = ["key", "value", "default", "meaning", "renews"]
+
+
+def main() -> None:
+    """Print the page."""
+    print(reference(), end="")
+
+
+def reference() -> str:
+    """Return the page as Markdown."""
+    parts = [_INTRO.format(count=count_leaves(RunSettings))]
+    single = [name for name, field in RunSettings.model_fields.items() if not _below(field)]
+    for name, field in RunSettings.model_fields.items():
+        if name not in single and name != "detector":
+            (owner,) = _below(field)
+            key = f"{name}[]" if _is_list(field.annotation) else name
+            lines = [*_rows(owner, f"{key}.", use_of(field))]
+            parts += [f"## `{name}`\n\n{_text(owner)}\n", _table(lines)]
+    for kind, (title, where) in _KINDS.items():
+        parts += [f"## {title}\n\n{where}\n", _table([*_rows(kind, "", "training")])]
+    parts.append(_STEPS)
+    for step in KINDS:
+        name = step.model_fields["step"].default
+        rows = [row for row in _rows(step, "", "training") if row[0] != "`step`"]
+        parts += [f"### `{name}`\n\n{_text(step)}\n", _table(rows)]
+    top = [_row(name, RunSettings.model_fields[name], "training") for name in single]
+    parts += ["## At the top\n", _table(top)]
+    return "\n".join(parts)
+
+
+def _rows(owner: type[Settings], path: str, above: Use) -> Iterator[list[str]]:
+    for name, field in owner.model_fields.items():
+        below, use = _below(field), use_of(field, above)
+        if not below or any(issubclass(one, NetworkSettings) for one in below) or _steps(below):
+            yield _row(path + name, field, use)
+            continue
+        if name == "augmentation" and path:
+            yield [f"`{path}{name}`", "as `augmentation`", "none", field.description or "", use]
+            continue
+        key = f"{name}[]" if _is_list(field.annotation) else name
+        for one in below:
+            yield from _rows(one, f"{path}{key}.", use)
+
+
+def _row(path: str, field: FieldInfo, use: Use) -> list[str]:
+    value = _value_text(field.annotation, field.metadata)
+    return [f"`{path}`", value, _default(field), field.description or "", use]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [_HEADER, ["---"] * len(_HEADER), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _text(owner: type[Settings]) -> str:
+    return "\n".join(line.strip() for line in (owner.__doc__ or "").splitlines()).strip()
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value is PydanticUndefined:
+        return "none"
+    if isinstance(value, Settings | tuple):
+        return "as below" if value else "none"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _value_text(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """Return what a value may be, in words."""
+    if get_origin(annotation) is types.UnionType or get_origin(annotation) is Union:
+        parts = [one for one in get_args(annotation) if one is not type(None)]
+        if {int, float} <= set(parts):
+            return "Detectron2's" if str in parts else "number"
+        return " or ".join(dict.fromkeys(_value_text(one, metadata) for one in parts))
+    if hasattr(annotation, "__metadata__"):
+        inner = [mark for one in annotation.__metadata__ for mark in _marks(one)]
+        return _value_text(annotation.__origin__, [*inner, *metadata])
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{one}`" for one in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return f"list of {_plural(_value_text(get_args(annotation)[0]))}"
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return "steps" if "step" in annotation.model_fields else "a model"
+    return f"{_NAMES[annotation]}{_range(metadata)}"
+
+
+_NAMES = {int: "whole number", float: "number", bool: "`true`, `false`", str: "text", Path: "path"}
+
+
+def _plural(text: str) -> str:
+    return text if text.endswith("s") else f"{text}s"
+
+
+def _marks(mark: Any) -> list[Any]:
+    return list(mark.metadata) if isinstance(mark, FieldInfo) else [mark]
+
+
+def _range(metadata: Sequence[Any]) -> str:
+    low = [f"from {_plain(one.ge)}" for one in metadata if isinstance(one, Ge)]
+    low += [f"above {_plain(one.gt)}" for one in metadata if isinstance(one, Gt)]
+    high = [f"to {_plain(one.le)}" for one in metadata if isinstance(one, Le)]
+    high += [f"below {_plain(one.lt)}" for one in metadata if isinstance(one, Lt)]
+    found = " ".join([*low[:1], *high[:1]])
+    return (
+        f" {found}" if found and not any(isinstance(m, MinLen | MaxLen) for m in metadata) else ""
+    )
+
+
+def _plain(bound: Any) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
+
+
+def _below(field: FieldInfo) -> list[type[Settings]]:
+    return settings_below(field.annotation)
+
+
+def _steps(below: Sequence[type[Settings]]) -> bool:
+    return all("step" in one.model_fields for one in below)
+
+
+def _is_list(annotation: Any) -> bool:
+    if get_origin(annotation) is tuple:
+        return True
+    return any(_is_list(one) for one in get_args(annotation) if one is not ...)
+
+
+if __name__ == "__main__":
+    main()
