@@ -40,7 +40,7 @@ _KINDS: dict[type[Settings], tuple[str, str]] = {
     DetectorSettings: (
         "A Mask R-CNN",
         "`detector`, the model of all radiologists and of the final model that have none of their\n"
-        "own; and `radiologists[].model` and `final.model`, where `kind` is `mask_rcnn` or left out.",
+        "own; and `radiologists[].model` and `final.model` with `kind: mask_rcnn`, or without one.",
     ),
     SemanticSettings: (
         "A semantic network",
@@ -50,7 +50,7 @@ _KINDS: dict[type[Settings], tuple[str, str]] = {
 _STEPS = """## Steps of preprocessing
 
 Items of `preprocess.steps` and `preprocess.channels`: the name of a step alone, or with parameters,
-such as `{step: tv, weight: 0.1}`. `preprocess: [clahe]` is short for `preprocess: {steps: [clahe]}`.
+such as `{step: tv, weight: 0.1}`. A list, `preprocess: [clahe]`, stands for `preprocess.steps`.
 """
 _HEADER = ["key", "value", "default", "meaning", "renews"]
 
@@ -157,9 +157,7 @@ def _range(metadata: Sequence[Any]) -> str:
     high = [f"to {_plain(one.le)}" for one in metadata if isinstance(one, Le)]
     high += [f"below {_plain(one.lt)}" for one in metadata if isinstance(one, Lt)]
     found = " ".join([*low[:1], *high[:1]])
-    return (
-        f" {found}" if found and not any(isinstance(m, MinLen | MaxLen) for m in metadata) else ""
-    )
+    return f" {found}" if found else ""
 
 
 def _plain(bound: Any) -> str:
