@@ -8,11 +8,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from detectron2 import model_zoo
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.utils.file_io import PathManager
-from torch import nn
+from torch import Tensor, nn
 
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY
@@ -20,8 +21,11 @@ from fewshot.detector.encoders import SEMANTIC_ENCODER, backbone_weights
 from fewshot.detector.zoo_pickle import read_arrays
 from fewshot.errors import InputError
 from fewshot.training.checkpoints import load_checkpoint
+from fewshot.training.schema import check_weights, reason
 
 WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
+# What Detectron2's matching of names raises where shapes or names are not as it takes for granted.
+_MATCHING = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError)
 
 
 def initial_weights(settings: DetectorSettings) -> Path | None:
@@ -72,10 +76,14 @@ def load_initial_weights(network: nn.Module, path: Path) -> None:
     """
     checkpointer = _SafeCheckpointer(network)
     content = checkpointer._load_file(str(path))
-    if not isinstance(content.get("model"), dict):
-        raise InputError(f"{path}: holds no model weights; give a Detectron2 checkpoint")
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    checkpointer._load_model(content)
+    try:
+        checkpointer._load_model(content)
+    except _MATCHING as error:
+        raise InputError(
+            f"{path}: its layers cannot be matched with Detectron2's ({reason(error)}); give a "
+            "Detectron2 checkpoint"
+        ) from error
     after = network.state_dict()
     if all(torch.equal(before[name], after[name]) for name in before):
         raise InputError(f"{path}: no layer fits the architecture; choose the one it was made for")
@@ -97,20 +105,37 @@ class _SafeCheckpointer(DetectionCheckpointer):  # type: ignore[misc]
     """Detectron2's checkpointer, with its name matching but without its unsafe reading."""
 
     def _load_file(self, filename: str) -> dict[str, Any]:
+        path = Path(filename)
         if not filename.endswith(".pkl"):
-            content = load_checkpoint(Path(filename))
-            content = content if "model" in content else {"model": content}
-            weights = content["model"]
-            if isinstance(weights, dict) and any(_of_an_encoder(name) for name in weights):
-                return {"model": backbone_weights(weights)}
-            return content
-        content = read_arrays(Path(filename))
+            content = load_checkpoint(path)
+            weights = check_weights(content.get("model", content), path)
+            if any(name.startswith(SEMANTIC_ENCODER) for name in weights):
+                return {"model": _backbone(weights, path)}
+            return {**content, "model": weights}
+        content = read_arrays(path)
         if "model" in content and "__author__" in content:
-            return content
-        content = content.get("blobs", content)
-        weights = {name: value for name, value in content.items() if not name.endswith("_momentum")}
+            return {**content, "model": _tensors(content["model"], path)}
+        weights = _tensors(content.get("blobs", content), path)
+        weights = {name: value for name, value in weights.items() if not name.endswith("_momentum")}
         return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
 
 
-def _of_an_encoder(name: Any) -> bool:
-    return isinstance(name, str) and name.startswith(SEMANTIC_ENCODER)
+def _tensors(arrays: object, path: Path) -> dict[str, Tensor]:
+    """Return arrays by name as tensors, checked as weights."""
+    if isinstance(arrays, dict):
+        arrays = {name: _tensor(value) for name, value in arrays.items()}
+    return check_weights(arrays, path)
+
+
+def _tensor(value: object) -> object:
+    plain = isinstance(value, np.ndarray | np.generic) and value.dtype.kind != "u"
+    return torch.from_numpy(np.asarray(value)) if plain else value
+
+
+def _backbone(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    try:
+        return backbone_weights(weights)
+    except _MATCHING as error:
+        raise InputError(
+            f"{path}: its encoder is no ResNet of slices ({reason(error)}); give another file"
+        ) from error

@@ -111,14 +111,21 @@ class Embedder:
         if not path.is_file():
             return None
         try:
+            with zipfile.ZipFile(path) as archive:
+                # NumPy stores embeddings as they are: what is packed is not one, but may be a bomb.
+                if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
+                    return None
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 features = content["features"]
                 encoder = str(content["encoder"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile):
             return None  # damaged: it is made again
         if encoder != self.model.encoder_digest:
             raise InputError(f"{path}: is an embedding of another checkpoint; give another folder")
-        if features.shape != (_CHANNELS, self.model.grid, self.model.grid):
+        shape = (_CHANNELS, self.model.grid, self.model.grid)
+        if features.shape != shape or features.dtype != self.number:
+            return None
+        if not np.isfinite(features).all():
             return None
         return torch.from_numpy(features)
 

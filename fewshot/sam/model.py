@@ -23,6 +23,7 @@ from fewshot.sam.attention import use_fused_attention
 from fewshot.sam.checkpoints import TINY, find_checkpoint, recognise
 from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.training.devices import resolve_device
+from fewshot.training.schema import check_weights, misfit
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -184,9 +185,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     content: Any = load_checkpoint(path)
     if isinstance(content.get("model"), dict):
         content = content["model"]
-    if not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise InputError(f"{path}: holds no weights of Segment Anything; give a checkpoint of it")
-    return dict(content)
+    return check_weights(content, path)
 
 
 def layout_of(weights: Weights, path: Path) -> str:
@@ -204,18 +203,7 @@ def layout_of(weights: Weights, path: Path) -> str:
 
 
 def _fill(network: nn.Module, weights: Weights, path: Path, layout: str) -> None:
-    wanted = network.state_dict()
-    for name in (*wanted, *weights):
-        if name not in weights:
-            problem = f"lacks {name}"
-        elif name not in wanted:
-            problem = f"has {name} besides"
-        elif wanted[name].shape != weights[name].shape:
-            shapes = tuple(weights[name].shape), tuple(wanted[name].shape)
-            problem = f"has {name} of shape {shapes[0]}, not {shapes[1]}"
-        elif not torch.isfinite(weights[name]).all():
-            raise InputError(f"{path}: {name} holds NaN or infinity; give another checkpoint")
-        else:
-            continue
+    problem = misfit(network, weights)
+    if problem:
         raise InputError(f"{path}: is no {layout} of Segment Anything: it {problem}")
     network.load_state_dict(dict(weights))

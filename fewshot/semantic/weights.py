@@ -14,6 +14,7 @@ from fewshot.config.semantic import SemanticSettings
 from fewshot.errors import InputError
 from fewshot.semantic.networks import TIMM, SemanticNetwork, build_network
 from fewshot.training.checkpoints import load_checkpoint
+from fewshot.training.schema import check_weights
 
 WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
 _KEY = "weights of the encoder"
@@ -105,17 +106,16 @@ def _read(path: Path) -> dict[str, Tensor]:
             weights = load_file(path)
         except (OSError, SafetensorError, ValueError) as error:
             raise InputError(f"{path}: not a readable safetensors file; fetch it again") from error
-    if not isinstance(weights, dict) or not all(
-        isinstance(value, Tensor) for value in weights.values()
-    ):
-        raise InputError(f"{path}: holds no weights of an encoder")
-    return weights
+    return check_weights(weights, path)
 
 
 def _fitting(path: Path, settings: SemanticSettings, load: Any) -> SemanticNetwork:
     try:
         network: SemanticNetwork = load()
-    except (KeyError, RuntimeError, InputError) as error:
+    except (
+        *(LookupError, RuntimeError, TypeError, ValueError, AttributeError),
+        *(AssertionError, InputError),
+    ) as error:
         raise InputError(
             f"{path}: does not fit the encoder {settings.encoder}; give the file made for it"
         ) from error

@@ -1,5 +1,6 @@
 """Checkpoints as data: written atomically, and read without running any code in them."""
 
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Return what `save_checkpoint` wrote, on the CPU; `InputError` for anything else."""
     try:
+        _check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such checkpoint") from error
@@ -39,6 +41,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a checkpoint (it holds no named weights)")
     return content
+
+
+def _check_archive(path: Path) -> None:
+    """Raise `ValueError` for an archive that is packed: `torch.save` only stores, loading unpacks.
+
+    A file without the archive's first bytes is read otherwise, and holds what it unpacks to.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    packed = any(one.compress_type != zipfile.ZIP_STORED for one in entries)
+    if packed or sum(one.file_size for one in entries) > path.stat().st_size:
+        raise ValueError("the archive is packed")
 
 
 class _Output:

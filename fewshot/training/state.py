@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -10,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from fewshot.training.precision import Precision
+from fewshot.training.schema import check_alike, check_optimizer
 
 
 @dataclass
@@ -38,6 +40,14 @@ class TrainingState:
             "random_state": torch.get_rng_state(),
             "cuda_random_state": list(torch.cuda.get_rng_state_all()),
         }
+
+    def check(self, content: dict[str, Any], path: Path) -> None:
+        """Raise `InputError` unless a checkpoint's content is of a training like this one."""
+        own = self.content()
+        # What is known of the number of GPUs and their precision is not part of the training.
+        own |= {"scaler": {}, "cuda_random_state": []}
+        check_alike(content, own, path)
+        check_optimizer(content["optimizer"], self.optimizer, path)
 
     def restore(self, content: dict[str, Any]) -> None:
         """Go on from what `content` returned."""

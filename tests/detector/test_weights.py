@@ -101,6 +101,13 @@ def test_layers_of_another_shape_are_left_alone(tmp_path: Path) -> None:
     assert torch.equal(after[name], saved[name])
 
 
+ONES, ONE = np.ones(4, np.float32), torch.ones(1)
+
+
+def _pickled(content: object) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(pickle.dumps(content))
+
+
 def _truncated(path: Path) -> None:
     torch.save({"model": {"a": torch.zeros(100)}}, path)
     path.write_bytes(path.read_bytes()[:200])
@@ -122,14 +129,42 @@ def _truncated(path: Path) -> None:
         # weights of something else
         ("other.pth", lambda path: torch.save({"model": {"a": torch.ones(2)}}, path), "no layer"),
         ("plain.pth", lambda path: torch.save({"model": 3}, path), "no model weights"),
+        # weights that are none
+        ("key.pth", lambda path: torch.save({"model": {1: torch.ones(1)}}, path), "called 1"),
+        ("pair.pth", lambda path: torch.save({(1, 2): torch.ones(1)}, path), "of type tuple"),
+        ("text.pth", lambda path: torch.save({"model": {"a": "x"}}, path), "a is .* type str"),
+        ("none.pth", lambda path: torch.save({"model": {"a": None}}, path), "a is nothing"),
+        ("list.pth", lambda path: torch.save({"model": [1]}, path), "type list in their place"),
+        ("nan.pth", lambda path: torch.save({"a": torch.tensor(torch.nan)}, path), "holds NaN"),
+        ("blobs.pkl", _pickled({"blobs": [1]}), "type list in their place"),
+        ("key.pkl", _pickled({1: ONES}), "called 1"),
+        ("bytes.pkl", _pickled({"blobs": {"conv1_w": b"z"}}), "conv1_w is .* type bytes"),
+        ("object.pkl", _pickled({"conv1_w": np.array([None, 1])}), "'O8' values"),
+        ("text.pkl", _pickled({"conv1_w": np.array(["a"])}), "'U1' values"),
+        ("time.pkl", _pickled({"conv1_w": np.zeros(1, "M8[s]")}), "'M8' values"),
+        ("named.pkl", _pickled({"conv1_w": np.zeros(1, [("a", "f4")])}), "'V4' values"),
+        ("long.pkl", _pickled({"conv1_w": np.zeros(1, np.longdouble)}), "'f16' values"),
+        ("nan.pkl", _pickled({"conv1_w": ONES * np.nan}), "holds NaN"),
+        ("author.pkl", _pickled({"__author__": "x", "conv1_w": ONES}), "__author__ is .* type str"),
+        # names that Detectron2's matching takes for granted
+        ("box.pkl", _pickled({"bbox_pred_w": np.float32(1)}), "cannot be matched"),
+        (
+            "twice.pkl",
+            _pickled({"conv1_w": ONES, "conv1.weight": ONES}),
+            "cannot be matched",
+        ),
+        # a ResNet encoder of another kind
+        ("odd.pth", lambda path: torch.save({"core.encoder.conv1.weight": ONE}, path), "no ResNet"),
     ],
 )
 def test_files_that_are_no_weights_are_refused(
     tmp_path: Path, name: str, write: Callable[[Path], Any], words: str
 ) -> None:
     write(tmp_path / name)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=words) as told:
         load_initial_weights(_tiny(), tmp_path / name)
+    assert len(str(told.value).splitlines()) == 1
+    assert str(told.value).startswith(str(tmp_path / name))
     assert not Path("/tmp/fewshot-was-here").exists()
 
 

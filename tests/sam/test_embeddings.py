@@ -64,6 +64,25 @@ def test_a_changed_image_and_a_damaged_file_are_noticed(
     assert damaged.encoded == 2
 
 
+@pytest.mark.parametrize("change", ["packed", "NaN", "float64"])
+def test_an_embedding_that_was_tampered_with_is_made_again(
+    tiny: SamModel, slices: SliceSet, tmp_path: Path, change: str
+) -> None:
+    _all(Embedder(tiny, tmp_path / "kept"), slices)
+    for file in (tmp_path / "kept").glob("*.npz"):
+        with np.load(file) as content:
+            arrays = dict(content)
+        if change == "NaN":
+            arrays["features"][0, 0, 0] = np.nan
+        if change == "float64":
+            arrays["features"] = arrays["features"].astype(np.float64)
+        save = np.savez_compressed if change == "packed" else np.savez
+        save(file, **arrays)
+    again = Embedder(tiny, tmp_path / "kept")
+    assert all(torch.isfinite(features).all() for _, features in again.over(slices))
+    assert again.encoded == 2
+
+
 def test_embeddings_of_another_checkpoint_are_refused(
     tiny: SamModel, slices: SliceSet, tmp_path: Path
 ) -> None:
