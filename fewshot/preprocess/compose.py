@@ -20,9 +20,8 @@ from fewshot.config.preprocessing import (
 from fewshot.errors import InputError
 from fewshot.preprocess.checks import Grey, check_grey
 from fewshot.preprocess.contrast import clahe
-from fewshot.preprocess.denoising import bilateral, median
+from fewshot.preprocess.denoising import bilateral, median, total_variation
 from fewshot.preprocess.edges import canny, laplacian_of_gaussian, sobel
-from fewshot.preprocess.total_variation import total_variation
 
 
 def apply_steps(image: NDArray[Any], steps: Sequence[Step]) -> Grey:

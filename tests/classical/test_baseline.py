@@ -20,7 +20,7 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.metrics.rand import adjusted_rand, score_slice
 from fewshot.preprocess.contrast import clahe
-from fewshot.preprocess.total_variation import total_variation
+from fewshot.preprocess.denoising import total_variation
 from fewshot.slices.images import read_image, write_image
 from fewshot.slices.label_csv import read_label_csv
 

@@ -11,10 +11,9 @@ from fewshot.errors import InputError
 from fewshot.preprocess import reader
 from fewshot.preprocess.compose import preprocess
 from fewshot.preprocess.contrast import clahe
-from fewshot.preprocess.denoising import median
+from fewshot.preprocess.denoising import median, total_variation
 from fewshot.preprocess.edges import sobel
 from fewshot.preprocess.reader import BoundedCache, read_preprocessed
-from fewshot.preprocess.total_variation import total_variation
 from fewshot.slices.images import write_image
 
 Image = NDArray[np.uint8]
