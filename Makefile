@@ -1,7 +1,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format clean
+.PHONY: help setup setup-dev demo test check format docs clean
 
 help:
 	@echo 'make setup    create .venv with what users need (python3.11, no compiler, about 7 GB)'
@@ -9,6 +9,7 @@ help:
 	@echo 'make test     run the tests, about half an hour'
 	@echo 'make check    lint, check the formatting and the types'
 	@echo 'make format   format the code and apply the safe lint fixes'
+	@echo 'make docs     build the site into build/site, without network'
 	@echo 'make clean    remove caches and build outputs (.venv and runs/ stay)'
 
 setup:
@@ -34,6 +35,9 @@ check: setup-dev
 format: setup-dev
 	$(PYTHON) -m ruff check --fix
 	$(PYTHON) -m ruff format
+
+docs: setup-dev
+	$(PYTHON) -m sphinx -W --keep-going -q -b html docs build/site
 
 clean:
 	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

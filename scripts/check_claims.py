@@ -191,7 +191,12 @@ def dependencies() -> Iterator[str]:
     extras = project["optional-dependencies"]
     needed = {_plain(text) for text in project["dependencies"]}
     own = {"fewshot", "detectron2"}
-    optional = {_plain(text) for name, extra in extras.items() if name != "dev" for text in extra}
+    optional = {
+        _plain(text)
+        for name, extra in extras.items()
+        if name not in ("dev", "docs")
+        for text in extra
+    }
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     listed = {_plain(name) for name in re.findall(r"`([\w.-]+)`", _first_column(page))}
     for name in sorted((needed | optional) - listed - own):
