@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.classical.aggregation import mode_of_label_maps
-from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.classical.watershed import watershed_label_map
 from fewshot.config.preprocessing import Step
+from fewshot.config.watershed import WatershedSettings
 from fewshot.errors import FewshotError, InputError
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.coco_write import write_masks

@@ -4,13 +4,12 @@ import csv
 import io
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fewshot.classical.baseline import Baseline
-from fewshot.classical.watershed import WatershedSettings
 from fewshot.config.preprocessing import (
     BilateralStep,
     ClaheStep,
@@ -18,6 +17,7 @@ from fewshot.config.preprocessing import (
     Step,
     TotalVariationStep,
 )
+from fewshot.config.watershed import WatershedSettings
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.metrics.bootstrap import bootstrap_means
@@ -151,7 +151,7 @@ def table_json(rows: Sequence[TableRow], truth: SliceSet, watershed: WatershedSe
     return {
         "images": len(truth),
         "resampled_by": "image" if rows[0].groups is None else "group",
-        "watershed": asdict(watershed),
+        "watershed": watershed.model_dump(),
         "rows": [row.as_json() for row in rows],
     }
 

@@ -1,7 +1,6 @@
 """The challenge organisers' watershed baseline."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,25 +8,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters, morphology, segmentation
 
+from fewshot.config.watershed import WatershedSettings
 from fewshot.errors import InputError
 from fewshot.preprocess.denoising import median
 
 _Filter = Callable[..., NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class WatershedSettings:
-    """Settings of the baseline; the defaults are the organisers'.
-
-    Radii are in pixels, `marker_gradient` in grey levels (0..255): regions grow from where the
-    local gradient is below it. `compactness` 0 is the plain watershed; larger values give rounder
-    regions.
-    """
-
-    median_radius: int = 2
-    gradient_radius: int = 5
-    marker_gradient: int = 20
-    compactness: float = 0.0001
 
 
 def watershed_label_map(

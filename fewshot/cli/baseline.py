@@ -111,7 +111,6 @@ def _first(slices: "SliceSet", count: int | None) -> "SliceSet":
 
 def _baseline(settings: "RunSettings", texts: list[str]) -> "Baseline":
     from fewshot.classical.baseline import Baseline
-    from fewshot.classical.watershed import WatershedSettings
     from fewshot.config.load import parse_settings
 
     chosen = [
@@ -121,7 +120,7 @@ def _baseline(settings: "RunSettings", texts: list[str]) -> "Baseline":
     for one in chosen:
         if one.channels is not None or one.input != "grey":
             raise InputError("preprocess: the baseline sees one grey channel; give steps alone")
-    watershed = WatershedSettings(**settings.baseline.model_dump())
+    watershed = settings.baseline
     return Baseline(watershed, tuple(one.steps for one in chosen))
 
 
@@ -147,7 +146,6 @@ def _write(
 def _table(out: Path, slices: "SliceSet", settings: "RunSettings") -> Any:
     from fewshot.classical import table
     from fewshot.classical.table_figure import write_baseline_figure
-    from fewshot.classical.watershed import WatershedSettings
     from fewshot.files import write_json, write_text
     from fewshot.progress import progress, say
 
@@ -157,7 +155,7 @@ def _table(out: Path, slices: "SliceSet", settings: "RunSettings") -> Any:
     if not len(labelled):
         raise InputError("--table: no slice has labels; give --labels, or a COCO file with masks")
     refuse_filled(out)
-    watershed = WatershedSettings(**settings.baseline.model_dump())
+    watershed = settings.baseline
     baselines = table.report_baselines(watershed)
     with progress("baseline", len(labelled)) as advance:
         rows = table.measure_baselines(baselines, labelled, advance)

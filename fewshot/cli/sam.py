@@ -7,16 +7,9 @@ import typer
 
 from fewshot.cli import sam_models
 from fewshot.cli.options import Json, Out, print_json, refuse_filled
-from fewshot.cli.sam_options import (
-    Batch,
-    Checkpoint,
-    Device,
-    Embeddings,
-    Number,
-    Precision,
-    Slices,
-    embedder_of,
-)
+from fewshot.cli.sam_options import Checkpoint, Embeddings, Slices, embedder_of
+from fewshot.cli.settings_options import settings_as_options
+from fewshot.config.sam import AutomaticMaskSettings, EncoderSettings
 from fewshot.errors import InputError
 
 app = typer.Typer(
@@ -35,14 +28,15 @@ Target = Annotated[Path, typer.Option("--out", help="COCO file to write.", show_
 
 
 @app.command()
+@settings_as_options
 def embed(
     checkpoint: Checkpoint,
     data: Slices,
     out: Out,
-    number: Number = "float16",
-    batch_size: Batch = 4,
-    precision: Precision = "auto",
-    device: Device = "auto",
+    encoder: EncoderSettings,
+    number: Annotated[
+        Literal["float16", "float32"], typer.Option(help="How embeddings are kept.")
+    ] = "float16",
     json_: Json = False,
 ) -> None:
     """Run the image encoder once on every slice and keep the embeddings.
@@ -53,9 +47,7 @@ def embed(
     from fewshot.sam import commands
 
     slices = read_coco(data)
-    embedder = embedder_of(
-        checkpoint, out, device, number=number, batch_size=batch_size, precision=precision
-    )
+    embedder = embedder_of(checkpoint, out, encoder, number)
     new = commands.embed(embedder, slices)
     if json_:
         size = embedder.bytes_needed(slices)
@@ -63,6 +55,7 @@ def embed(
 
 
 @app.command()
+@settings_as_options
 def refine(
     checkpoint: Checkpoint,
     predictions: Annotated[
@@ -84,9 +77,8 @@ def refine(
         float, typer.Option(min=0, max=1, help="Masks of --truth below are not looked at.")
     ] = 0.0,
     embeddings: Embeddings = None,
-    batch_size: Batch = 4,
-    precision: Precision = "auto",
-    device: Device = "auto",
+    *,
+    encoder: EncoderSettings,
     json_: Json = False,
 ) -> None:
     """Let masks ask for better ones; keep these only where validation slices say it pays.
@@ -95,9 +87,7 @@ def refine(
     """
     from fewshot.sam.refining import Refinement, refine
 
-    embedder = embedder_of(
-        checkpoint, embeddings, device, batch_size=batch_size, precision=precision
-    )
+    embedder = embedder_of(checkpoint, embeddings, encoder)
     what = Refinement(truth, [truth_predictions], objective, least_scores=[least_score])
     chosen = refine(what, embedder, {predictions: out}, out.with_suffix(".refinement.json"))
     if json_:
@@ -105,40 +95,14 @@ def refine(
 
 
 @app.command()
+@settings_as_options
 def auto(
     checkpoint: Checkpoint,
     data: Slices,
     out: Out,
-    points_per_side: Annotated[int, typer.Option(min=1, max=128, help="Of the grid.")] = 32,
-    min_quality: Annotated[
-        float, typer.Option(min=0, max=1, help="Least IoU that the network expects of a mask.")
-    ] = 0.88,
-    min_stability: Annotated[
-        float, typer.Option(min=0, max=1, help="Least IoU of a mask drawn wider and narrower.")
-    ] = 0.95,
-    min_area: Annotated[
-        float, typer.Option(min=0, max=1, help="Smallest region, part of the slice.")
-    ] = 0.0005,
-    max_area: Annotated[
-        float, typer.Option(min=0, max=1, help="Largest region, part of the slice.")
-    ] = 0.4,
-    max_border: Annotated[
-        float, typer.Option(min=0, max=1, help="Part of the slice's border a region may cover.")
-    ] = 0.25,
-    max_background: Annotated[
-        float, typer.Option(min=0, max=1, help="Part of a region that may be dark surroundings.")
-    ] = 0.5,
-    overlap: Annotated[
-        Literal["smaller", "better"], typer.Option(help="Which region gets common pixels.")
-    ] = "smaller",
-    background: Annotated[
-        Literal["keep", "nearest"],
-        typer.Option(help="keep pixels without a region, or give them the nearest one."),
-    ] = "keep",
+    settings: AutomaticMaskSettings,
+    encoder: EncoderSettings,
     embeddings: Embeddings = None,
-    batch_size: Batch = 4,
-    precision: Precision = "auto",
-    device: Device = "auto",
     json_: Json = False,
 ) -> None:
     """Segment slices without any prompt, straight to regions and a submission CSV.
@@ -147,27 +111,11 @@ def auto(
     """
     from fewshot.masks.coco import read_coco
     from fewshot.sam import commands
-    from fewshot.sam.auto import AutoSettings
 
-    if min_area > max_area:
-        raise InputError("--min-area: is larger than --max-area; no region can be both")
     slices = read_coco(data)
     refuse_filled(out)
-    embedder = embedder_of(
-        checkpoint, embeddings, device, batch_size=batch_size, precision=precision
-    )
-    settings = AutoSettings(
-        points_per_side=points_per_side,
-        min_quality=min_quality,
-        min_stability=min_stability,
-        min_area=min_area,
-        max_area=max_area,
-        max_border=max_border,
-        max_background=max_background,
-        smaller_first=overlap == "smaller",
-    )
-    fill = background == "nearest"
-    answer = commands.find_automatic_masks(embedder, slices, settings, fill, out)
+    embedder = embedder_of(checkpoint, embeddings, encoder)
+    answer = commands.find_automatic_masks(embedder, slices, settings, out)
     if json_:
         print_json(answer)
     else:
@@ -179,6 +127,7 @@ def auto(
 
 
 @app.command()
+@settings_as_options
 def prompt(
     checkpoint: Checkpoint,
     out: Target,
@@ -192,9 +141,8 @@ def prompt(
         bool, typer.Option("--whole-slice", help="One box over each whole slice.")
     ] = False,
     embeddings: Embeddings = None,
-    batch_size: Batch = 4,
-    precision: Precision = "auto",
-    device: Device = "auto",
+    *,
+    encoder: EncoderSettings,
     json_: Json = False,
 ) -> None:
     """Turn boxes into masks, all boxes of a slice at once."""
@@ -209,9 +157,7 @@ def prompt(
         slices, corners = commands.read_prompt_boxes(boxes, slices)
     if slices is None:
         raise InputError("prompt: --whole-slice needs --data, the slices to cover")
-    embedder = embedder_of(
-        checkpoint, embeddings, device, batch_size=batch_size, precision=precision
-    )
+    embedder = embedder_of(checkpoint, embeddings, encoder)
     masks = commands.answer_boxes(embedder, slices, corners, out)
     if json_:
         print_json({"images": len(slices), "masks": masks, "file": str(out)})

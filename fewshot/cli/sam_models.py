@@ -5,18 +5,25 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from fewshot.cli.options import Json, Out, Seed, print_json, refuse_filled
+from fewshot.cli.options import Json, Out, print_json, refuse_filled
 from fewshot.cli.sam_options import (
-    Batch,
-    Device,
     Embeddings,
     Filter,
-    Precision,
     Slices,
     treatment_of,
 )
+from fewshot.cli.settings_options import settings_as_options
+from fewshot.config.sam import FinetuneSettings
 from fewshot.errors import InputError
 
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
+Precision = Annotated[
+    Literal["auto", "off", "bfloat16", "float16"],
+    typer.Option(
+        "--mixed-precision",
+        help="Number format of the encoder's arithmetic; auto: bfloat16 on GPUs.",
+    ),
+]
 Checkpoints = Annotated[
     list[str],
     typer.Option("--checkpoint", help="As often as there are networks.", show_default=False),
@@ -33,6 +40,7 @@ Limit = Annotated[
 ]
 
 
+@settings_as_options
 def finetune(
     checkpoint: Annotated[
         str,
@@ -44,33 +52,13 @@ def finetune(
         Path, typer.Option("--data", help="Folder with train.json and validation.json.")
     ],
     out: Out,
-    train: Annotated[
-        Literal["decoder", "all"],
-        typer.Option(help="decoder alone, from embeddings; all: image encoder too."),
-    ] = "decoder",
-    prompts: Annotated[
-        Literal["box", "whole", "points", "mix"], typer.Option(help="What it learns to answer.")
-    ] = "mix",
-    loss: Annotated[
-        Literal["dice+ce", "dice+focal"], typer.Option(help="Dice with which loss by pixel.")
-    ] = "dice+ce",
-    learning_rate: Annotated[
-        float, typer.Option(min=1e-8, max=1, help="At its highest; tiny from scratch wants 0.001.")
-    ] = 0.0001,
-    iterations: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 400,
-    jitter: Annotated[
-        float, typer.Option(min=0, max=1, help="How far a box's sides move, part of the side.")
-    ] = 0.1,
-    evaluation_period: Annotated[int, typer.Option(min=1, help="Iterations.")] = 50,
+    settings: FinetuneSettings,
     stop_after: Annotated[
         int | None,
         typer.Option(min=1, help="Do so many iterations now; call again to go on."),
     ] = None,
     embeddings: Embeddings = None,
-    batch_size: Batch = 4,
-    precision: Precision = "auto",
     device: Device = "auto",
-    seed: Seed = 0,
     json_: Json = False,
 ) -> None:
     """Fine-tune the mask decoder, or all but the prompt encoder; goes on where it stopped.
@@ -78,7 +66,6 @@ def finetune(
     Leaves sam.pth, the best by validation Dice, which plain segment_anything loads.
     """
     from fewshot.config.names import TRAIN, VALIDATION
-    from fewshot.config.sam import FinetuneSettings
     from fewshot.masks.coco import read_coco
     from fewshot.progress import progress, say
     from fewshot.sam import finetune_job
@@ -86,34 +73,23 @@ def finetune(
     from fewshot.sam.model import load_sam
 
     finetune_job.check_folder(out)
-    settings = FinetuneSettings(
-        train=train,
-        prompts=prompts,
-        loss=loss,
-        learning_rate=learning_rate,
-        iterations=iterations,
-        jitter=jitter,
-        batch_size=batch_size,
-        evaluation_period=evaluation_period,
-        mixed_precision=precision,
-        seed=seed,
-    )
     slices = read_coco(data / TRAIN), read_coco(data / VALIDATION)
-    untrained = seed if train == "all" else None
+    untrained = settings.seed if settings.train == "all" else None
     job = finetune_job.FinetuneJob(
         load_sam(checkpoint, device, untrained=untrained),
         *slices,
         settings,
         embeddings=embeddings or out / finetune_job.EMBEDDINGS,
     )
-    with progress("fine-tuning", iterations) as advance:
+    with progress("fine-tuning", settings.iterations) as advance:
         state = train_on(job, out, advance, stop_after)
+    file, iterations = out / "sam.pth", settings.iterations
     say(
         f"validation Dice {state.dice_before:.4f} before, {state.best_dice:.4f} at iteration "
-        f"{state.best_iteration}, of {state.iteration}/{iterations} done: {out / 'sam.pth'}"
+        f"{state.best_iteration}, of {state.iteration}/{iterations} done: {file}"
     )
     if json_:
-        print_json({**vars(state), "iterations": iterations, "file": str(out / "sam.pth")})
+        print_json({**vars(state), "iterations": iterations, "file": str(file)})
 
 
 def compare(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
+    from fewshot.config.sam import EncoderSettings
     from fewshot.sam.embeddings import Embedder
     from fewshot.sam.input_transforms import InputTransform
 
@@ -27,31 +28,26 @@ Embeddings = Annotated[
         show_default=False,
     ),
 ]
-Number = Annotated[Literal["float16", "float32"], typer.Option(help="How embeddings are kept.")]
-Batch = Annotated[int, typer.Option("--batch-size", min=1, help="Slices an encoder pass.")]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
-Precision = Annotated[
-    Literal["auto", "off", "bfloat16", "float16"],
-    typer.Option("--precision", help="Number format of the encoder; auto: bfloat16 on GPUs."),
-]
 Filter = Literal["raw", "clahe", "sobel", "canny", "log"]
 
 
 def embedder_of(
     checkpoint: str,
     embeddings: Path | None,
-    device: str,
-    *,
+    encoder: "EncoderSettings",
     number: Literal["float16", "float32"] = "float16",
-    batch_size: int = 4,
-    precision: str = "auto",
 ) -> "Embedder":
     """Return what gives embeddings by a checkpoint; `InputError` when it cannot be used."""
     from fewshot.sam.embeddings import Embedder
     from fewshot.sam.model import load_sam
 
-    model = load_sam(checkpoint, device)
-    return Embedder(model, embeddings, number, batch_size=batch_size, mixed_precision=precision)
+    return Embedder(
+        load_sam(checkpoint, encoder.device),
+        embeddings,
+        number,
+        batch_size=encoder.batch_size,
+        mixed_precision=encoder.mixed_precision,
+    )
 
 
 def treatment_of(name: Filter) -> "InputTransform":

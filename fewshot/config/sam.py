@@ -1,4 +1,4 @@
-"""Settings of Segment Anything: in a run, and of fine-tuning."""
+"""Settings of Segment Anything: in a run, of its encoder, of automatic masks, of fine-tuning."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -8,6 +8,8 @@ from fewshot.config.base import NO_RESULT, Count, Fraction, Settings
 
 PromptMix = Literal["box", "whole", "points", "mix"]
 Trained = Literal["decoder", "all"]
+Precision = Literal["auto", "off", "bfloat16", "float16"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class SamSettings(Settings):
@@ -46,6 +48,50 @@ class SamSettings(Settings):
         return self.refine in ("soft_labels", "both")
 
 
+class EncoderSettings(Settings):
+    """How the image encoder is run."""
+
+    batch_size: Count = 4
+    """Slices an encoder pass."""
+    mixed_precision: Precision = "auto"
+    """Number format of the encoder's arithmetic; auto: bfloat16 on GPUs."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+class AutomaticMaskSettings(Settings):
+    """How masks are found without prompts; the first four defaults are the package's own."""
+
+    points_per_side: Annotated[int, Field(ge=1, le=128)] = 32
+    """Points of the grid that asks, a side."""
+    min_quality: Annotated[float, Field(le=1)] = 0.88
+    """Least IoU that the network expects of a mask; its guesses may be below 0."""
+    min_stability: Fraction = 0.95
+    """Least IoU of a mask drawn wider and narrower."""
+    max_overlap: Fraction = 0.7
+    """Of two masks with a higher IoU, the better is kept."""
+    min_area: Fraction = 0.0005
+    """Smallest region, part of the slice."""
+    max_area: Fraction = 0.4
+    """Largest region, part of the slice."""
+    max_border: Fraction = 0.25
+    """Part of the slice's border a region may cover."""
+    max_background: Fraction = 0.5
+    """Part of a region that may be dark surroundings."""
+    background_grey: Annotated[int, Field(ge=0, le=255)] = 10
+    """Up to which grey level, 0 to 255, a pixel can be of the dark surroundings."""
+    overlap: Literal["smaller", "better"] = "smaller"
+    """Which region gets common pixels."""
+    background: Literal["keep", "nearest"] = "keep"
+    """Keep pixels without a region, or give them the nearest one."""
+
+    @model_validator(mode="after")
+    def _areas_in_order(self) -> Self:
+        if self.min_area > self.max_area:
+            raise ValueError("--min-area: is larger than --max-area; no region can be both")
+        return self
+
+
 class FinetuneSettings(Settings):
     """How a Segment Anything network is fine-tuned."""
 
@@ -75,7 +121,7 @@ class FinetuneSettings(Settings):
     """Iterations between evaluations on the validation slices; the best weights are kept."""
     checkpoint_period: Annotated[Count, NO_RESULT] = 50
     """Iterations between checkpoints."""
-    mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = "auto"
+    mixed_precision: Precision = "auto"
     """Number format of the network's arithmetic; auto: bfloat16 on GPUs that have it."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of everything that is random."""

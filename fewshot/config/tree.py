@@ -28,6 +28,7 @@ from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.recovery import RecoverySettings
 from fewshot.config.sam import SamSettings
 from fewshot.config.semantic import SemanticSettings
+from fewshot.config.watershed import WatershedSettings
 
 
 class PhantomData(Settings):
@@ -275,19 +276,6 @@ class MergeSettings(Settings):
     """Smaller regions are dropped, pixels; auto: as validation says."""
 
 
-class BaselineSettings(Settings):
-    """The constants of the organisers' watershed baseline."""
-
-    median_radius: Count = 2
-    """Radius of the median filter, pixels."""
-    gradient_radius: Count = 5
-    """Radius in which the local gradient is taken, pixels."""
-    marker_gradient: Annotated[int, Field(ge=1, le=255)] = 20
-    """Regions grow from where the local gradient is below it, grey levels."""
-    compactness: Annotated[float, Field(ge=0)] = 0.0001
-    """Compactness of the watershed: 0 is the plain one, larger values give rounder regions."""
-
-
 # A detector's architecture → the encoder of a semantic network that has the same layers.
 _BACKBONE_ENCODERS = {"tiny": "resnet18"}
 
@@ -323,7 +311,7 @@ class RunSettings(Settings):
     final: FinalSettings = FinalSettings()
     prediction: Annotated[PredictionSettings, PREDICTION_ONLY] = PredictionSettings()
     merge: Annotated[MergeSettings, PREDICTION_ONLY] = MergeSettings()
-    baseline: Annotated[BaselineSettings, PREDICTION_ONLY] = BaselineSettings()
+    baseline: Annotated[WatershedSettings, PREDICTION_ONLY] = WatershedSettings()
     semantic: SemanticTrainingSettings = SemanticTrainingSettings()
     logging: Annotated[LoggingSettings, NO_RESULT] = LoggingSettings()
     sam: SamSettings = SamSettings()

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from fewshot.classical.watershed import WatershedSettings
 from fewshot.config.tree import PhantomData, RunSettings, SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.importing import datasets
@@ -238,7 +237,7 @@ class RunPlan(RunLayout):
         settings = self.settings
         models = [ScoredModel(name, self.answers(name), self.rule(name)) for name in self.models]
         truths = {path.stem: path for path in self.labelled_parts}
-        watershed = WatershedSettings(**settings.baseline.model_dump())
+        watershed = settings.baseline
         predictions = [
             model.predictions / path.name for model in models for path in truths.values()
         ]

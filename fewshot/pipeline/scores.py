@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.classical.watershed import watershed_label_map
 from fewshot.config.base import Metric
+from fewshot.config.watershed import WatershedSettings
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, label_map_of, merge_masks
 from fewshot.metrics.average_precision import average_precision

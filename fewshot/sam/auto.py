@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from segment_anything.utils.amg import build_point_grid, calculate_stability_score
 
+from fewshot.config.sam import AutomaticMaskSettings
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.predicted import SliceMasks
 from fewshot.sam import frames
@@ -17,34 +18,6 @@ from fewshot.sam.model import SamModel
 from fewshot.sam.prompts import Prompts
 
 _AT_ONCE = 64
-
-
-@dataclass(frozen=True)
-class AutoSettings:
-    """How automatic masks are made; the first four defaults are the package's own.
-
-    Attributes:
-        points_per_side: of the grid of points.
-        min_quality: the network's guess of a mask's IoU, at least.
-        min_stability: the IoU of the masks at a logit of +1 and -1, at least.
-        max_overlap: of two masks with a higher IoU, the better is kept.
-        min_area, max_area: parts of the slice's area.
-        max_border: the part of the slice's border that a mask may cover.
-        max_background: the part of a mask that may lie in the dark around the body.
-        background_grey: up to which grey level, 0 to 255, a pixel can be of that dark.
-        smaller_first: where masks overlap, pixels go to the smaller mask, else to the better one.
-    """
-
-    points_per_side: int = 32
-    min_quality: float = 0.88
-    min_stability: float = 0.95
-    max_overlap: float = 0.7
-    min_area: float = 0.0005
-    max_area: float = 0.4
-    max_border: float = 0.25
-    max_background: float = 0.5
-    background_grey: int = 10
-    smaller_first: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +36,7 @@ def automatic_masks(
     features: torch.Tensor,
     image_id: int,
     image: NDArray[np.uint8],
-    settings: AutoSettings,
+    settings: AutomaticMaskSettings,
 ) -> SliceMasks:
     """Return the regions that the network finds on a slice by itself; they do not overlap.
 
@@ -89,7 +62,7 @@ def automatic_masks(
 
 
 def _candidates(
-    model: SamModel, features: torch.Tensor, size: Size, settings: AutoSettings
+    model: SamModel, features: torch.Tensor, size: Size, settings: AutomaticMaskSettings
 ) -> _Found:
     grid = build_point_grid(settings.points_per_side) * [size[1], size[0]]
     points = grid.astype(np.float32)[:, None]
@@ -113,7 +86,7 @@ def _candidates(
 
 
 def _wanted(
-    masks: NDArray[np.bool_], image: NDArray[np.uint8], settings: AutoSettings
+    masks: NDArray[np.bool_], image: NDArray[np.uint8], settings: AutomaticMaskSettings
 ) -> NDArray[np.bool_]:
     """Return which masks are of a wanted size, and neither background nor border."""
     area = masks.sum(axis=(1, 2))
@@ -149,10 +122,12 @@ def _without_doubles(found: _Found, most: float) -> NDArray[np.intp]:
     return np.array(kept, dtype=np.intp)
 
 
-def _without_overlap(found: _Found, settings: AutoSettings) -> _Found:
+def _without_overlap(found: _Found, settings: AutomaticMaskSettings) -> _Found:
     """Return disjoint masks, best first; what is left of one must still be large enough."""
     areas = found.masks.sum(axis=(1, 2))
-    order = np.lexsort((-found.scores, areas if settings.smaller_first else np.zeros(len(areas))))
+    order = np.lexsort(
+        (-found.scores, areas if settings.overlap == "smaller" else np.zeros(len(areas)))
+    )
     taken = np.zeros(found.masks.shape[1:], dtype=bool)
     masks, rows = found.masks.copy(), []
     least = max(1, settings.min_area * taken.size)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.config.sam import AutomaticMaskSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks import rle as rle_codec
@@ -18,7 +19,7 @@ from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.scores import Scores
 from fewshot.metrics.slice_metrics import score_label_maps
 from fewshot.progress import progress, say
-from fewshot.sam.auto import AutoSettings, automatic_masks
+from fewshot.sam.auto import automatic_masks
 from fewshot.sam.decoder import answer_masks
 from fewshot.sam.embeddings import Embedder
 from fewshot.sam.prompts import Prompts, check_boxes, whole_slice
@@ -41,12 +42,12 @@ def embed(embedder: Embedder, slices: SliceSet) -> int:
 
 
 def find_automatic_masks(
-    embedder: Embedder, slices: SliceSet, settings: AutoSettings, fill: bool, out: Path
+    embedder: Embedder, slices: SliceSet, settings: AutomaticMaskSettings, out: Path
 ) -> dict[str, Any]:
     """Write the regions that the network finds: `masks.json` (COCO) and `submission.csv`.
 
-    With `fill` every pixel outside all regions takes the nearest one's id in the CSV. Where the
-    slices are labelled the answer holds their scores.
+    With `background: nearest` every pixel outside all regions takes the nearest one's id in the
+    CSV. Where the slices are labelled the answer holds their scores.
     """
     check_images(slices)
     found: list[SliceMasks] = []
@@ -58,7 +59,7 @@ def find_automatic_masks(
             )
             advance(len(found), f"{len(found[-1])} regions")
     maps = [merge_masks(masks, MergeRule(score_threshold=0.0)) for masks in found]
-    maps = [fill_nearest(one) for one in maps] if fill else maps
+    maps = [fill_nearest(one) for one in maps] if settings.background == "nearest" else maps
     names = [record.file_name for record in slices.records]
     write_coco(out / "masks.json", slices.with_masks(found), f"by {embedder.model.name}")
     write_submission(out / "submission.csv", names, maps)

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from fewshot.config.volume import AgreementSettings
 from fewshot.errors import InputError
 from fewshot.export.folder import filled_folder
 from fewshot.files import write_json
@@ -21,8 +22,8 @@ from fewshot.progress import say, warn
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.bland_altman import bland_altman, write_figure
 from fewshot.volume.link import LinkRule
-from fewshot.volume.readers import Link, link_stacks, on_slices, pairs
-from fewshot.volume.stack import MAX_VOXELS, Labels, LabelStack, crop, read_stacks
+from fewshot.volume.readers import link_stacks, on_slices, pairs
+from fewshot.volume.stack import Labels, LabelStack, crop, read_stacks
 from fewshot.volume.surface import surface_distance
 
 MODEL = "model"
@@ -36,11 +37,7 @@ class AgreementRequest:
     model: Path
     annotators: tuple[Path, ...]
     spacing: Spacing | None = None
-    score_threshold: float = 0.0
-    link: Link = "auto"
-    model_seconds: float | None = None
-    annotation_seconds: float | None = None
-    max_voxels: int = MAX_VOXELS
+    settings: AgreementSettings = field(default_factory=AgreementSettings)
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def agreement(request: AgreementRequest, out: Path) -> dict[str, Any]:
         "kappa": [asdict(row) for row in kappas],
         "bland_altman": asdict(shown),
         "slices": slices,
-        "seconds_per_slice": _times(request, slices),
+        "seconds_per_slice": _times(request.settings, slices),
     }
     with filled_folder(out) as folder:
         _write_table(folder / "agreement.csv", rows)
@@ -149,18 +146,19 @@ def matched(reference: Labels, other: Labels) -> Labels:
 
 def _read(request: AgreementRequest) -> dict[str, dict[str, LabelStack]]:
     """Return volume → reader → stack, the model first, all on the model's slices."""
-    limits = request.spacing, request.score_threshold, request.max_voxels
+    settings = request.settings
+    limits = request.spacing, settings.score_threshold, settings.max_voxels
     model = read_stacks(request.model, *limits)
     for stack in model:
         for line in stack.warnings():
             warn(line)
     known = all(stack.linked for stack in model)
-    _, model = link_stacks(model, request.link, LinkRule())
+    _, model = link_stacks(model, settings.link, LinkRule())
     volumes: dict[str, dict[str, LabelStack]] = {stack.name: {MODEL: stack} for stack in model}
     for path in request.annotators:
-        own = read_stacks(path, request.spacing, 0.0, request.max_voxels)
+        own = read_stacks(path, request.spacing, 0.0, settings.max_voxels)
         alike = known and all(stack.linked for stack in own)
-        _, own = link_stacks(own, request.link, LinkRule())
+        _, own = link_stacks(own, settings.link, LinkRule())
         found = pairs(model, own)
         if not found:
             names = ", ".join(sorted(volumes))
@@ -256,8 +254,8 @@ def _means(rows: Sequence[PairRow]) -> list[dict[str, Any]]:
     return found
 
 
-def _times(request: AgreementRequest, slices: int) -> dict[str, float | None]:
-    model, annotation = request.model_seconds, request.annotation_seconds
+def _times(settings: AgreementSettings, slices: int) -> dict[str, float | None]:
+    model, annotation = settings.model_seconds, settings.annotation_seconds
     ratio = annotation / model if model and annotation is not None else None
     return {
         MODEL: None if model is None else model / slices,

@@ -8,19 +8,18 @@ the cone that it can have reached. Where two structures meet, three things may b
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
+from fewshot.config.volume import Link
 from fewshot.volume.confluence import by_size, cut_at_confluences
 
 Labels = NDArray[np.uint16]
 Numbers = NDArray[np.int32]
 Counts = NDArray[np.int64]
-Join = Literal["auto", "always", "never"]
 
 _NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 _NOT_REACHED = -1.0
@@ -50,7 +49,7 @@ class LinkRule:
     least: float = 0.42
     memory: int = 3
     reach: float = 0.5
-    join: Join = "auto"
+    join: Link = "auto"
     trunk: float = 0.5
     waist: float = 0.55
 

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -19,8 +19,6 @@ from fewshot.volume.interpolate import Sections, plane_positions, planes
 from fewshot.volume.measure import Structure, Volumetry
 from fewshot.volume.stack import Labels, LabelStack
 from fewshot.volume.surface_mesh import Mesh
-
-MeshForm = Literal["ply", "stl", "glb"]
 
 _SCANNER = 1  # NIfTI's code for coordinates of the scanner
 _LONGEST_SIDE = 32767  # NIfTI-1 holds sides as int16

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
+from fewshot.config.volume import Link
 from fewshot.errors import InputError
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.link import LinkRule, link_labels
 from fewshot.volume.stack import Labels, LabelStack, read_stacks
-
-Link = Literal["auto", "always", "never"]
 
 
 def link_stacks(

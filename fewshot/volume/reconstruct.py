@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from fewshot.config.volume import VolumeSettings
 from fewshot.errors import InputError
 from fewshot.export.folder import filled_folder
 from fewshot.masks.coco import read_coco
@@ -18,7 +19,6 @@ from fewshot.volume.interpolate import planes_per_step
 from fewshot.volume.link import LinkRule
 from fewshot.volume.measure import Structure, measure
 from fewshot.volume.outputs import (
-    MeshForm,
     rows,
     write_fine_grid,
     write_grid,
@@ -26,35 +26,21 @@ from fewshot.volume.outputs import (
     write_mesh,
     write_tables,
 )
-from fewshot.volume.readers import Link, link_stacks, read_annotators
-from fewshot.volume.stack import MAX_VOXELS, LabelStack, read_stacks
-
-Grid = Literal["slices", "interpolated", "none"]
+from fewshot.volume.readers import link_stacks, read_annotators
+from fewshot.volume.stack import LabelStack, read_stacks
 
 _UNUSUAL = re.compile(r"[^\w.+-]")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is reconstructed, and how.
-
-    `masks` and `annotators` are COCO files or NIfTI label volumes; `planes` a step are
-    interpolated, None for as many as make even voxels; `meshes` are the forms of surfaces.
-    """
+    """What is reconstructed, and how; `masks` and `annotators` are COCO or NIfTI label volumes."""
 
     masks: Path
     images: Path | None = None
     annotators: tuple[Path, ...] = ()
     spacing: Spacing | None = None
-    score_threshold: float = 0.0
-    link: Link = "auto"
-    link_rule: LinkRule = field(default_factory=LinkRule)
-    clean: CleanRule = field(default_factory=CleanRule)
-    planes: int | None = None
-    meshes: tuple[MeshForm, ...] = ("ply",)
-    grid: Grid = "slices"
-    page: bool = True
-    max_voxels: int = MAX_VOXELS
+    settings: VolumeSettings = field(default_factory=VolumeSettings)
 
 
 def reconstruct(request: Request, out: Path) -> dict[str, Any]:
@@ -64,26 +50,27 @@ def reconstruct(request: Request, out: Path) -> dict[str, Any]:
     `linked.json` where structures were linked; `NAME.html`. Returns the rows of the table and the
     names of the files.
     """
+    settings = request.settings
     stacks = read_stacks(
-        request.masks, request.spacing, request.score_threshold, request.max_voxels
+        request.masks, request.spacing, settings.score_threshold, settings.max_voxels
     )
     notes = [line for stack in stacks for line in stack.warnings()]
     for line in notes:
         warn(line)
-    linked, stacks = link_stacks(stacks, request.link, request.link_rule)
+    linked, stacks = link_stacks(stacks, settings.link, LinkRule(join=settings.join))
     plain = _plain_names(stacks)
     annotators = (
-        read_annotators(request.annotators, stacks, request.spacing, request.max_voxels)
-        if request.page
+        read_annotators(request.annotators, stacks, request.spacing, settings.max_voxels)
+        if settings.page
         else {}
     )
     with filled_folder(out) as folder:
         found: list[Structure] = []
         for stack in stacks:
-            structures = _measured(stack, request)
+            structures = _measured(stack, settings)
             found += structures
-            _write_stack(folder, plain[stack.name], stack, structures, request)
-            if request.page:
+            _write_stack(folder, plain[stack.name], stack, structures, settings)
+            if settings.page:
                 from fewshot.volume.page import write_page
 
                 write_page(
@@ -103,30 +90,35 @@ def reconstruct(request: Request, out: Path) -> dict[str, Any]:
     return {"folder": str(out), "structures": table, "notes": notes, "files": files}
 
 
-def _measured(stack: LabelStack, request: Request) -> list[Structure]:
+def _measured(stack: LabelStack, settings: VolumeSettings) -> list[Structure]:
     total = int(np.count_nonzero(np.bincount(stack.labels.ravel())[1:]))
     found = []
     with progress(f"measuring {stack.name}", max(total, 1)) as advance:
-        for structure in measure(stack, request.clean, request.planes):
+        rule = CleanRule(settings.keep, settings.min_mm3, settings.fill_holes, settings.smooth)
+        for structure in measure(stack, rule, settings.planes):
             found.append(structure)
             advance(len(found), "")
     return found
 
 
 def _write_stack(
-    folder: Path, name: str, stack: LabelStack, structures: list[Structure], request: Request
+    folder: Path,
+    name: str,
+    stack: LabelStack,
+    structures: list[Structure],
+    settings: VolumeSettings,
 ) -> None:
-    if request.grid == "slices":
+    if settings.grid == "slices":
         cleaned = np.zeros_like(stack.labels)
         for one in sorted(structures, key=lambda one: -one.figures.voxels):
             cleaned[one.box][one.sections.masks] = one.figures.structure
         write_grid(folder / f"{name}.nii.gz", stack, cleaned)
-    elif request.grid == "interpolated":
-        per_step = request.planes or planes_per_step(stack.step, stack.pixel)
+    elif settings.grid == "interpolated":
+        per_step = settings.planes or planes_per_step(stack.step, stack.pixel)
         target = folder / f"{name}.nii.gz"
-        write_fine_grid(target, stack, structures, per_step, request.max_voxels)
+        write_fine_grid(target, stack, structures, per_step, settings.max_voxels)
     for one in structures:
-        for form in request.meshes if one.mesh is not None else ():
+        for form in settings.meshes if one.mesh is not None else ():
             assert one.mesh is not None
             target = folder / "meshes" / f"{name}_{one.figures.structure}.{form}"
             write_mesh(target, one.mesh, stack, one.figures.structure)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from fewshot.config.volume import MAX_VOXELS
 from fewshot.errors import InputError
 from fewshot.export.label_maps import has_structures
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
@@ -17,7 +18,6 @@ from fewshot.slices.sequence import Spacing, gap_note, sequence_volume, slice_nu
 from fewshot.slices.volume import Volume, picture_affine
 
 Labels = NDArray[np.uint16]
-MAX_VOXELS = 1 << 30
 """The largest stack that is read without being asked for: 2 GB."""
 _UNEVEN = 0.02  # steps that differ by more are no rounding
 

@@ -14,8 +14,9 @@ from fewshot.classical.baseline import (
     write_baseline_csv,
 )
 from fewshot.classical.table import as_csv, as_text, examples, measure_baselines, report_baselines
-from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.classical.watershed import watershed_label_map
 from fewshot.config.preprocessing import ClaheStep, TotalVariationStep
+from fewshot.config.watershed import WatershedSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.metrics.rand import adjusted_rand, score_slice

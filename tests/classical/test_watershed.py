@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters, morphology, segmentation
 
-from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.classical.watershed import watershed_label_map
+from fewshot.config.watershed import WatershedSettings
 from fewshot.errors import InputError
 
 Image = NDArray[np.uint8]
@@ -107,7 +108,7 @@ def test_a_constant_image_is_one_region() -> None:
 
 
 def test_an_image_without_a_flat_place_has_no_region() -> None:
-    assert (watershed_label_map(IMAGES["noise"], WatershedSettings(marker_gradient=0)) == 0).all()
+    assert (watershed_label_map(IMAGES["noise"], WatershedSettings(marker_gradient=1)) == 0).all()
 
 
 def test_settings_change_the_regions() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.classical.watershed import watershed_label_map
+from fewshot.config.watershed import WatershedSettings
 from fewshot.masks.coco import read_coco
 from fewshot.preprocess.denoising import median
 from fewshot.slices.images import list_images, read_image

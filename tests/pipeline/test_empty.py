@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewshot.classical.watershed import WatershedSettings
 from fewshot.config.load import parse_settings
 from fewshot.config.tree import MergeSettings
+from fewshot.config.watershed import WatershedSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.classical.watershed import watershed_label_map
+from fewshot.config.watershed import WatershedSettings
 from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.masks.merge import fill_nearest

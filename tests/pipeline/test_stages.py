@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-from fewshot.classical.watershed import WatershedSettings, watershed_label_map
+from fewshot.classical.watershed import watershed_label_map
 from fewshot.config.tree import MergeSettings
+from fewshot.config.watershed import WatershedSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, check_images, read_coco, write_coco

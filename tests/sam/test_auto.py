@@ -3,9 +3,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from fewshot.config.sam import AutomaticMaskSettings
 from fewshot.masks.coco import SliceSet
 from fewshot.sam.auto import (
-    AutoSettings,
     _Found,
     _wanted,
     _without_doubles,
@@ -44,7 +44,7 @@ def _body() -> NDArray[np.uint8]:
     ],
 )
 def test_size_border_and_background(mask: NDArray[np.bool_], wanted: bool) -> None:
-    settings = AutoSettings(min_area=0.002)
+    settings = AutomaticMaskSettings(min_area=0.002)
     assert _wanted(mask[None], _body(), settings).tolist() == [wanted]
 
 
@@ -59,14 +59,16 @@ def test_of_doubles_the_better_is_kept() -> None:
 def test_overlaps_go_to_the_smaller_or_to_the_better() -> None:
     masks = _disks((15, 15, 8), (15, 20, 4))
     found = _Found(masks, np.array([0.9, 0.6], np.float32))
-    smaller = _without_overlap(found, AutoSettings(smaller_first=True))
+    smaller = _without_overlap(found, AutomaticMaskSettings(overlap="smaller"))
     assert np.array_equal(smaller.masks[1], masks[1])
     assert np.array_equal(smaller.masks[0], masks[0] & ~masks[1])
-    better = _without_overlap(found, AutoSettings(smaller_first=False))
+    better = _without_overlap(found, AutomaticMaskSettings(overlap="better"))
     assert np.array_equal(better.masks[0], masks[0])
     assert np.array_equal(better.masks[1], masks[1] & ~masks[0])
     left = int((masks[1] & ~masks[0]).sum())
-    few = _without_overlap(found, AutoSettings(smaller_first=False, min_area=(left + 1) / SIZE**2))
+    few = _without_overlap(
+        found, AutomaticMaskSettings(overlap="better", min_area=(left + 1) / SIZE**2)
+    )
     assert len(few.masks) == 1  # too little was left of the other
 
 
@@ -76,7 +78,7 @@ def test_regions_are_disjoint_and_come_out_the_same_again(
     record = miniature.records[0]
     image = read_image(miniature.path_of(record))
     features = Embedder(tiny).of(miniature, record)
-    settings = AutoSettings(
+    settings = AutomaticMaskSettings(
         points_per_side=5,
         min_quality=-9,
         min_stability=0,
@@ -90,7 +92,7 @@ def test_regions_are_disjoint_and_come_out_the_same_again(
     assert (np.diff(found.scores) <= 0).all()
     again = automatic_masks(tiny, features.clone(), 0, image, settings)
     assert found.rles == again.rles
-    strict = AutoSettings(points_per_side=5, min_quality=1.0)
+    strict = AutomaticMaskSettings(points_per_side=5, min_quality=1.0)
     assert len(automatic_masks(tiny, features, 0, image, strict)) == 0
 
 

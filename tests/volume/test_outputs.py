@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from fewshot.config.volume import VolumeSettings
 from fewshot.export.nifti import write_volumes
 from fewshot.masks.coco import SliceRecord, SliceSet, Volume, read_coco, write_coco
 from fewshot.masks.merge import MergeRule
@@ -62,7 +63,10 @@ def test_grids_and_surfaces_lie_where_the_volume_does(
     tmp_path: Path, affine: Any, axis: int
 ) -> None:
     file, voxels = volume_file(tmp_path, affine, axis)
-    made = reconstruct(Request(file, meshes=("ply", "stl", "glb"), page=False), tmp_path / "out")
+    made = reconstruct(
+        Request(file, settings=VolumeSettings(mesh=("ply", "stl", "glb"), page=False)),
+        tmp_path / "out",
+    )
     assert [row["structure"] for row in made["structures"]] == [5, 9]
     image: Any = nibabel.load(tmp_path / "out" / "ct.nii.gz")
     np.testing.assert_array_equal(np.asarray(image.dataobj), voxels)
@@ -104,7 +108,10 @@ def test_linked_masks_carry_their_structure_through_coco_to_nifti(tmp_path: Path
         if (labels := slice_of(voxels, 2, record.index or 0, AFFINES[0])).any()
     ]
     write_coco(tmp_path / "nameless.json", slices.with_masks(nameless), "no structures")
-    reconstruct(Request(tmp_path / "nameless.json", meshes=(), page=False), tmp_path / "out")
+    reconstruct(
+        Request(tmp_path / "nameless.json", settings=VolumeSettings(mesh=("none",), page=False)),
+        tmp_path / "out",
+    )
     linked = read_coco(tmp_path / "out" / "linked.json")
     assert {one for masks in linked.masks.values() for one in masks.structures} == {1, 2}
     (target,) = write_volumes(tmp_path, linked, MergeRule(0.0))

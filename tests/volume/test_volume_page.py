@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fewshot.config.volume import VolumeSettings
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import write_image
@@ -45,7 +46,11 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if section.any()
         }
         write_coco(folder / file, SliceSet(folder, records, masks, {"balls": volume}), "balls")
-    request = Request(folder / "model.json", annotators=(folder / "ann.json",), meshes=())
+    request = Request(
+        folder / "model.json",
+        annotators=(folder / "ann.json",),
+        settings=VolumeSettings(mesh=("none",)),
+    )
     reconstruct(request, folder / "out")
     return folder / "out" / "balls.html"
 
@@ -138,7 +143,9 @@ def test_a_hostile_name_stays_text(page_file: Path, tmp_path: Path) -> None:
     records = tuple(SliceRecord(one, f"{one}.png", 8, 8, None, name, one) for one in range(3))
     masks = {one: SliceMasks.from_label_map(one, section) for one in range(3)}
     write_coco(tmp_path / "m.json", SliceSet(tmp_path, records, masks, {name: volume}), "x")
-    made = reconstruct(Request(tmp_path / "m.json", meshes=()), tmp_path / "out")
+    made = reconstruct(
+        Request(tmp_path / "m.json", settings=VolumeSettings(mesh=("none",))), tmp_path / "out"
+    )
     (page,) = [file for file in made["files"] if file.endswith(".html")]
     text = (tmp_path / "out" / page).read_text(encoding="utf-8")
     assert "<b>x" not in text
