@@ -20,6 +20,7 @@ from fewshot.cli.options import (
 )
 from fewshot.errors import InputError
 from fewshot.files import read_json
+from fewshot.progress import say, warn
 
 Data = Annotated[
     Path, typer.Option("--data", help="Folder with train.json and validation.json (see convert).")
@@ -40,6 +41,9 @@ def lgg(
     images: Annotated[Path, typer.Option("--images", help="Folder of LGG cases.")],
     out: Out,
     seed: Seed = 0,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Report and pass over slices that cannot be read.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Describe brain MRI in the LGG form as train, validation and test COCO files, by patient.
@@ -52,10 +56,15 @@ def lgg(
     from fewshot.semantic.lgg import read_lgg, split_lgg
 
     refuse_filled(out)
-    parts = dict(zip((TRAIN, VALIDATION, TEST), split_lgg(read_lgg(images), seed), strict=True))
+    slices, bad = read_lgg(images, skip_bad)
+    for line in bad:
+        warn(f"passed over: {line}")
+    parts = dict(zip((TRAIN, VALIDATION, TEST), split_lgg(slices, seed), strict=True))
     write_datasets(parts, out)
+    say(f"{images}: {len(slices)} slices read, {len(bad)} passed over")
     if json_:
-        print_json({Path(name).stem: len(part) for name, part in parts.items()})
+        counts = {Path(name).stem: len(part) for name, part in parts.items()}
+        print_json({**counts, "passed_over": bad})
 
 
 @app.command()

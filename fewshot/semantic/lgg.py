@@ -19,7 +19,7 @@ from scipy import ndimage
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
-from fewshot.slices.images import image_size, in_slice_order, read_ids
+from fewshot.slices.images import in_slice_order, read_colour, read_ids
 from fewshot.slices.split import split_slices
 
 _SUFFIXES = (".tif", ".tiff")
@@ -28,23 +28,33 @@ _DATED = re.compile(r"(TCGA_[A-Za-z0-9]+_[A-Za-z0-9]+)_\d{8}")
 _SLICE = re.compile(r".+_\d+")
 
 
-def read_lgg(folder: Path) -> SliceSet:
-    """Return all slices of a folder of cases with their masks, one mask a connected region.
+def read_lgg(folder: Path, skip_bad: bool = False) -> tuple[SliceSet, list[str]]:
+    """Return all slices of a folder of cases with their masks, and what was passed over.
 
-    `group` is the patient: a case's name without its date. Other files are passed over. Raises
-    `InputError` naming the file for a slice without a mask, a mask without a slice or of another
-    size, and one that is not binary.
+    One mask a connected region; `group` is the patient: a case's name without its date. Every file
+    is read whole, as public copies hold broken ones. With `skip_bad` broken slices are passed over,
+    and the second answer says of each in one line what is wrong.
+
+    Raises `InputError`, without `skip_bad`, naming the first of all slices that cannot be read or
+    have no mask, masks without a slice or of another size, and those that are not binary.
     """
     records: list[SliceRecord] = []
     masks: dict[int, SliceMasks] = {}
+    bad: list[str] = []
     for image, mask in _pairs(folder):
         image_id = len(records)
-        height, width = image_size(image)
+        try:
+            height, width, regions = _read(image, mask)
+        except InputError as error:
+            bad.append(str(error))
+            continue
         name = image.relative_to(folder).as_posix()
-        regions = _regions(mask, (height, width))
         records.append(SliceRecord(image_id, name, height, width, _patient(image.parent.name)))
         masks[image_id] = SliceMasks.from_label_map(image_id, regions)
-    return SliceSet(folder, tuple(records), masks)
+    if bad and not (skip_bad and records):
+        more = f" (and {len(bad) - 1} more of {len(bad) + len(records)})" if len(bad) > 1 else ""
+        raise InputError(f"{bad[0]}{more}; mend it, or pass over such slices with --skip-bad")
+    return SliceSet(folder, tuple(records), masks), bad
 
 
 def split_lgg(
@@ -68,7 +78,18 @@ def split_lgg(
     return first, second, third
 
 
+def _read(image: Path, mask: Path) -> tuple[int, int, NDArray[np.int32]]:
+    """Return height, width and regions of a slice; `InputError` naming what is wrong with it."""
+    if not image.exists():
+        raise InputError(f"{mask}: a mask without its slice")
+    if not mask.exists():
+        raise InputError(f"{image}: has no mask {mask.name} beside it")
+    height, width = read_colour(image).shape[:2]
+    return height, width, _regions(mask, (height, width))
+
+
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield each slice and its mask, of which one may not be there."""
     try:
         cases = {path.name: path for path in folder.iterdir() if path.is_dir()}
     except OSError as error:
@@ -81,14 +102,11 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
             if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
         }
         images = [stem for stem in files if not stem.endswith(_MASK) and _SLICE.fullmatch(stem)]
-        for stem in files:
-            if stem.endswith(_MASK) and stem.removesuffix(_MASK) not in images:
-                raise InputError(f"{files[stem]}: a mask without its slice")
-        for stem in in_slice_order(images):
-            if stem + _MASK not in files:
-                raise InputError(f"{files[stem]}: has no mask {stem}{_MASK}.tif beside it")
-            found = True
-            yield files[stem], files[stem + _MASK]
+        found = found or bool(images)
+        masks = {stem.removesuffix(_MASK) for stem in files if stem.endswith(_MASK)}
+        for stem in in_slice_order({*images, *masks}):
+            beside = cases[case] / f"{stem}.tif", cases[case] / f"{stem}{_MASK}.tif"
+            yield files.get(stem, beside[0]), files.get(stem + _MASK, beside[1])
     if not found:
         raise InputError(
             f"{folder}: holds no <case>/<case>_<n>.tif; give the folder that the cases' folders "

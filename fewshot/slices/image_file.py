@@ -13,6 +13,7 @@ from PIL import Image
 from fewshot.errors import InputError
 from fewshot.slices.found import what_file
 from fewshot.slices.limits import check_slice
+from fewshot.slices.quiet import quiet_decoder
 from fewshot.slices.remarks import remark
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
@@ -61,7 +62,8 @@ def load(path: Path, image: Image.Image) -> int:
     limit = Image.MAX_IMAGE_PIXELS
     small = limit is None or image.height * image.width <= limit
     try:
-        with nullcontext() if small else _without_pillow_limit():
+        quiet = quiet_decoder() if image.format == "TIFF" else nullcontext()
+        with quiet, nullcontext() if small else _without_pillow_limit():
             image.load()
     except Exception as error:
         raise unreadable(path, error) from error

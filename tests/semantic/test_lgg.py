@@ -35,7 +35,7 @@ def cases(tmp_path: Path) -> Path:
 
 
 def test_slices_come_with_their_masks_in_order(cases: Path, tmp_path: Path) -> None:
-    slices = read_lgg(cases)
+    slices = read_lgg(cases)[0]
     assert len(slices) == sum(3 + index % 3 for index in range(12))
     first = [record for record in slices.records if record.group == "TCGA_CS_0000"]
     assert [record.file_name for record in first] == [
@@ -50,14 +50,14 @@ def test_slices_come_with_their_masks_in_order(cases: Path, tmp_path: Path) -> N
 
 
 def test_colours_are_the_files_own(cases: Path) -> None:
-    slices = read_lgg(cases)
+    slices = read_lgg(cases)[0]
     record = slices.records[4]
     with Image.open(cases / record.file_name) as image:
         assert np.array_equal(read_slice(slices, record, 3), np.array(image))
 
 
 def test_a_patient_is_on_one_side_only(cases: Path) -> None:
-    slices = read_lgg(cases)
+    slices = read_lgg(cases)[0]
     parts = split_lgg(slices, seed=0)
     patients = [{record.group for record in part.records} for part in parts]
     assert sum(len(part) for part in parts) == len(slices)
@@ -67,8 +67,8 @@ def test_a_patient_is_on_one_side_only(cases: Path) -> None:
     assert [part.records for part in again] == [part.records for part in parts]
 
 
-def case_of(folder: Path) -> Path:
-    return folder / "TCGA_CS_0000_20000101" / "TCGA_CS_0000_20000101_2"
+def case_of(folder: Path) -> str:
+    return str(folder / "TCGA_CS_0000_20000101" / "TCGA_CS_0000_20000101_2")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,31 @@ def test_a_broken_case_is_refused_by_name(
     assert "TCGA_CS_0000_20000101_2" in str(told.value)
 
 
+def test_broken_files_are_counted_and_passed_over_when_asked(
+    cases: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A public copy holds 46 of them; their pixels are broken, not their headers."""
+    whole = read_lgg(cases)[0]
+    broken = [f"{case_of(cases)}.tif", f"{case_of(cases)}_mask.tif", f"{case_of(cases)[:-1]}3.tif"]
+    for name in (broken[0], broken[2]):
+        values = np.random.default_rng(0).integers(0, 255, (32, 40, 3), np.uint8)
+        Image.fromarray(values).save(name, compression="tiff_adobe_deflate")
+        content = bytearray(Path(name).read_bytes())
+        content[200:240] = bytes(40)
+        Path(name).write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"_2\.tif: cannot .* \(and 1 more of 48\); .*--skip-bad"):
+        read_lgg(cases)
+    slices, bad = read_lgg(cases, skip_bad=True)
+    assert [line.split(": ")[0] for line in bad] == [broken[0], broken[2]]
+    assert len(slices) == len(whole) - 2
+    kept = {record.file_name for record in slices.records}
+    assert kept == {record.file_name for record in whole.records} - {
+        Path(name).relative_to(cases).as_posix() for name in broken
+    }
+    assert [record.image_id for record in slices.records] == list(range(len(slices)))
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
 def test_a_folder_without_cases_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty" / "case").mkdir(parents=True)
@@ -106,7 +131,7 @@ def test_a_folder_without_cases_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_too_few_patients_cannot_be_split(cases: Path) -> None:
-    slices = read_lgg(cases)
+    slices = read_lgg(cases)[0]
     two = slices.subset(
         record.image_id for record in slices.records if record.group in {"TCGA_CS_0001", None}
     )
