@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fewshot.errors import FewshotError
 from fuzz_readers import READERS, Reader
 
 CORPUS = Path(__file__).resolve().parents[1] / "tests" / "fuzz" / "corpus"
@@ -65,7 +64,7 @@ def wrong(reader: Reader, path: Path) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             reader.read(path)
-    except FewshotError as error:
+    except reader.refuses as error:
         text = str(error).replace(str(path), "FILE")
         if reader.one_line and len(text.splitlines()) != 1:
             return f"{len(text.splitlines())} lines: {text!r}"

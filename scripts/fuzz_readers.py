@@ -1,97 +1,42 @@
-"""The readers that are fuzzed, and good files to be damaged for each."""
+"""The readers that are fuzzed, and the good files to be damaged for each."""
 
-import gzip
-import json
-import pickle
-import socket
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from PIL import Image
-
+import fuzz_seeds as seeds
 from fewshot.config.load import load_settings, parse_settings
-from fewshot.files import read_json, read_json_lines, write_json
+from fewshot.errors import FewshotError, InputError
+from fewshot.files import read_json, read_json_lines
 from fewshot.lock import LOCK, refuse_if_locked
-from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, write_coco
-from fewshot.masks.predicted import SliceMasks
+from fewshot.masks.coco import open_coco, read_coco
+from fewshot.masks.coco_read import read_boxes
+from fewshot.metrics.merge_rules import read_rule
+from fewshot.radiologists.review import read_review
+from fewshot.run.names import RECORD
 from fewshot.slices.box_table import read_box_table
 from fewshot.slices.groups import read_groups
-from fewshot.slices.images import read_ids, read_image, read_values
-from fewshot.slices.label_csv import read_label_csv, write_label_csv
+from fewshot.slices.images import read_colour, read_ids, read_image, read_values
+from fewshot.slices.label_csv import read_label_csv
+from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.sources.recognise import open_source
 from fewshot.slices.window import Window
-
-MAPS = [np.kron(np.arange(4, dtype=np.uint8).reshape(2, 2), np.ones((4, 5), np.uint8))] * 2
-SETTINGS = """\
-data: {phantom: {size: 64, labelled: 4}}
-detector: &d {architecture: tiny, options: [MODEL.MASK_ON, true], input_size: 64}
-radiologists:
-  - {name: rough, learning_rate: 0.002, iterations: 2, score_threshold: 0.06}
-  - {name: fine, learning_rate: 1e-3, iterations: 3}
-final: {score_threshold: auto}
-merge: {background: nearest, min_area: 3}
-seed: 0
-"""
 
 
 @dataclass(frozen=True)
 class Reader:
     """A reader, what makes good files for it in a folder, and the suffix it goes by.
 
-    `one_line` is false where each of several things that are wrong has its line.
+    `one_line` is false where each of several things that are wrong has its line; `refuses` is what
+    it raises for a damaged file, and nothing else.
     """
 
     read: Callable[[Path], object]
-    seeds: Callable[[Path], Sequence[Path]]
+    seeds: seeds.Seeds
     suffix: str = ""
     one_line: bool = True
-
-
-def _written(*files: tuple[str, Callable[[Path], object]]) -> Callable[[Path], Sequence[Path]]:
-    """Return a function that writes these files where they are not there yet."""
-
-    def write(folder: Path) -> Sequence[Path]:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, make in files:
-            if not (folder / name).exists():
-                make(folder / name)
-        return [folder / name for name, _ in files]
-
-    return write
-
-
-def _text(text: str) -> Callable[[Path], object]:
-    return lambda path: path.write_bytes(text.encode())
-
-
-def _coco(path: Path) -> None:
-    records = tuple(
-        SliceRecord(
-            number, f"{number}.png", 8, 10, f"patient {number}", None, None, (0.7, 0.8), 2.5
-        )
-        for number in range(2)
-    )
-    masks = {number: SliceMasks.from_label_map(number, one) for number, one in enumerate(MAPS)}
-    write_coco(path, SliceSet(path.parent, records, masks), "seed")
-
-
-def _foreign_coco(path: Path) -> None:
-    square = {"id": 1, "image_id": 3, "category_id": 1, "segmentation": [[1, 1, 5, 1, 5, 5]]}
-    runs = {"id": 2, "image_id": 3, "category_id": 1, "iscrowd": 1, "score": 0.5}
-    write_json(
-        path,
-        {
-            "images": [{"id": 3, "file_name": "3.png", "width": 10, "height": 8}],
-            "categories": [{"id": 1, "name": "x"}],
-            "annotations": [
-                {**square, "bbox": [1, 1, 4, 4]},
-                {**runs, "segmentation": {"size": [8, 10], "counts": [3, 4, 73]}},
-            ],
-        },
-    )
+    refuses: type[FewshotError] = InputError
 
 
 def _stream(path: Path) -> None:
@@ -100,23 +45,20 @@ def _stream(path: Path) -> None:
 
 
 def _images(path: Path) -> None:
-    for read in (read_image, read_values, read_ids):
+    """Read an image in every way there is; whatever but a refusal is raised as it is.
+
+    A refusal is raised where all refuse, or one of several lines: a deep image has no 8-bit grey.
+    """
+    refusals = []
+    ways = (read_image, read_values, read_ids, read_colour)
+    for read in ways:
         try:
             read(path)
-        except Exception:
-            if read is read_ids:
-                raise
-
-
-def _image(**options: Any) -> Callable[[Path], object]:
-    def save(path: Path) -> None:
-        values = np.arange(80, dtype=np.uint8).reshape(8, 10)
-        if options.pop("deep", False):
-            Image.fromarray(values.astype(np.uint16) * 300).save(path)
-        else:
-            Image.fromarray(values).save(path, **options)
-
-    return save
+        except InputError as error:
+            refusals.append(error)
+    longest = max(refusals, key=lambda error: len(str(error).splitlines()), default=None)
+    if longest is not None and (len(refusals) == len(ways) or len(str(longest).splitlines()) > 1):
+        raise longest
 
 
 def _source(path: Path) -> None:
@@ -126,89 +68,131 @@ def _source(path: Path) -> None:
         source.picture(item, Window(40, 400))
 
 
-def _nifti(path: Path) -> None:
-    import nibabel
+def _labels(path: Path) -> None:
+    """Read a damaged file as labels of whole images of the same form."""
+    images = path.parent / f"whole{path.suffix}"
+    make = {".nii": seeds.nifti, ".npz": seeds.npz, ".npy": seeds.npy}.get(path.suffix)
+    if not images.exists():
+        (make or seeds.image())(images)
+    source = open_source(images)
+    labels = open_labels(path, source)
+    for item in source.slices[:3]:
+        labels.label_map(item, *source.values(item).shape)
 
-    affine = np.diag([0.7, 0.8, 3.0, 1.0])
-    nibabel.save(
-        nibabel.nifti1.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), affine), path
-    )
+
+def _folder_with(path: Path, name: str, *beside: tuple[str, seeds.Make]) -> Path:
+    """Return a fresh folder with a damaged file under another name, and good files beside it."""
+    folder = path.parent / "fuzzed"
+    shutil.rmtree(folder, ignore_errors=True)
+    target = folder / name
+    target.parent.mkdir(parents=True)
+    target.write_bytes(path.read_bytes())
+    for other, make in beside:
+        make(folder / other)
+    return folder
 
 
-def _dicom(path: Path) -> None:
-    from pydicom import Dataset
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+def _lgg_slice(path: Path) -> None:
+    from fewshot.semantic.lgg import read_lgg
 
-    one = Dataset()
-    one.file_meta = FileMetaDataset()
-    one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    one.file_meta.MediaStorageSOPClassUID = one.SOPClassUID = CTImageStorage
-    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID = UID("1.2.3")
-    one.Modality, one.PatientID, one.SeriesInstanceUID = "CT", "pt", "1.2.4"
-    one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    one.ImagePositionPatient, one.PixelSpacing = [0, 0, 5], [0.8, 0.7]
-    one.Rows, one.Columns, one.SamplesPerPixel = 8, 10, 1
-    one.PhotometricInterpretation = "MONOCHROME2"
-    one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 0
-    one.RescaleSlope, one.RescaleIntercept = 1, -1024
-    one.PixelData = np.arange(80, dtype="<u2").tobytes()
-    one.save_as(path, enforce_file_format=True)
+    beside = ("case_1/case_1_1_mask.tif", seeds.mask_image)
+    read_lgg(_folder_with(path, "case_1/case_1_1.tif", beside))
+
+
+def _lgg_mask(path: Path) -> None:
+    from fewshot.semantic.lgg import read_lgg
+
+    beside = ("case_1/case_1_1.tif", seeds.image(colour=True))
+    read_lgg(_folder_with(path, "case_1/case_1_1_mask.tif", beside))
+
+
+def _captures(path: Path) -> None:
+    from fewshot.captures.extract import ExtractRequest, extract
+
+    folder = _folder_with(path, "captures/1.png", ("captures/2.png", seeds.capture))
+    extract(ExtractRequest(folder / "captures"), folder / "out")
 
 
 def _checkpoint(path: Path) -> None:
-    import torch
-
-    torch.save({"model": {"weight": torch.arange(6.0)}, "iteration": 3, "job": "x"}, path)
-
-
-def _zoo(path: Path) -> None:
-    content = {"model": {"w": np.arange(6.0), "s": np.float64(1)}, "__author__": "zoo"}
-    path.write_bytes(pickle.dumps(content))
-
-
-def _read_checkpoint(path: Path) -> None:
     from fewshot.training.checkpoints import load_checkpoint
 
     load_checkpoint(path)
 
 
-def _read_zoo(path: Path) -> None:
+def _state(path: Path) -> None:
+    """Continue a training from a damaged checkpoint, and do a step."""
+    import torch
+
+    from fewshot.training.checkpoints import load_checkpoint
+    from fuzz_networks import training_state
+
+    state, content = training_state(), load_checkpoint(path)
+    state.check(content, path)
+    state.restore(content)
+    state.network(torch.ones(5, 3)).sum().backward()
+    state.optimizer.step()
+
+
+def _zoo(path: Path) -> None:
     from fewshot.detector.zoo_pickle import read_arrays
 
     read_arrays(path)
 
 
+def _start(path: Path) -> None:
+    """Start a detector from damaged weights; those of no layer at all are refused, too."""
+    from fewshot.detector.weights import load_initial_weights
+    from fuzz_networks import detector
+
+    load_initial_weights(detector(), path)
+
+
+def _sam(path: Path) -> None:
+    from fewshot.sam.model import layout_of, read_weights
+
+    layout_of(read_weights(path), path)
+
+
+def _encoder(path: Path) -> None:
+    from fewshot.semantic.weights import read_encoder
+
+    read_encoder(path)
+
+
+def _embedding(path: Path) -> None:
+    from fewshot.sam.embeddings import read_embedding
+
+    read_embedding(path)
+
+
 def _model(path: Path) -> None:
-    described = {"kind": "mask_rcnn", "name": "a", "iterations": 2, "detector": {"batch_size": 2}}
-    write_json(path, {**described, "average_precision": {"ap": 0.1, "ap50": 0.2, "ap75": 0.0}})
+    from fewshot.models.registry import describe_model
+
+    describe_model(_folder_with(path, "model.json"))
 
 
-def _read_model(path: Path) -> None:
-    from fewshot.detector.model import _settings, describe_detector
-
-    folder = path.parent / "model"
-    folder.mkdir(exist_ok=True)
-    (folder / "model.json").write_bytes(path.read_bytes())
-    _settings(folder, describe_detector(folder)["detector"], "cpu")
+def _rule(path: Path) -> None:
+    read_rule(path, "all")
 
 
-def _read_results(path: Path) -> None:
-    from fewshot.metrics.merge_rules import read_rule
+def _shares(path: Path) -> None:
     from fewshot.pipeline.training import read_weights
 
-    content = read_json(path)
-    if isinstance(content, dict) and "weights" in content:
-        read_weights(path)
-    else:
-        read_rule(path, "all")
+    read_weights(path)
 
 
-def _read_lock(path: Path) -> None:
-    folder = path.parent / "locked"
-    folder.mkdir(exist_ok=True)
-    (folder / LOCK).write_bytes(path.read_bytes())
-    refuse_if_locked(folder)
+def _stage(path: Path) -> None:
+    """Read the record of a stage; a damaged one is one that is not done."""
+    from fewshot.run.stage_records import read_records
+    from fewshot.run.stages import Stage, why_run
+
+    folder = _folder_with(path, f"data/{RECORD}")
+    why_run(Stage("data", folder / "data", {"seed": 0}, [], [], lambda: None))
+    read_records(folder)
+
+
+def _lock(path: Path) -> None:
+    refuse_if_locked(_folder_with(path, LOCK))
 
 
 def _set(path: Path) -> None:
@@ -216,69 +200,78 @@ def _set(path: Path) -> None:
     parse_settings({"data": {"phantom": {}}}, [text])
 
 
-_RULE = {"all": {"rule": {"score_threshold": 0.5, "min_area": 3, "background": "keep"}}}
-# Of this machine before it was last switched off: dead.
-_HOLDER = {"host": socket.gethostname(), "boot": "b", "pid": 4, "ticks": 5, "started": "now"}
-_TABLE = ",0.png,1.png\nPixel 0,0,3\nPixel 1,2,0\nPixel 2,255,1\n"
+_written, _text = seeds.written, seeds.text
+_COCO = _written(("a.json", seeds.coco), ("b.json", seeds.foreign_coco))
 READERS: dict[str, Reader] = {
-    "settings": Reader(load_settings, _written(("a.yaml", _text(SETTINGS))), one_line=False),
+    "settings": Reader(load_settings, _written(("a.yaml", _text(seeds.SETTINGS))), one_line=False),
     "override": Reader(
         _set,
         _written(
             ("a.txt", _text("radiologists.rough.iterations=9")),
             ("b.txt", _text("data={phantom: {size: 64}}")),
-            ("c.txt", _text("prediction.tta=[{scale: 1.5, flip: true}, {}]")),
+            ("c.txt", _text("merge={background: keep, min_area: 3}")),
         ),
         one_line=False,
     ),
-    "coco": Reader(read_coco, _written(("a.json", _coco), ("b.json", _foreign_coco))),
-    "coco_stream": Reader(_stream, _written(("a.json", _coco), ("b.json", _foreign_coco))),
+    "json": Reader(read_json, _written(("a.json", seeds.values({"a": [1, 2.5, None, "x"]})))),
+    "coco": Reader(read_coco, _COCO),
+    "coco_stream": Reader(_stream, _COCO),
+    "coco_boxes": Reader(read_boxes, _COCO),
     "label_csv": Reader(
         read_label_csv,
         _written(
-            ("a.csv", lambda path: write_label_csv(path, ["0", "1"], MAPS)),
-            ("b.csv", _text(_TABLE)),
+            ("a.csv", seeds.label_csv),
+            ("b.csv", _text(seeds.TABLE)),
             ("c.csv", _text(",0,1\n0,1,2\n1, 1 ,0\n")),
         ),
     ),
-    "label_csv_gz": Reader(
-        read_label_csv,
-        _written(("a.gz", lambda path: path.write_bytes(gzip.compress(_TABLE.encode(), mtime=0)))),
-        ".csv.gz",
-    ),
+    "label_csv_gz": Reader(read_label_csv, _written(("a.gz", seeds.label_csv_gz)), ".csv.gz"),
     "image": Reader(
         _images,
         _written(
-            ("a.png", _image()),
-            ("b.png", _image(deep=True)),
-            ("c.tif", _image()),
-            ("d.jpg", _image()),
-            ("e.bmp", _image()),
+            ("a.png", seeds.image()),
+            ("b.png", seeds.image(deep=True)),
+            ("c.tif", seeds.image()),
+            ("d.jpg", seeds.image()),
+            ("e.bmp", seeds.image()),
+            ("f.tif", seeds.image(compression="tiff_adobe_deflate")),
         ),
     ),
-    "npy": Reader(_source, _written(("a.npy", lambda path: np.save(path, np.stack(MAPS))))),
-    "npz": Reader(
-        _source, _written(("a.npz", lambda path: np.savez_compressed(path, images=np.stack(MAPS))))
+    "npy": Reader(_source, _written(("a.npy", seeds.npy))),
+    "npz": Reader(_source, _written(("a.npz", seeds.npz), ("b.npz", seeds.archive))),
+    "nifti": Reader(_source, _written(("a.nii", seeds.nifti))),
+    "dicom": Reader(_source, _written(("a.dcm", seeds.dicom))),
+    "labels": Reader(
+        _labels,
+        _written(("a.npy", seeds.npy), ("b.npz", seeds.npz), ("c.nii", seeds.nifti)),
     ),
-    "nifti": Reader(_source, _written(("a.nii", _nifti))),
-    "dicom": Reader(_source, _written(("a.dcm", _dicom))),
+    "lgg_slice": Reader(_lgg_slice, _written(("a.tif", seeds.image(colour=True)))),
+    "lgg_mask": Reader(_lgg_mask, _written(("a.tif", seeds.mask_image))),
+    "captures": Reader(_captures, _written(("a.png", seeds.capture))),
     "box_table": Reader(
         read_box_table,
         _written(("a.csv", _text("patientId,x,y,width,height,Target\na,1,2,3,4,1\nb,,,,,0\n"))),
     ),
     "groups": Reader(read_groups, _written(("a.csv", _text("image,patient\n0.png,a\n1.png,b\n")))),
-    "checkpoint": Reader(_read_checkpoint, _written(("a.pth", _checkpoint))),
-    "zoo": Reader(_read_zoo, _written(("a.pkl", _zoo))),
-    "model": Reader(_read_model, _written(("a.json", _model))),
-    "results": Reader(
-        _read_results,
-        _written(
-            ("a.json", lambda path: write_json(path, _RULE)),
-            ("b.json", lambda path: write_json(path, {"weights": {"a": 0.5, "b": 0.5}})),
-        ),
+    "checkpoint": Reader(_checkpoint, _written(("a.pth", seeds.checkpoint))),
+    "state": Reader(_state, _written(("a.pth", seeds.state))),
+    "zoo": Reader(_zoo, _written(("a.pkl", seeds.zoo), ("b.pkl", seeds.caffe))),
+    "start": Reader(_start, _written(("a.pth", seeds.some_weights))),
+    "start_zoo": Reader(_start, _written(("a.pkl", seeds.caffe))),
+    "sam": Reader(_sam, _written(("a.pth", seeds.sam))),
+    "encoder": Reader(
+        _encoder, _written(("a.safetensors", seeds.safetensors), ("b.pth", seeds.checkpoint))
     ),
+    "embedding": Reader(_embedding, _written(("a.npz", seeds.embedding))),
+    "model": Reader(_model, _written(("a.json", seeds.model))),
+    "rule": Reader(_rule, _written(("a.json", seeds.values(seeds.RULE)))),
+    "shares": Reader(
+        _shares, _written(("a.json", seeds.values({"weights": {"a": 0.5, "b": 0.5}})))
+    ),
+    "review": Reader(read_review, _written(("a.json", seeds.review))),
+    "stage": Reader(_stage, _written(("a.json", seeds.stage))),
     "curves": Reader(
         read_json_lines, _written(("a.jsonl", _text('{"iteration": 0, "x": 1.5}\n' * 3)))
     ),
-    "lock": Reader(_read_lock, _written(("a.json", _text(json.dumps(_HOLDER))))),
+    "lock": Reader(_lock, _written(("a.json", seeds.holder)), refuses=FewshotError),
 }

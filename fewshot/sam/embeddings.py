@@ -110,16 +110,10 @@ class Embedder:
         path = self.folder / f"{digest}.npz"
         if not path.is_file():
             return None
-        try:
-            with zipfile.ZipFile(path) as archive:
-                # NumPy stores embeddings as they are: what is packed is not one, but may be a bomb.
-                if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
-                    return None
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-                features = content["features"]
-                encoder = str(content["encoder"])
-        except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile):
-            return None  # damaged: it is made again
+        stored = read_embedding(path)
+        if stored is None:
+            return None
+        features, encoder = stored
         if encoder != self.model.encoder_digest:
             raise InputError(f"{path}: is an embedding of another checkpoint; give another folder")
         shape = (_CHANNELS, self.model.grid, self.model.grid)
@@ -168,6 +162,19 @@ class Embedder:
                     f"{path.parent}: holds embeddings of {key} {found[key]}, not {wanted[key]}; "
                     "give another folder"
                 )
+
+
+def read_embedding(path: Path) -> tuple[np.ndarray[Any, Any], str] | None:
+    """Return the features in a file and the digest of their encoder; None for a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # NumPy stores embeddings as they are: what is packed is not one, but may be a bomb.
+            if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
+                return None
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            return content["features"], str(content["encoder"])
+    except Exception:  # NumPy's parser and the archive raise whatever they trip over
+        return None
 
 
 def embedder_below(

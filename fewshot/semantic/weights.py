@@ -29,7 +29,7 @@ def start_network(settings: SemanticSettings) -> SemanticNetwork:
     if settings.weights == "none":
         return build_network(settings)
     path = encoder_file(settings)
-    weights = _read(path)
+    weights = read_encoder(path)
     if settings.encoder.startswith(TIMM):
         return _fitting(path, settings, lambda: _from_timm(settings, weights))
     # The first layer is made for three channels before it is fitted to the slices'.
@@ -97,7 +97,8 @@ def _repository(encoder: str) -> str:
     return str(name)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_encoder(path: Path) -> dict[str, Tensor]:
+    """Return the weights in a file by name; `InputError` when they are none."""
     if path.suffix != ".safetensors":
         content = load_checkpoint(path)
         weights: Any = content.get("model", content.get("state_dict", content))
