@@ -1,22 +1,27 @@
 """Tables of README and docs, made from the result files that `record_result.py` wrote."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-from fewshot.report.score_table import ScoreRow, score_table
+from fewshot.config.base import Metric
+from fewshot.metrics.slice_metrics import Measure
+from fewshot.run.scores import ModelScores, RunScores, columns
 
 
 def table_of(path: Path) -> str:
     """Return the Markdown table of a result file, with a line that says where it comes from."""
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    metrics = content["metrics"]
-    rows = score_table(metrics, metrics["answer"]["part"])
+    scores = RunScores.from_json(content["metrics"])
+    shown = columns()
+    rows = {
+        name: [_cell(measure, one, scores.metric) for measure in shown]
+        for name, one in scores.models.items()
+    }
     lines = [
-        "| model | ARI, all pixels (95 %) | ARI, foreground (95 %) | mask AP |",
-        "|---|---|---|---|",
-        *map(_line, rows),
+        f"| model | {' | '.join(measure.heading for measure in shown)} |",
+        f"|---|{'---|' * len(shown)}",
+        *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()),
         "",
         f"*`{content['command']}`, seed {content['seed']}, {content['date']}, commit "
         f"{content['commit']}: {content['cpu_minutes']:.0f} CPU-minutes and "
@@ -26,17 +31,12 @@ def table_of(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(row: ScoreRow) -> str:
-    cells = [
-        row.name,
-        _mean(row.all_pixels, row.all_interval),
-        _mean(row.foreground, row.foreground_interval),
-        "–" if math.isnan(row.precision) else f"{row.precision:.3f}",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def _mean(mean: float, interval: tuple[float, float] | None) -> str:
-    return f"{mean:.3f}" + (
-        "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})"
-    )
+def _cell(measure: Measure, scores: ModelScores, metric: Metric) -> str:
+    """Return a mean, with its 95 % interval in brackets where it has one."""
+    value = scores.value(measure, metric)
+    if value is None:
+        return "–"
+    if value.interval is None:
+        return measure.text(value.mean)
+    low, high = map(measure.text, value.interval)
+    return f"{measure.text(value.mean)} ({low} to {high})"

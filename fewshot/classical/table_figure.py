@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skimage import segmentation
 
 from fewshot.classical.baseline import Baseline
+from fewshot.drawing.palette import DARK_INK, DARK_MUTED, DARK_PAGE
 from fewshot.files import atomic_path
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.merge import MergeRule, merge_masks
@@ -21,7 +22,6 @@ from fewshot.slices.images import read_image
 Grey = NDArray[np.uint8]
 LabelMap = NDArray[np.integer[Any]]
 
-_PAPER, _INK, _MUTED = "#14171a", "#f0f2f4", "#a3adb8"
 _SIDE = 2.1  # inches, of one slice
 _TITLE = 0.55  # inches, above each row of slices
 
@@ -39,7 +39,7 @@ def write_baseline_figure(
     """
     columns, rows = len(baselines) + 1, 2 * len(records)
     size = (_SIDE * columns, (_SIDE + _TITLE) * rows)
-    figure = Figure(figsize=size, facecolor=_PAPER)
+    figure = Figure(figsize=size, facecolor=DARK_PAGE)
     axes = figure.subplots(rows, columns, squeeze=False)
     for number, record in enumerate(records):
         image = read_image(truth.path_of(record))
@@ -57,14 +57,14 @@ def write_baseline_figure(
     vertical = _TITLE / size[1]
     figure.subplots_adjust(0.004, 0.004, 0.996, 1 - vertical, 0.02, _TITLE / _SIDE)
     with atomic_path(target) as temporary:
-        figure.savefig(temporary, format="png", dpi=100, facecolor=_PAPER)
+        figure.savefig(temporary, format="png", dpi=100, facecolor=DARK_PAGE)
 
 
 def _show(axes: Any, picture: NDArray[np.float64], title: str, note: str) -> None:
     axes.imshow(picture, interpolation="nearest")
     axes.axis("off")
-    axes.text(0, 1.11, title, color=_INK, fontsize=8.5, transform=axes.transAxes)
-    axes.text(0, 1.02, note, color=_MUTED, fontsize=8, transform=axes.transAxes)
+    axes.text(0, 1.11, title, color=DARK_INK, fontsize=8.5, transform=axes.transAxes)
+    axes.text(0, 1.02, note, color=DARK_MUTED, fontsize=8, transform=axes.transAxes)
 
 
 def _rgb(image: Grey) -> NDArray[np.float64]:

@@ -22,7 +22,8 @@ def report(
     json_: Json = False,
 ) -> None:
     """Write the report of a run anew, or compare two runs: one HTML file that opens anywhere."""
-    from fewshot.pipeline.reporting import report_run, report_two
+    from fewshot.report.compare import report_two
+    from fewshot.report.page import report_run
 
     target = report_run(run, out) if other is None else report_two(run, other, out)
     say(f"report: {target}")

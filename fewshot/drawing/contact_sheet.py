@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from fewshot.drawing.orientation import Edges, edges_of
+from fewshot.drawing.palette import DARK_INK, DARK_MUTED, DARK_PAGE
+from fewshot.drawing.panels import spread
 from fewshot.drawing.slice_tile import (
-    BACKGROUND,
     CAPTION,
-    INK,
-    MUTED,
     SIDE,
     Tile,
     draw_tile,
@@ -24,7 +23,6 @@ from fewshot.errors import InputError
 from fewshot.files import atomic_path
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.rle import decode
-from fewshot.report.panels import spread
 from fewshot.slices.images import read_image
 
 _COLUMNS = 8
@@ -66,14 +64,14 @@ def contact_sheet(
     rows = {title: -(-len(records) // columns) for title, records in chosen.items()}
     width = columns * (SIDE + _GAP) + _GAP
     height = sum(_HEADER + count * _STEP for count in rows.values()) + 3 * _LINE + 2 * _GAP
-    sheet = Image.new("RGB", (width, height), BACKGROUND)
+    sheet = Image.new("RGB", (width, height), DARK_PAGE)
     pen = ImageDraw.Draw(sheet)
     top, lettered = _GAP, False
     for title, records in chosen.items():
         slices = parts[title]
         edges = {name: edges_of(volume) for name, volume in slices.volumes.items()}
         words = shortened(f"{title}: {describe(slices, len(records))}", width - 2 * _GAP, _TITLE)
-        pen.text((_GAP, top), words, INK, font(_TITLE))
+        pen.text((_GAP, top), words, DARK_INK, font(_TITLE))
         for place, record in enumerate(records):
             down, across = divmod(place, columns)
             corner = (_GAP + across * (SIDE + _GAP), top + 2 * _LINE + down * _STEP)
@@ -83,7 +81,7 @@ def contact_sheet(
         top += _HEADER + rows[title] * _STEP
     note = wrapped(WITH_LETTERS if lettered else WITHOUT_LETTERS, width - 2 * _GAP, _NOTE)
     for line, words in enumerate(note):
-        pen.text((_GAP, top + line * _LINE), words, MUTED, font(_NOTE))
+        pen.text((_GAP, top + line * _LINE), words, DARK_MUTED, font(_NOTE))
     return sheet.crop((0, 0, width, top + len(note) * _LINE + _GAP))
 
 

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,23 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart. Yellow is too pale for lines
-# on white, blue too dark on black, and black is the ink of the page.
-INK, MUTED, GRID = "#1b1f24", "#57606a", "#dde2e7"
-BLUE, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
-VERMILION, YELLOW = "#d55e00", "#f0e442"
-ON_DARK = {INK: "#e8ebef", MUTED: "#a3adb8", GRID: "#333b45", BLUE: SKY, SKY: YELLOW}
+from fewshot.config.names import CONTROL, FINAL
+from fewshot.drawing.palette import (
+    BLUE,
+    GREEN,
+    GRID,
+    INK,
+    MUTED,
+    ON_DARK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+)
+
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_RADIOLOGISTS = (BLUE, GREEN, PURPLE, ORANGE, SKY)
+_MARKERS = "s^Dv<>pP"
 _SIZE = (4.9, 3.3)  # inches; small, so that the text stays readable on a phone
 
 
@@ -31,12 +41,57 @@ class Picture:
     alt: str
 
 
+@dataclass(frozen=True)
+class ModelLine:
+    """How a model is drawn: colour, marker, dashes, width in points."""
+
+    color: str
+    marker: str
+    dash: Any
+    width: float
+
+
 def draw(plot: Callable[[Axes], None], caption: str, alt: str) -> Picture:
     """Return what a function plots, with axes labelled by it, for light and dark pages."""
     svg = _render(plot)
     dark = re.sub("|".join(ON_DARK), lambda color: ON_DARK[color[0]], svg)
     light, on_dark = (data_uri("image/svg+xml", text.encode()) for text in (svg, dark))
     return Picture(light, on_dark, caption, alt)
+
+
+def model_lines(names: Iterable[str]) -> dict[str, ModelLine]:
+    """Return how each model is drawn: the final one heavy, its control dashed."""
+    lines: dict[str, ModelLine] = {}
+    others = 0
+    for name in names:
+        if name == FINAL:
+            lines[name] = ModelLine(VERMILION, "o", "-", 2.4)
+        elif name == CONTROL:
+            lines[name] = ModelLine(INK, "X", (0, (4, 2)), 1.6)
+        else:
+            dash = "-" if others < len(_RADIOLOGISTS) else ":"
+            color = _RADIOLOGISTS[others % len(_RADIOLOGISTS)]
+            lines[name] = ModelLine(color, _MARKERS[others % len(_MARKERS)], dash, 1.4)
+            others += 1
+    return lines
+
+
+def legend_above(axes: Axes) -> None:
+    """Put the legend above the axes, where no line can hide it."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=3,
+        frameon=False,
+        borderpad=0,
+        handlelength=2.2,
+        columnspacing=1.2,
+    )
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """Return content as a URI that holds it, of a media type such as `image/png`."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _render(plot: Callable[[Axes], None]) -> str:
@@ -71,8 +126,3 @@ def _render(plot: Callable[[Axes], None]) -> str:
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue().replace("'DejaVu Sans'", _FONTS)
-
-
-def data_uri(kind: str, content: bytes) -> str:
-    """Return content as a URI that holds it, of a media type such as `image/png`."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from fewshot.drawing.slice_tile import BACKGROUND, CAPTION, INK, MUTED, SIDE, Tile, draw_tile, font
+from fewshot.drawing.palette import DARK_INK, DARK_MUTED, DARK_PAGE
+from fewshot.drawing.panels import spread
+from fewshot.drawing.slice_tile import CAPTION, SIDE, Tile, draw_tile, font
 from fewshot.files import atomic_path
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import decode
-from fewshot.report.panels import spread
 from fewshot.slices.images import read_image
 
 _GAP = 12
@@ -40,12 +41,12 @@ def write_side_by_side(
     records = [slices.records[place] for place in spread(range(len(slices)), most)]
     width = _GAP + len(columns) * (SIDE + _GAP)
     height = _HEADER + 24 + len(records) * (SIDE + CAPTION + _GAP) + _GAP
-    sheet = Image.new("RGB", (width, height), BACKGROUND)
+    sheet = Image.new("RGB", (width, height), DARK_PAGE)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, 8), note, MUTED, font(12))
+    pen.text((_GAP, 8), note, DARK_MUTED, font(12))
     for column, (name, masks, captions) in enumerate(columns):
         left = _GAP + column * (SIDE + _GAP)
-        pen.text((left, _HEADER), name, INK, font(_TITLE))
+        pen.text((left, _HEADER), name, DARK_INK, font(_TITLE))
         for row, record in enumerate(records):
             top = _HEADER + 28 + row * (SIDE + CAPTION + _GAP)
             tile = _tile(slices, record, masks.get(record.image_id), captions)

@@ -12,17 +12,21 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from fewshot.drawing.orientation import Edges
+from fewshot.drawing.palette import (
+    ALARM,
+    DARK_GRID,
+    DARK_INK,
+    DARK_MUTED,
+    DARK_PAGE,
+    ON_SLICES,
+    YELLOW,
+    rgb,
+)
 
 SIDE = 208
 """The longer side of a slice on the sheet, in pixels."""
 CAPTION = 38
 """The height of two lines of caption, in pixels."""
-BACKGROUND, INK, MUTED = "#14171a", "#f0f2f4", "#a3adb8"
-_FRAME, _LETTERS, _ALARM = "#333b45", "#ffe14d", "#ff7b72"
-_COLORS = (
-    *("#ff5c5c", "#4dd2ff", "#8bff5c", "#ff9f1c", "#d98cff", "#fff35c"),
-    *("#2ee6a8", "#ff7ac6", "#6f9bff", "#c7ff3d"),
-)
 _TEXT, _LETTER = 12, 15
 _SMALLEST_SIDE = 24
 _BRIGHTNESS = 0.75
@@ -52,7 +56,7 @@ class Tile:
 
 def draw_tile(tile: Tile) -> Image.Image:
     """Return a tile's picture, `SIDE` wide and `SIDE + CAPTION` high, RGB."""
-    picture = Image.new("RGB", (SIDE, SIDE + CAPTION), BACKGROUND)
+    picture = Image.new("RGB", (SIDE, SIDE + CAPTION), DARK_PAGE)
     pen = ImageDraw.Draw(picture)
     if tile.problem is None:
         slice_ = _outlined(tile.image, tile.masks, fitted(tile.proportions))
@@ -62,11 +66,11 @@ def draw_tile(tile: Tile) -> Image.Image:
     else:
         frame = (0, 0, SIDE - 1, SIDE - 1)
         for line, words in enumerate(wrapped(tile.problem, SIDE - 16)):
-            pen.text((8, 8 + 16 * line), words, _ALARM, font(_TEXT))
-    pen.rectangle(frame, outline=_FRAME)
+            pen.text((8, 8 + 16 * line), words, ALARM, font(_TEXT))
+    pen.rectangle(frame, outline=DARK_GRID)
     if tile.edges is not None and tile.problem is None:
         _letter(pen, tile.edges, frame)
-    for line, (words, color) in enumerate(zip(tile.caption, (INK, MUTED), strict=True)):
+    for line, (words, color) in enumerate(zip(tile.caption, (DARK_INK, DARK_MUTED), strict=True)):
         pen.text((0, SIDE + 4 + 16 * line), shortened(words, SIDE), color, font(_TEXT))
     return picture
 
@@ -123,8 +127,7 @@ def _outlined(
         inside = np.asarray(enlarged)
         # The slice's own edge is no outline.
         outline = inside & ~ndimage.binary_erosion(inside, border_value=1)
-        color = _COLORS[row % len(_COLORS)]
-        pixels[outline] = [int(color[at : at + 2], 16) for at in (1, 3, 5)]
+        pixels[outline] = rgb(ON_SLICES[row % len(ON_SLICES)])
     return Image.fromarray(pixels)
 
 
@@ -141,7 +144,7 @@ def _letter(pen: ImageDraw.ImageDraw, edges: Edges, frame: tuple[int, int, int, 
         pen.text(
             place,
             letter,
-            _LETTERS,
+            YELLOW,
             font(_LETTER),
             anchor=anchor,
             stroke_width=2,

@@ -1,6 +1,6 @@
 """Means with bootstrap intervals, resampled by group so that one patient's slices stay together."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from fewshot.errors import InputError
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+_FEWEST = 3  # slices, or patients, below which a difference's interval says nothing
 # Draws are made in blocks of about this many numbers (32 MB).
 _BLOCK = 1 << 22
 
@@ -20,6 +21,31 @@ class MeanInterval:
 
     mean: float
     interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """A mean paired difference with its 95 % bootstrap interval, and over how many slices.
+
+    `groups` is the number of patients that were drawn as wholes; None where slices were drawn.
+    """
+
+    mean: float
+    low: float
+    high: float
+    slices: int
+    groups: int | None = None
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether no difference at all is among the plausible ones."""
+        return self.low <= 0 <= self.high
+
+    @property
+    def extent(self) -> str:
+        """What it was taken over, in words."""
+        patients = "" if self.groups is None else f" of {self.groups} patients"
+        return f"{self.slices} slices{patients}"
 
 
 def bootstrap_means(
@@ -58,6 +84,28 @@ def bootstrap_means(
     ]
 
 
+def paired_difference(
+    ours: Mapping[str, float], theirs: Mapping[str, float], groups: Mapping[str, str] | None = None
+) -> PairedDifference | None:
+    """Return the interval of the mean of ours minus theirs, over the images that both have.
+
+    None for fewer than three slices, or fewer than three patients where `groups` names those of
+    all images. Without groups the slices are drawn one by one, and as slices of one patient
+    resemble each other the true interval is then rather wider.
+    """
+    common = [name for name in ours if name in theirs]
+    patients = _groups_of(common, groups)
+    count = len(common) if patients is None else len(set(patients))
+    if count < _FEWEST:
+        return None
+    differences = np.array([[ours[name] - theirs[name]] for name in common])
+    (found,) = bootstrap_means(differences, patients)
+    if found.interval is None:
+        return None
+    low, high = found.interval
+    return PairedDifference(found.mean, low, high, len(common), None if patients is None else count)
+
+
 def _by_group(
     values: NDArray[np.float64], groups: Sequence[Hashable] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -90,3 +138,9 @@ def _resampled_means(
         ).reshape(size, groups)
         means.append((drawn @ sums) / (drawn @ counts)[:, np.newaxis])
     return np.concatenate(means)
+
+
+def _groups_of(names: Sequence[str], groups: Mapping[str, str] | None) -> list[str] | None:
+    if groups is None or not all(name in groups for name in names):
+        return None
+    return [groups[name] for name in names]

@@ -22,6 +22,13 @@ SliceScores = dict[str, float]
 """The value of each metric on one slice, by the metric's name."""
 
 
+def decimals(value: float, digits: int = 3, *, signed: bool = False) -> str:
+    """Return a number as tables show it; a dash for NaN, and with `signed` a plus where due."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", _MINUS)
+
+
 @dataclass(frozen=True)
 class Measure:
     """A number that says how good a model is.
@@ -42,9 +49,7 @@ class Measure:
 
     def text(self, value: float, *, signed: bool = False) -> str:
         """Return a value as tables show it; a dash for NaN, and with `signed` a plus where due."""
-        if math.isnan(value):
-            return "–"
-        return f"{value:{'+' if signed else ''}.{self.digits}f}".replace("-", _MINUS)
+        return decimals(value, self.digits, signed=signed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,14 @@ class SliceMetric(Measure):
 
 _TABLE = (
     SliceMetric(
+        "ari_all",
+        "ARI, all pixels",
+        "adjusted Rand, all pixels",
+        of=lambda pair: adjusted_rand_of(pair.cells),
+        has_column=True,
+        tuned_for="all",
+    ),
+    SliceMetric(
         "ari_foreground",
         "ARI, foreground",
         "adjusted Rand, foreground (pixels with a true label)",
@@ -75,14 +88,6 @@ _TABLE = (
         has_column=True,
         needs_truth=True,
         tuned_for="foreground",
-    ),
-    SliceMetric(
-        "ari_all",
-        "ARI, all pixels",
-        "adjusted Rand, all pixels",
-        of=lambda pair: adjusted_rand_of(pair.cells),
-        has_column=True,
-        tuned_for="all",
     ),
     SliceMetric("iou", "IoU", "IoU of best-matching regions", of=lambda pair: pair.matching.iou()),
     SliceMetric(

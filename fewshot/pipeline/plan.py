@@ -8,12 +8,11 @@ from fewshot.importing import datasets
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.metrics.merge_rules import calibrate, read_rule
 from fewshot.pipeline import stages
-from fewshot.pipeline.reporting import inputs_of, report_files
 from fewshot.pipeline.sam_stages import refine_predictions, refine_soft_labels
 from fewshot.pipeline.scores import ScoredModel, write_scores
 from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
 from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train, train_model, weigh
-from fewshot.report.page import write_report
+from fewshot.report.page import report_inputs, write_report
 from fewshot.run.layout import RunLayout
 from fewshot.run.names import CONTROL, FINAL, TEST
 from fewshot.run.stages import Stage
@@ -259,14 +258,13 @@ class RunPlan(RunLayout):
         )
 
     def _report(self) -> Stage:
-        files = report_files(self)
         return Stage(
             name="report",
             folder=self.root / "report",
             settings=self.settings.model_dump(mode="json"),
-            inputs=inputs_of(files),
+            inputs=report_inputs(self),
             outputs=[self.report],
-            work=lambda: write_report(files, self.report),
+            work=lambda: write_report(self, self.report),
         )
 
 

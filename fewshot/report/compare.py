@@ -2,171 +2,253 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fewshot.config.base import Metric
 from fewshot.config.names import FINAL, WATERSHED
 from fewshot.errors import InputError
 from fewshot.files import write_text
-from fewshot.metrics.merge_rules import TUNINGS
-from fewshot.report import sections
-from fewshot.report.gallery_data import Gallery, Layer, Slide
-from fewshot.report.gallery_slices import MERGED, ROOM, TRUTH, Shown
-from fewshot.report.html import render
-from fewshot.report.number_format import decimals
-from fewshot.report.page import ReportFiles, groups_of, scores_of, shown_of
-from fewshot.report.paired_differences import Interval, Scores, paired_interval
-from fewshot.report.score_table import ScoreRow
-from fewshot.report.settings_table import differing
+from fewshot.metrics.bootstrap import PairedDifference
+from fewshot.metrics.slice_metrics import METRICS, Measure, decimals
+from fewshot.report.answer_gallery import MERGED, ROOM, TRUTH
+from fewshot.report.gallery import Gallery, GallerySlice, Layer, Order
+from fewshot.report.html import Section, render_page
+from fewshot.report.results import Differences, RunResults, paired_differences, read_results
+from fewshot.report.sections.settings import differing
+from fewshot.report.wording import span
+from fewshot.run.scores import ModelScores, columns
+
+_ANSWER = """
+<dl class="answer">
+{% for card in cards %}
+  <div{% if loop.first %} class="first"{% endif %}><dt>{{ card.title }}</dt>
+  <dd class="value">{{ card.change }}</dd><dd>{{ card.values }}</dd>
+  {% if card.span %}<dd>95 % interval {{ card.span }}</dd><dd>{{ card.verdict }}</dd>{% endif %}
+  </div>
+{% endfor %}
+</dl>
+<p class="note">Second run minus first. Each variant of the adjusted Rand index (ARI) is taken under
+the merge rule that was tuned for it, all else under the rule tuned for
+{{ metric_words[pair.metric] }}. {% if pair.changes %}The intervals compare the
+{{ pair.changes | length }} slices that both runs scored, one by one.{% else %}The runs scored no
+slice of the same name, so there are no intervals.{% endif %}</p>
+"""
+_SETTINGS = """
+{% if differences %}
+{{ settings_table(differences, "Settings that differ",
+["First: " ~ pair.names[0], "Second: " ~ pair.names[1]]) }}
+{% else %}
+<p>None: both runs have the same settings.</p>
+{% endif %}
+"""
+_SCORES = """
+{% call table("Scores of all models", headings, "Mean over the " ~ pair.part ~ " slices: second \
+run minus first, below it the first run and the second. Bold where the 95 % interval of the change \
+leaves out 0.", "scores") %}
+{% for name, cells in rows.items() %}{{ model_row(name, cells) }}{% endfor %}
+{% endcall %}
+"""
+_SLICES = """
+{% if extremes %}
+{% call table("The slices that changed most", ["Slice", "First run", "Second run", "Change"],
+"Final model, ARI over " ~ metric_words[pair.metric] ~ ", each run as tuned for it.", "narrow") %}
+{% for name, first, second in extremes %}
+{{ row(name, (first | score, second | score, (second - first) | score(signed=true))) }}
+{% endfor %}
+{% endcall %}
+{% else %}
+<p>The runs scored no slice of the same name.</p>
+{% endif %}
+{% if gallery %}
+<p>Below, the true regions and both merged answers, each under the merge rule of its submission; a
+region that overlaps a true one by more than half (IoU above 0.5) has its colour.</p>
+{{ slices(gallery, "Slices with the answers of both runs") }}
+{% endif %}
+"""
+_MOST = 10
+
+
+class RunPair:
+    """Two runs that are scored on the same part; what both hold of a slice is matched by its name.
+
+    Raises `InputError` when one is scored on test slices and the other on validation slices.
+    """
+
+    def __init__(self, first: RunResults, second: RunResults) -> None:
+        self.first, self.second = first, second
+        self.part, self.metric = second.scores.part, second.metric
+        if first.scores.part != self.part:
+            raise InputError(
+                f"{second.layout.root}: is scored on {self.part} slices, {first.layout.root} on "
+                f"{first.scores.part} slices; give test labels to both runs or to neither"
+            )
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the runs are called: their folders, or their paths if those are the same."""
+        one, two = (run.layout.root.resolve() for run in (self.first, self.second))
+        return (one.name, two.name) if one.name != two.name else (str(one), str(two))
+
+    @property
+    def models(self) -> dict[str, tuple[ModelScores | None, ModelScores | None]]:
+        """Each model's scores in both runs; None where a run has no such model."""
+        one, two = self.first.scores.models, self.second.scores.models
+        names = sorted({**one, **two}, key=lambda name: name != WATERSHED)
+        return {name: (one.get(name), two.get(name)) for name in names}
+
+    @cached_property
+    def changes(self) -> dict[str, tuple[float, float]]:
+        """Image → the final model's index in both runs."""
+        one, two = (
+            run.scores.models[FINAL].tuned_for[self.metric].of_images(f"ari_{self.metric}")
+            for run in (self.first, self.second)
+        )
+        return {name: (one[name], two[name]) for name in one if name in two}
+
+    def differences(self, name: str) -> Differences:
+        """Return how far a model of the second run is ahead of that of the first."""
+        first, second = self.models[name]
+        if first is None or second is None:
+            return {}
+        return paired_differences(second, first, self.metric, self.second.patients)
+
+
+def report_two(first: Path, second: Path, target: Path | None = None) -> Path:
+    """Write the comparison of two runs, into the second one's directory unless told otherwise.
+
+    It shows the settings that differ, the scores, and the slices whose scores changed.
+    """
+    if first.resolve() == second.resolve():
+        raise InputError(f"{first}: is given twice; give two runs")
+    pair = RunPair(read_results(first), read_results(second))
+    chosen = target or second / f"compared-with-{first.resolve().name}.html"
+    write_text(chosen, compare_page(pair))
+    return chosen
+
+
+def compare_page(pair: RunPair) -> str:
+    """Return the page of two runs."""
+    one, two = pair.names
+    facts = (
+        f"First run: {one} · second run: {two} · scored on {pair.second.scores.answer.images} "
+        f"{pair.part} slices"
+    )
+    return render_page(f"{one} against {two}", facts, _SECTIONS, pair)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One contender's score in two runs; None where a run has no such contender."""
+class _Change:
+    """A measure of a model in both runs, as text."""
 
-    name: str
-    first: ScoreRow | None
-    second: ScoreRow | None
-    intervals: Mapping[Metric, Interval]
-
-    def change(self, column: str) -> float | None:
-        """Return the second's value minus the first's; None where one is missing."""
-        if self.first is None or self.second is None:
-            return None
-        change: float = getattr(self.second, column) - getattr(self.first, column)
-        return change
+    title: str
+    change: str
+    values: str
+    span: str
+    verdict: str
+    mark: str
 
 
-def write_comparison(first: ReportFiles, second: ReportFiles, target: Path) -> None:
-    """Write settings that differ, scores, and the slices whose scores changed, of two runs.
+def _change(pair: RunPair, name: str, measure: Measure, found: PairedDifference | None) -> _Change:
+    means = [
+        None if model is None else model.value(measure, pair.metric) for model in pair.models[name]
+    ]
+    first, second = (None if one is None else one.mean for one in means)
+    texts = ["–" if one is None else measure.text(one) for one in (first, second)]
+    change = "–"
+    if first is not None and second is not None:
+        change = measure.text(second - first, signed=True)
+    interval = verdict = mark = ""
+    if found is not None:
+        interval = span((found.low, found.high), measure.digits, signed=True)
+        mark = "" if found.holds_zero else "sure"
+        better = (found.mean > 0) == measure.higher_is_better
+        verdict = (
+            f"the {'second' if better else 'first'} run is better" if mark else "may be chance"
+        )
+    return _Change(measure.heading, change, " to ".join(texts), interval, verdict, mark)
 
-    Slices are compared where both runs have scores of them, by file name. Raises `InputError` when
-    one run is scored on test slices and the other on validation slices.
-    """
-    write_text(target, render("compare.html.jinja", _content(first, second)))
 
-
-def _content(first: ReportFiles, second: ReportFiles) -> dict[str, Any]:
-    (answer, tables), (other, other_tables) = (
-        sections.read_answer(files.metrics) for files in (first, second)
+def _answer(pair: RunPair) -> Mapping[str, Any]:
+    found = pair.differences(FINAL)
+    metrics = sorted(
+        (one for one in METRICS.values() if one.has_column),
+        key=lambda one: (one.name != f"ari_{pair.metric}", one.tuned_for is None),
     )
-    if answer.part != other.part:
-        raise InputError(
-            f"{second.root}: is scored on {other.part} slices, {first.root} on {answer.part} "
-            "slices; give test labels to both runs or to neither"
-        )
-    scores, other_scores = scores_of(first, answer.part), scores_of(second, answer.part)
-    changes = _changes(scores, other_scores, other.metric)
-    return {
-        "names": _names(first.root, second.root),
-        "answers": (answer, other),
-        "part": answer.part,
-        "metric": other.metric,
-        "pairs": _pairs(
-            (tables[answer.part], scores),
-            (other_tables[answer.part], other_scores),
-            groups_of(second.truth),
-        ),
-        "settings": differing(first.settings, second.settings),
-        "common": len(changes),
-        "changes": _extremes(changes),
-        "gallery": _gallery(
-            shown_of(first, answer, scores), shown_of(second, other, other_scores), other.metric
-        ),
-    }
+    cards = [_change(pair, FINAL, metric, found.get(metric.name)) for metric in metrics]
+    return {"pair": pair, "cards": cards}
 
 
-def _names(first: Path, second: Path) -> tuple[str, str]:
-    """Return what the runs are called: their folders, or their paths if those are the same."""
-    one, two = first.resolve(), second.resolve()
-    return (one.name, two.name) if one.name != two.name else (str(one), str(two))
+def _settings(pair: RunPair) -> Mapping[str, Any]:
+    return {"pair": pair, "differences": differing(pair.first.settings, pair.second.settings)}
 
 
-def _pairs(
-    first: tuple[list[ScoreRow], Scores],
-    second: tuple[list[ScoreRow], Scores],
-    groups: Mapping[str, str] | None,
-) -> list[Pair]:
-    rows, others = ({row.name: row for row in table} for table, _ in (first, second))
-    names = [*rows, *[name for name in others if name not in rows]]
-    return [
-        Pair(
-            name,
-            rows.get(name),
-            others.get(name),
-            _intervals(first[1].get(name, {}), second[1].get(name, {}), groups),
-        )
-        for name in sorted(names, key=lambda name: name != WATERSHED)
-    ]
+@dataclass(frozen=True)
+class _Cell:
+    text: str
+    span: str
+    mark: str
+    share: None = None
 
 
-def _intervals(
-    first: Mapping[Metric, Mapping[str, float]],
-    second: Mapping[Metric, Mapping[str, float]],
-    groups: Mapping[str, str] | None,
-) -> dict[Metric, Interval]:
-    found = {
-        metric: paired_interval(second[metric], first[metric], groups)
-        for metric in TUNINGS
-        if metric in first and metric in second
-    }
-    return {metric: interval for metric, interval in found.items() if interval is not None}
+def _scores(pair: RunPair) -> Mapping[str, Any]:
+    rows = {}
+    for name in pair.models:
+        found = pair.differences(name)
+        changes = [_change(pair, name, one, found.get(one.name)) for one in columns()]
+        rows[name] = [_Cell(one.change, one.values, one.mark) for one in changes]
+    return {"pair": pair, "headings": ["Model", *(one.heading for one in columns())], "rows": rows}
 
 
-def _changes(first: Scores, second: Scores, metric: Metric) -> dict[str, tuple[float, float]]:
-    """Return image → the final model's score in both runs."""
-    one, two = (scores.get(FINAL, {}).get(metric, {}) for scores in (first, second))
-    return {name: (one[name], two[name]) for name in one if name in two}
+def _slices(pair: RunPair) -> Mapping[str, Any]:
+    rows = [(name, *both) for name, both in pair.changes.items()]
+    extremes = sorted(rows, key=lambda row: (-abs(row[2] - row[1]), row[0]))[:_MOST]
+    return {"pair": pair, "extremes": extremes, "gallery": _gallery(pair)}
 
 
-def _extremes(changes: Mapping[str, tuple[float, float]]) -> list[tuple[str, float, float]]:
-    """Return the ten slices that changed most, the largest change first."""
-    rows = [(name, *pair) for name, pair in changes.items()]
-    return sorted(rows, key=lambda row: (-abs(row[2] - row[1]), row[0]))[:10]
-
-
-def _gallery(first: Shown | None, second: Shown | None, metric: Metric) -> Gallery | None:
-    """Return the slices of both runs with both answers, those that lost most first."""
-    if first is None or second is None:
+def _gallery(pair: RunPair) -> Gallery | None:
+    """Return the slices of both runs with both answers, those that changed most first."""
+    one, two = pair.first.gallery, pair.second.gallery
+    if one is None or two is None:
         return None
-    others = {slide.title: slide for slide in second.gallery.slides}
-    pairs = [
-        (slide, others[slide.title])
-        for slide in first.gallery.slides
-        if slide.title in others and _same_size(slide, others[slide.title])
+    others = {drawn.title: drawn for drawn in two.slices}
+    common = [
+        (drawn, others[drawn.title])
+        for drawn in one.slices
+        if drawn.title in pair.changes
+        and drawn.title in others
+        and drawn.size == others[drawn.title].size
     ]
-    ranked = sorted(pairs, key=lambda pair: -abs(_change(pair[0], pair[1], metric)))
-    slides: list[Slide] = []
+    slices: list[GallerySlice] = []
     room = ROOM
-    for pair in ranked:
-        room -= len(pair[0].source) + sum(
-            len(path) + 6
-            for slide in pair
-            for key in (TRUTH, MERGED)
-            for _, path in slide.layers[key]
-        )
+    for first, second in sorted(common, key=lambda both: -abs(_gain(pair, both[0].title))):
+        room -= first.room(TRUTH, MERGED) + second.room(TRUTH, MERGED) - len(first.source)
         if room < 0:
             break
-        slides.append(_both(*pair, metric))
-    if not slides:
+        slices.append(_both(pair, first, second))
+    if not slices:
         return None
     return Gallery(
         key="changes",
         layers=[Layer(TRUTH, "truth"), Layer("first", "first run"), Layer("second", "second run")],
-        sorts={
-            "change": "change of the ARI (second minus first)",
-            "size": "size of the change",
-            "first": "ARI of the first run",
-            "second": "ARI of the second run",
-        },
-        slides=slides,
-        left_out=len(pairs) - len(slides),
+        orders=[
+            Order("change", "change of the ARI (second minus first)"),
+            Order("size", "size of the change", highest_first=True),
+            Order("first", "ARI of the first run"),
+            Order("second", "ARI of the second run"),
+        ],
+        slices=slices,
+        left_out=len(common) - len(slices),
     )
 
 
-def _both(first: Slide, second: Slide, metric: Metric) -> Slide:
-    one, two, change = first.values[metric], second.values[metric], _change(first, second, metric)
+def _gain(pair: RunPair, title: str) -> float:
+    first, second = pair.changes[title]
+    return second - first
+
+
+def _both(pair: RunPair, first: GallerySlice, second: GallerySlice) -> GallerySlice:
+    (one, two), change = pair.changes[first.title], _gain(pair, first.title)
     return replace(
         second,
         layers={
@@ -180,9 +262,9 @@ def _both(first: Slide, second: Slide, metric: Metric) -> Slide:
     )
 
 
-def _change(first: Slide, second: Slide, metric: Metric) -> float:
-    return second.values[metric] - first.values[metric]
-
-
-def _same_size(first: Slide, second: Slide) -> bool:
-    return (first.width, first.height) == (second.width, second.height)
+_SECTIONS = (
+    Section("answer", "Answer", "Which run does better?", _ANSWER, _answer),
+    Section("settings", "Settings", "Settings that differ", _SETTINGS, _settings),
+    Section("scores", "Scores", "Scores of all models", _SCORES, _scores),
+    Section("slices", "Slices", "The slices that changed most", _SLICES, _slices),
+)

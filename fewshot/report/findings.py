@@ -1,20 +1,21 @@
 """What the scores of a run mean, in plain sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from fewshot.config.base import Metric
 from fewshot.config.names import CONTROL, FINAL, WATERSHED, is_radiologists_name
 from fewshot.masks.merge import MergeRule
-from fewshot.report.number_format import decimals
-from fewshot.report.paired_differences import Interval
-from fewshot.report.score_table import ScoreRow
+from fewshot.metrics.bootstrap import PairedDifference
+from fewshot.metrics.slice_metrics import decimals
+from fewshot.report.wording import METRIC_WORDS, joined
 
 Mark = Literal["better", "worse", "even", "unknown"]
 
 _ALONE = "the same training on the labelled slices alone"
-METRIC_WORDS: dict[Metric, str] = {"all": "all pixels", "foreground": "foreground pixels"}
+Indices = Mapping[Metric, float]
+"""Each variant of the adjusted Rand index, under the merge rule that was tuned for it."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +27,20 @@ class Finding:
 
 
 def findings(
-    rows: Sequence[ScoreRow],
+    models: Mapping[str, Indices],
     metric: Metric,
     soft_masks: int | None = None,
-    interval: Interval | None = None,
+    interval: PairedDifference | None = None,
 ) -> list[Finding]:
     """Return how the final model compares with control, radiologists and watershed.
 
     Args:
-        rows: the scores of one part of the data; any contender but the final model may be absent.
+        models: what each model scores; any but the final one may be absent.
         metric: the variant the submission is tuned for; the marks are by it alone.
         soft_masks: how many soft labels the final model learned from, if that is known.
         interval: of the difference between final model and control, if that is known.
     """
-    by_name = {row.name: row for row in rows}
-    final, control, watershed = (by_name.pop(name, None) for name in (FINAL, CONTROL, WATERSHED))
+    final, control, watershed = (models.get(name) for name in (FINAL, CONTROL, WATERSHED))
     if final is None:
         return [Finding("unknown", "The final model has no score.")]
     if soft_masks == 0:
@@ -54,14 +54,12 @@ def findings(
         found = [Finding("unknown", text)]
     else:
         found = [_against_control(final, control, metric, interval)]
-    score = final.of(metric)
-    radiologists = {
-        name: row.of(metric) for name, row in by_name.items() if is_radiologists_name(name)
-    }
+    score = final[metric]
+    radiologists = {name: one[metric] for name, one in models.items() if is_radiologists_name(name)}
     if radiologists:
         found.append(_against_radiologists(score, radiologists))
     if watershed is not None:
-        found.append(_against_watershed(score, watershed.of(metric)))
+        found.append(_against_watershed(score, watershed[metric]))
     return found
 
 
@@ -82,9 +80,9 @@ def rule_in_words(rule: MergeRule) -> str:
 
 
 def _against_control(
-    final: ScoreRow, control: ScoreRow, metric: Metric, interval: Interval | None
+    final: Indices, control: Indices, metric: Metric, interval: PairedDifference | None
 ) -> Finding:
-    mark, both = _compare(final.of(metric), control.of(metric))
+    mark, both = _compare(final[metric], control[metric])
     if mark == "even":
         text = f"It scores the same as its control, {_ALONE}: {both}."
         conclusion = "The soft labels made no difference in this run."
@@ -108,11 +106,11 @@ def _against_control(
     return Finding(mark, " ".join([text, conclusion, *_other_variant(final, control, metric)]))
 
 
-def _other_variant(final: ScoreRow, control: ScoreRow, metric: Metric) -> list[str]:
+def _other_variant(final: Indices, control: Indices, metric: Metric) -> list[str]:
     """Say so when the other variant of the index has the two the other way round."""
     other: Metric = "foreground" if metric == "all" else "all"
-    mark, both = _compare(final.of(other), control.of(other))
-    here, _ = _compare(final.of(metric), control.of(metric))
+    mark, both = _compare(final[other], control[other])
+    here, _ = _compare(final[metric], control[metric])
     if {mark, here} != {"better", "worse"}:
         return []
     return [f"By the other index, {METRIC_WORDS[other]}, it is the other way round: {both}."]
@@ -129,7 +127,7 @@ def _against_radiologists(final: float, radiologists: dict[str, float]) -> Findi
             f"It beats every radiologist; the best of them, {best}, scores "
             f"{decimals(radiologists[best])}.",
         )
-    names = _and([f"{name} ({decimals(score)})" for name, score in not_beaten.items()])
+    names = joined([f"{name} ({decimals(score)})" for name, score in not_beaten.items()])
     which = "any radiologist" if len(not_beaten) == len(radiologists) else "every radiologist"
     mark = _compare(final, radiologists[best])[0]
     verb = "scores" if len(not_beaten) == 1 else "score"
@@ -147,7 +145,3 @@ def _compare(final: float, other: float) -> tuple[Mark, str]:
     difference = round(final, 3) - round(other, 3)
     mark: Mark = "better" if difference > 1e-9 else "worse" if difference < -1e-9 else "even"
     return mark, f"{decimals(final)} against {decimals(other)}"
-
-
-def _and(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -51,7 +51,7 @@
     const size = few ? 2 * PAGE : PAGE;
     place.classList.toggle("few", few);
     const hasTruth = data.layers.some(([key]) => key === "truth");
-    const state = { sort: data.sorts[0][0], down: false, page: 0, hidden: new Set() };
+    const state = { sort: data.sorts[0][0], down: data.sorts[0][2], page: 0, hidden: new Set() };
 
     const sort = element("select", {}, ...data.sorts.map(([key, name]) => element("option", { value: key }, name)));
     sort.append(element("option", { value: "" }, "file"));
@@ -92,7 +92,7 @@
     place.append(controls, cards, pager);
 
     const ordered = () => {
-      const numbered = data.slides.map((slide, index) => [slide, index]);
+      const numbered = data.slices.map((slide, index) => [slide, index]);
       const value = ([slide, index]) => (state.sort ? slide.v[state.sort] : index);
       const known = numbered.filter((one) => value(one) !== undefined);
       const unknown = numbered.filter((one) => value(one) === undefined);
@@ -126,7 +126,8 @@
     };
 
     sort.addEventListener("change", () => {
-      Object.assign(state, { sort: sort.value, down: false, page: 0 });
+      const chosen = data.sorts.find(([key]) => key === sort.value);
+      Object.assign(state, { sort: sort.value, down: Boolean(chosen && chosen[2]), page: 0 });
       draw();
     });
     direction.addEventListener("click", () => {

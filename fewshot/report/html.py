@@ -1,28 +1,77 @@
-"""Rendering of self-contained pages: templates, filters, and a policy that lets nothing else in."""
+"""Self-contained pages: sections, their templates, and a policy that lets nothing else in."""
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fewshot.report import sections
-from fewshot.report.findings import METRIC_WORDS
-from fewshot.report.number_format import decimals, duration, fraction, span
+from fewshot.metrics.slice_metrics import decimals
+from fewshot.report.wording import METRIC_WORDS, duration, fraction, role, span
+from fewshot.run.layout import RunLayout
 
 _FOLDER = Path(__file__).parent
 _SCRIPT = "gallery.js"
+_Subject = TypeVar("_Subject")
 
 
-def render(template: str, content: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class Section(Generic[_Subject]):
+    """A part of a page about a subject, such as the results of a run.
+
+    Attributes:
+        key: the anchor that the page's contents link to.
+        title: its name there.
+        heading: what stands above it.
+        template: its HTML, as a Jinja template. It may use the macros of `macros.html.jinja`.
+        build: the template's values.
+        reads: the files in a run directory that it is made from, beyond the scores.
+    """
+
+    key: str
+    title: str
+    heading: str
+    template: str
+    build: Callable[[_Subject], Mapping[str, Any]]
+    reads: Callable[[RunLayout], Iterable[Path]] = lambda layout: ()
+
+
+def render_page(
+    title: str, facts: str, sections: Sequence[Section[_Subject]], subject: _Subject
+) -> str:
     """Return a page as one HTML text without links to others.
 
     Its content security policy allows the one script that the page holds, by its digest, and
     pictures that are in it.
+
+    Args:
+        title: its heading.
+        facts: a line below that.
+        sections: in their order.
+        subject: what they are about.
     """
+    environment = _environment()
+    bodies = [
+        Markup(environment.from_string(section.template).render(section.build(subject)))
+        for section in sections
+    ]
+    script = f"\n{(_FOLDER / _SCRIPT).read_text(encoding='utf-8')}"
+    return environment.get_template("page.html.jinja").render(
+        title=title,
+        facts=facts,
+        sections=list(zip(sections, bodies, strict=True)),
+        script=Markup(script),
+        script_digest=_digest(script),
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -31,14 +80,11 @@ def render(template: str, content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(score=decimals, fraction=fraction, duration=duration, span=span)
-    script = f"\n{(_FOLDER / _SCRIPT).read_text(encoding='utf-8')}"
-    environment.globals.update(
-        role=sections.role,
-        metric_words=METRIC_WORDS,
-        script=Markup(script),
-        script_digest=_digest(script),
-    )
-    return environment.get_template(template).render(content)
+    environment.globals.update(role=role, metric_words=METRIC_WORDS)
+    macros = environment.get_template("macros.html.jinja").module
+    names = (name for name in vars(macros) if not name.startswith("_"))
+    environment.globals.update({name: getattr(macros, name) for name in names})
+    return environment
 
 
 def _digest(script: str) -> str:

@@ -130,6 +130,19 @@ class RunScores:
             },
         }
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return what `as_json` gave, the answer's part first."""
+        answer = content["answer"]
+        others = [part for part in content if part not in ("answer", answer["part"])]
+        parts = {
+            part: {name: ModelScores.from_json(one) for name, one in content[part].items()}
+            for part in (answer["part"], *others)
+        }
+        scores = cls(answer["part"], answer["metric"], parts)
+        _ = scores.answer, scores.rule
+        return scores
+
     def table(self) -> list[str]:
         """Return the scores of all models as lines of text, as a terminal shows them."""
         shown = columns()
@@ -145,8 +158,7 @@ class RunScores:
             "under the merge rule",
             f"tuned for it on validation, the rest under the one tuned for {self.metric}:",
             *[
-                f"  {name:12s}"
-                + "".join(f"  {cell:>{width}s}" for cell, width in zip(cells, widths, strict=True))
+                "  ".join([f"  {name:12s}", *map(str.rjust, cells, widths)]).rstrip()
                 for name, cells in lines
             ],
         ]
@@ -181,18 +193,10 @@ def read_run_scores(metrics: Path, per_image: Path | None = None) -> RunScores:
     """
     content = read_json(metrics)
     try:
-        answer = content["answer"]
-        others = [part for part in content if part not in ("answer", answer["part"])]
-        parts = {
-            part: {name: ModelScores.from_json(one) for name, one in content[part].items()}
-            for part in (answer["part"], *others)
-        }
-        scores = RunScores(answer["part"], answer["metric"], parts)
-        _ = scores.answer, scores.rule
+        scores = RunScores.from_json(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{metrics}: is not the metrics of a run ({error}); score again"
-        ) from error
+        words = f"{metrics}: is not the metrics of a run ({error}); score again"
+        raise InputError(words) from error
     if per_image is None or not per_image.is_file():
         return scores
     try:
@@ -203,7 +207,7 @@ def read_run_scores(metrics: Path, per_image: Path | None = None) -> RunScores:
         scores,
         parts={
             part: {name: _with_images(one, table, part, name) for name, one in models.items()}
-            for part, models in parts.items()
+            for part, models in scores.parts.items()
         },
     )
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from fewshot.drawing.panels import spread
 from fewshot.drawing.side_by_side import Column, write_side_by_side
 from fewshot.files import write_json, write_text
 from fewshot.masks.coco import SliceSet, check_images
 from fewshot.metrics.scores import as_csv
 from fewshot.progress import progress
-from fewshot.report.panels import spread
 from fewshot.sam.comparison import ModelAnswers, answers_of
 from fewshot.sam.embeddings import Embedder
 from fewshot.sam.evaluation import labelled

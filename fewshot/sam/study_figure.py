@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from fewshot.drawing.palette import INK
 from fewshot.files import atomic_path
 
 _LIGHT_FROM = 0.55  # of the shades, below which text is white
@@ -35,7 +36,7 @@ def write_study_figure(target: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_title("Mean Dice over structures", fontsize=11, loc="left")
     for (line, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            ink = "white" if value < _LIGHT_FROM else "#1b1f24"
+            ink = "white" if value < _LIGHT_FROM else INK
             axes.text(column, line, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=8)
     with atomic_path(target) as temporary:
         figure.savefig(temporary, format="png", dpi=140)

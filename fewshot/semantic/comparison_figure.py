@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fewshot.drawing.figures import BLUE, GRID, INK, MUTED, SKY, VERMILION
+from fewshot.drawing.palette import BLUE, GRID, INK, MUTED, SKY, VERMILION
 from fewshot.files import atomic_path
 
 _MARKS = {"components": "o", "watershed": "^", "instances": "s"}

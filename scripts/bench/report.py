@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from measure import environment  # type: ignore[import-not-found]
@@ -21,17 +20,20 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.config.load import dump_settings, parse_settings
-from fewshot.config.names import FINAL, WATERSHED
-from fewshot.files import read_json, write_json, write_text
+from fewshot.config.names import WATERSHED
+from fewshot.files import write_json, write_text
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
-from fewshot.metrics.bootstrap import bootstrap_means
+from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.metrics.calibration import choose_rule
-from fewshot.pipeline.reporting import read_run, report_files
+from fewshot.metrics.merge_rules import TUNINGS, read_rule
+from fewshot.metrics.scores import Scores
+from fewshot.metrics.slice_metrics import METRICS
 from fewshot.radiologists.audit import audit_soft_labels
 from fewshot.radiologists.soft_label_set import SoftLabels
-from fewshot.report.page import write_report
+from fewshot.report.page import report_inputs, report_run
 from fewshot.run.layout import RunLayout
+from fewshot.run.scores import ModelScores, RunScores
 from fewshot.slices.images import write_image
 from fewshot.slices.phantom import phantom_slice
 
@@ -53,7 +55,7 @@ def main() -> None:
         fabricate(root, arguments.slices, arguments.size)
         wall, cpu = time.perf_counter(), time.process_time()
         target = root / "report.html"
-        write_report(read_run(root), target)
+        report_run(root, target)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         result = {
             **environment("pillow", "matplotlib"),
@@ -95,8 +97,8 @@ def fabricate(root: Path, slices: int, size: int) -> None:
         _write_rules(layout, name, sets[layout.validation][1], seed)
     _write_soft_labels(layout, *sets[layout.unlabelled])
     _write_scores(layout, slices)
-    missing = [path for path in report_files(layout).curves.values() if not path.is_file()]
-    if missing:
+    missing = [path for path in report_inputs(layout) if not path.is_file()]
+    if missing := [path for path in missing if path != layout.review]:
         raise SystemExit(f"{missing[0]}: was not fabricated")
 
 
@@ -174,36 +176,19 @@ def _write_soft_labels(layout: RunLayout, slices: SliceSet, labels: Sequence[Lab
 def _write_scores(layout: RunLayout, slices: int) -> None:
     """Leave scores that are made up: what they are does not matter to the report's time."""
     rng = np.random.default_rng(1)
-    lines = ["part,model,tuned_for,image,ari_foreground,ari_all"]
-    part: dict[str, Any] = {}
-    for model, tunings in (
-        (WATERSHED, [""]),
-        *((name, ["all", "foreground"]) for name in layout.models),
-    ):
-        scores: dict[str, Any] = {"average_precision": {"ap": 0.4, "ap50": 0.6, "ap75": 0.3}}
-        for tuned_for in tunings:
-            values = rng.uniform(0.2, 0.9, (slices, 2))
-            lines += [
-                f"test,{model},{tuned_for},{i}.png,{a},{b}" for i, (a, b) in enumerate(values)
-            ]
-            foreground, everywhere = bootstrap_means(values)
-            summary = {
-                "ari_foreground": foreground.mean,
-                "ari_foreground_interval": foreground.interval,
-                "ari_all": everywhere.mean,
-                "ari_all_interval": everywhere.interval,
-                "images": slices,
-            }
-            if tuned_for:
-                rule = read_json(layout.rule(model))[tuned_for]["rule"]
-                scores[f"tuned_for_{tuned_for}"] = {**summary, "rule": rule}
-            else:
-                scores = summary
-        part[model] = scores
-    metric = layout.settings.merge.metric
-    answer = {"part": "test", "metric": metric, **part[FINAL][f"tuned_for_{metric}"]}
-    write_json(layout.metrics, {"answer": answer, "test": part})
-    write_text(layout.per_image, "\n".join(lines) + "\n")
+
+    def scores() -> Scores:
+        values = rng.uniform(0.2, 0.9, (slices, len(METRICS)))
+        rows = [dict(zip(METRICS, row, strict=True)) for row in values.tolist()]
+        return Scores.of({f"{number}.png": row for number, row in enumerate(rows)})
+
+    models = {WATERSHED: ModelScores.untuned(scores())}
+    for name in layout.models:
+        rules = {metric: read_rule(layout.rule(name), metric) for metric in TUNINGS}
+        tuned = {metric: scores() for metric in TUNINGS}
+        models[name] = ModelScores(tuned, rules, AveragePrecision(0.4, 0.6, 0.3))
+    run = RunScores("test", layout.settings.merge.metric, {"test": models})
+    run.write(layout.metrics, layout.per_image)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fewshot.drawing.figures import BLUE, INK, ON_DARK, SKY, Picture
-from fewshot.report.figures import (
-    loss_figure,
-    precision_figure,
-    slice_score_figure,
-    soft_score_figure,
-    threshold_figure,
-)
+from fewshot.drawing.figures import Picture
+from fewshot.drawing.palette import BLUE, INK, ON_DARK, SKY
 from fewshot.report.learning_curves import Curve
+from fewshot.report.sections.merging import threshold_figure
+from fewshot.report.sections.slices import slice_score_figure
+from fewshot.report.sections.training import loss_figure, precision_figure
+from fewshot.report.soft_label_figures import soft_score_figure
 
 STEPS = np.arange(1.0, 101)
 NOTHING = np.zeros(0)

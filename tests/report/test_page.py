@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -13,16 +13,30 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fewshot.config.base import Metric
 from fewshot.config.tree import DataSettings, PhantomData, RunSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
+from fewshot.masks.merge import MergeRule
 from fewshot.masks.predicted import SliceMasks
+from fewshot.metrics.average_precision import AveragePrecision
+from fewshot.metrics.bootstrap import MeanInterval
+from fewshot.metrics.scores import Scores
+from fewshot.metrics.slice_metrics import METRICS
 from fewshot.radiologists.review import Decision, write_review
-from fewshot.report.page import ReportFiles, write_report
+from fewshot.report.page import write_report
+from fewshot.report.wording import METRIC_WORDS
+from fewshot.run.layout import RunLayout
+from fewshot.run.scores import ModelScores, RunScores
 from fewshot.slices.images import write_image
 from fewshot.slices.phantom import phantom_slice
 
 SIZE = 96
+AUDIT, RULE = "soft_labels/audit.json", "calibration/final/rule.json"
+CURVES = [
+    *(f"radiologists/{name}/training.jsonl" for name in ("rough", "steady", "fine")),
+    *(f"{name}/training.jsonl" for name in ("final", "control")),
+]
 MODELS = {"rough": 0.31, "steady": 0.42, "fine": 0.38, "final": 0.45, "control": 0.44}
 LabelMap = NDArray[np.uint8]
 
@@ -52,23 +66,20 @@ def predicted(image_id: int, labels: LabelMap, source: str) -> SliceMasks:
     )
 
 
-def scores(value: float, images: int, threshold: float) -> dict[str, Any]:
-    rule = {"score_threshold": threshold, "min_area": 9, "background": "keep"}
-    return {
-        "average_precision": {"ap": value - 0.1, "ap50": value + 0.1, "ap75": value - 0.2},
-        "tuned_for_all": {
-            "ari_foreground": value - 0.05,
-            "ari_all": value,
-            "images": images,
-            "rule": rule,
+def scores(value: float, images: int, threshold: float) -> ModelScores:
+    def tuned(everything: float, foreground: float) -> Scores:
+        means = {"ari_all": everything, "ari_foreground": foreground, "dice": value / 2}
+        means |= {"missed": 1.25, "extra": 2 * value}
+        return Scores({key: MeanInterval(one, None) for key, one in means.items()}, images, False)
+
+    return ModelScores(
+        {"all": tuned(value, value - 0.05), "foreground": tuned(value - 0.3, value + 0.2)},
+        {
+            "all": MergeRule(threshold, 9, "keep"),
+            "foreground": MergeRule(threshold, 9, "nearest"),
         },
-        "tuned_for_foreground": {
-            "ari_foreground": value + 0.2,
-            "ari_all": value - 0.3,
-            "images": images,
-            "rule": {**rule, "background": "nearest"},
-        },
-    }
+        AveragePrecision(value - 0.1, value + 0.1, value - 0.2),
+    )
 
 
 def as_json(path: Path, value: Any) -> None:
@@ -76,8 +87,10 @@ def as_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
 
 
-def make_run(root: Path, *, metric: str = "all", test: int = 14, size: int = SIZE) -> ReportFiles:
+def make_run(root: Path, *, metric: Metric = "all", test: int = 14, size: int = SIZE) -> RunLayout:
     """Leave what a run leaves, without training anything."""
+    data = PhantomData(size=size, test=max(test, 1))
+    layout = RunLayout(RunSettings(data=DataSettings(phantom=data), control=True), root)
     rng = np.random.default_rng(0)
     images: dict[int, LabelMap] = {}
     for image_id in range(test):
@@ -86,21 +99,28 @@ def make_run(root: Path, *, metric: str = "all", test: int = 14, size: int = SIZ
     records = tuple(SliceRecord(i, f"{i}.png", size, size) for i in images)
     slices = SliceSet(root / "X", records, {})
     labels = [SliceMasks.from_label_map(i, labels) for i, labels in images.items()]
-    write_coco(root / "data" / "test.json", slices.with_masks(labels), "test slices")
-    for name, target in (("final", "predictions/final/test.json"), ("fine", "s.json")):
+    write_coco(layout.test, slices.with_masks(labels), "test slices")
+    for name, target in (
+        ("final", layout.answers("final") / layout.test.name),
+        ("fine", layout.soft_labels),
+    ):
         masks = [predicted(i, labels, name) for i, labels in images.items()]
-        write_coco(root / target, slices.with_masks(masks), "predictions")
+        write_coco(target, slices.with_masks(masks), "predictions")
+    watershed = {"ari_foreground": 0.4, "ari_all": 0.137, "images": test}
     parts = {
         part: {
-            "watershed": {"ari_foreground": 0.4, "ari_all": 0.137, "images": count},
+            "watershed": ModelScores.from_json(watershed),
             **{name: scores(value, count, 0.55) for name, value in MODELS.items()},
         }
-        for part, count in (("validation", 5), ("test", test))
+        for part, count in (("test", test), ("validation", 5))
     }
-    answer = {"part": "test", "metric": metric, **parts["test"]["final"][f"tuned_for_{metric}"]}
-    as_json(root / "metrics.json", {"answer": answer, **parts})
+    run = RunScores("test", metric, parts)
+    for scored in parts["test"]["final"].tuned_for.values():
+        for name in (record.file_name for record in records):
+            scored.per_image[name] = dict(zip(METRICS, rng.random(len(METRICS)), strict=True))
+    run.write(layout.metrics, layout.per_image)
     weights = {"rough": 0.25, "steady": 0.4, "fine": 0.35}
-    as_json(root / "weights.json", {"average_precision": weights, "weights": weights})
+    as_json(layout.weights, {"average_precision": weights, "weights": weights})
     read = {"slices": 20, "labelled": 15, "masks": 60}
     audit = {
         "slices": 60,
@@ -115,7 +135,7 @@ def make_run(root: Path, *, metric: str = "all", test: int = 14, size: int = SIZ
         "score_histogram": [0, 0, 0, 0, 0, 0, 0, 40, 60, 80],
         "runaway": False,
     }
-    as_json(root / "audit.json", audit)
+    as_json(layout.audit, audit)
     curve = [
         {
             "score_threshold": round(0.05 * step, 2),
@@ -127,13 +147,13 @@ def make_run(root: Path, *, metric: str = "all", test: int = 14, size: int = SIZ
     rules = {
         variant: {
             "metric": variant,
-            "rule": parts["test"]["final"][f"tuned_for_{variant}"]["rule"],
+            "rule": asdict(run.models["final"].rules[variant]),
             "validation": {key: curve[10][key] for key in ("foreground", "all_pixels")},
             "curve": curve,
         }
-        for variant in ("all", "foreground")
+        for variant in METRIC_WORDS
     }
-    as_json(root / "rule.json", rules)
+    as_json(layout.rule("final"), rules)
     for number, name in enumerate(MODELS):
         steps = 200 + 50 * number
         noise = np.random.default_rng(number)
@@ -143,8 +163,8 @@ def make_run(root: Path, *, metric: str = "all", test: int = 14, size: int = SIZ
             | ({"validation/ap": 0.4 * i / steps} if (i + 1) % 50 == 0 else {})
             for i in range(steps)
         ]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (root / f"{name}.jsonl").write_text(text)
+        layout.curves(name).parent.mkdir(parents=True, exist_ok=True)
+        layout.curves(name).write_text("".join(json.dumps(line) + "\n" for line in lines))
         record = {
             "stage": f"train {name}",
             "started": f"2026-11-2{number}T10:00:00+0000",
@@ -154,18 +174,7 @@ def make_run(root: Path, *, metric: str = "all", test: int = 14, size: int = SIZ
             "environment": {"fewshot": "0.1.0", "python": "3.11.9", "torch": "2.14.1"},
         }
         as_json(root / name / "stage.json", record)
-    return ReportFiles(
-        root=root,
-        settings=RunSettings(data=DataSettings(phantom=PhantomData()), control=True),
-        metrics=root / "metrics.json",
-        weights=root / "weights.json",
-        audit=root / "audit.json",
-        curves={name: root / f"{name}.jsonl" for name in MODELS},
-        calibration=root / "rule.json",
-        truth=root / "data" / "test.json",
-        predictions=root / "predictions" / "final",
-        soft_labels=root / "s.json",
-    )
+    return layout
 
 
 class Page(HTMLParser):
@@ -197,19 +206,19 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def report(files: ReportFiles) -> Page:
+def report(files: RunLayout) -> Page:
     target = files.root / "report.html"
     write_report(files, target)
     return Page(target.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunLayout:
     return make_run(tmp_path_factory.mktemp("runs") / "abdomen")
 
 
 @pytest.fixture(scope="module")
-def page(run: ReportFiles) -> Page:
+def page(run: RunLayout) -> Page:
     return report(run)
 
 
@@ -224,8 +233,11 @@ def page(run: ReportFiles) -> Page:
         "It beats every radiologist; the best of them, steady, scores 0.420.",
         "Masks with a score of at least 0.55",
         "Regions of fewer than 9 pixels are dropped.",
-        "final labelled and soft-labelled slices 0.450 0.650 0.350",
-        "watershed baseline without learning 0.137 0.400 –",
+        "Dice of matched regions 0.225 the same submission",
+        "Missed structures 1.25 a slice, on average",
+        "Extra structures 0.90 a slice, on average",
+        "final labelled and soft-labelled slices 0.450 0.650 0.225 1.25 0.90 0.550 0.350",
+        "watershed baseline without learning 0.137 0.400 – – – – –",
         "fine 0.0005 650 0.7 final 0.001 500 0.55 (auto)",
         "steady 0.400 0.400 20 15 60",
         "Of these soft-labelled 45 (75.0 %)",
@@ -276,17 +288,17 @@ def test_every_image_has_a_text_and_every_figure_both_themes(page: Page) -> None
     assert sum(theme is None for theme in themes) == 2 * 4  # overlaps, before and after
 
 
-def test_same_files_give_the_same_bytes(run: ReportFiles, tmp_path: Path) -> None:
+def test_same_files_give_the_same_bytes(run: RunLayout, tmp_path: Path) -> None:
     first, second = tmp_path / "1.html", tmp_path / "2.html"
     write_report(run, first)
     write_report(run, second)
     assert first.read_bytes() == second.read_bytes()
 
 
-def without(*names: str) -> Callable[[ReportFiles], ReportFiles]:
+def without(*names: str) -> Callable[[RunLayout], RunLayout]:
     """Remove files of a run."""
 
-    def change(files: ReportFiles) -> ReportFiles:
+    def change(files: RunLayout) -> RunLayout:
         for name in names:
             (files.root / name).unlink()
         return files
@@ -294,10 +306,10 @@ def without(*names: str) -> Callable[[ReportFiles], ReportFiles]:
     return change
 
 
-def edited(name: str, edit: Callable[[Any], None]) -> Callable[[ReportFiles], ReportFiles]:
+def edited(name: str, edit: Callable[[Any], None]) -> Callable[[RunLayout], RunLayout]:
     """Change a JSON file of a run."""
 
-    def change(files: ReportFiles) -> ReportFiles:
+    def change(files: RunLayout) -> RunLayout:
         value = json.loads((files.root / name).read_text())
         edit(value)
         as_json(files.root / name, value)
@@ -306,7 +318,7 @@ def edited(name: str, edit: Callable[[Any], None]) -> Callable[[ReportFiles], Re
     return change
 
 
-def reviewed(files: ReportFiles) -> ReportFiles:
+def reviewed(files: RunLayout) -> RunLayout:
     write_review(files.root / "review.json", {"k": Decision("accept", "0.png", "fine")})
     return files
 
@@ -335,16 +347,31 @@ def one_point(rules: dict[str, Any]) -> None:
     [
         (edited("metrics.json", no_control), "No control (the same training on the labelled"),
         (edited("metrics.json", validation_only), "There are no labels for the test slices."),
-        (edited("audit.json", no_masks), "No mask reached the radiologists' score thresholds"),
-        (edited("audit.json", lambda audit: audit.update(slices=0)), "There were no unlabelled"),
-        (edited("audit.json", lambda audit: audit.update(runaway=True)), "soft labels run away"),
-        (edited("audit.json", lambda audit: audit.clear()), "There were no unlabelled slices"),
-        (without("audit.json"), "rough 0.250 0.250 – – –"),
-        (without("weights.json"), "There are no weights."),
-        (without("s.json"), "What the soft labels look like"),
-        (without("rule.json"), "Masks with a score of at least 0.55"),
-        (edited("rule.json", one_point), "used for the submission"),  # a fixed threshold
-        (without(*[f"{name}.jsonl" for name in MODELS]), "There are no learning curves."),
+        (
+            edited(AUDIT, no_masks),
+            "No mask reached the radiologists' score thresholds",
+        ),
+        (
+            edited(AUDIT, lambda audit: audit.update(slices=0)),
+            "There were no unlabelled",
+        ),
+        (
+            edited(AUDIT, lambda audit: audit.update(runaway=True)),
+            "soft labels run away",
+        ),
+        (
+            edited(AUDIT, lambda audit: audit.clear()),
+            "There were no unlabelled slices",
+        ),
+        (without(AUDIT), "rough 0.250 0.250 – – –"),
+        (without("weights/weights.json"), "There are no weights."),
+        (without("soft_labels/annotations.json"), "What the soft labels look like"),
+        (without(RULE), "Masks with a score of at least 0.55"),
+        (
+            edited(RULE, one_point),
+            "used for the submission",
+        ),  # a fixed threshold
+        (without(*CURVES), "There are no learning curves."),
         (without("predictions/final/test.json"), "There are no labelled slices with predictions"),
         (without(*[f"{name}/stage.json" for name in MODELS]), "holds no records of its stages"),
         (without("X/0.png"), "its image cannot be read"),
@@ -352,7 +379,7 @@ def one_point(rules: dict[str, Any]) -> None:
     ],
 )
 def test_missing_pieces_are_left_out_or_named(
-    change: Callable[[ReportFiles], ReportFiles], text: str, tmp_path: Path
+    change: Callable[[RunLayout], RunLayout], text: str, tmp_path: Path
 ) -> None:
     page = report(change(make_run(tmp_path / "run", test=4)))
     assert text in page.text
@@ -374,16 +401,16 @@ def test_final_behind_control_and_radiologist_is_said_plainly(tmp_path: Path) ->
 
 def test_difference_that_may_be_chance_is_not_called_a_success(tmp_path: Path) -> None:
     files = make_run(tmp_path, test=4)
-    lines = ["part,model,tuned_for,image,ari_foreground,ari_all"]
+    lines = ["part,model,tuned_for,image,ari_foreground,ari_all,missed"]
     for image, (final, control) in enumerate([(0.5, 0.3), (0.3, 0.5), (0.6, 0.5), (0.5, 0.48)]):
-        lines.append(f"test,final,all,{image}.png,0,{final}")
-        lines.append(f"test,control,all,{image}.png,0,{control}")
-    (tmp_path / "score").mkdir()
+        lines.append(f"test,final,all,{image}.png,0,{final},1")
+        lines.append(f"test,control,all,{image}.png,0,{control},2")
     (tmp_path / "score" / "per_image.csv").write_text("\n".join(lines) + "\n")
     page = report(files)
     assert "But that may be chance (95 % interval of the difference over 4" in page.text
     assert "mean over 4 slices, with its 95 % bootstrap interval" in page.text
     assert "control as final, without soft labels +0.030 " in page.text
+    assert "\u22121.00 \u22121.00 to \u22121.00" in page.text
 
 
 def test_foreground_submission_leads_with_the_foreground_score(tmp_path: Path) -> None:
@@ -406,9 +433,9 @@ def test_names_are_shown_as_text_never_as_markup(tmp_path: Path) -> None:
     [
         ("metrics.json", "{}", "metrics.json: is not the metrics of a run"),
         ("metrics.json", "{", "metrics.json: broken JSON at line 1"),
-        ("audit.json", '{"slices": 3}', "audit.json: is no audit of soft labels"),
-        ("weights.json", "[1]", "weights.json: holds no radiologists' weights"),
-        ("rule.json", '{"all": {}}', "rule.json: holds no merge rules"),
+        (AUDIT, '{"slices": 3}', "audit.json: is no audit of soft labels"),
+        ("weights/weights.json", "[1]", "weights.json: holds no radiologists' weights"),
+        (RULE, '{"all": {}}', "rule.json: holds no merge rules"),
         ("score/per_image.csv", "a,b\n1,2\n", "per_image.csv: is no table of scores by image"),
     ],
 )
@@ -423,6 +450,6 @@ def test_a_file_that_holds_something_else_is_named(
 
 
 def test_missing_metrics_are_refused(tmp_path: Path) -> None:
-    files = replace(make_run(tmp_path, test=1), metrics=tmp_path / "none.json")
-    with pytest.raises(InputError, match=r"none.json: no such file"):
+    files = without("metrics.json")(make_run(tmp_path, test=1))
+    with pytest.raises(InputError, match=r"metrics.json: no such file"):
         report(files)

@@ -10,24 +10,24 @@ import numpy as np
 import pytest
 
 from fewshot.drawing.figures import data_uri
-from fewshot.report.gallery_data import Gallery, Layer, Slide, picture
-from fewshot.report.html import render
+from fewshot.report.gallery import Gallery, GallerySlice, Layer, Order, picture
+from fewshot.report.html import Section, render_page
 
 Visit = Callable[..., Any]
 SLICES = 20
 
 
-def slide(number: int) -> Slide:
+def drawn(number: int) -> GallerySlice:
     image = np.full((32, 32), 10 * number, np.uint8)
     score = (7 * number % SLICES) / SLICES
     square = "M4 4l20 0 0 20 -20 0z"
-    return Slide(
+    return GallerySlice(
         f"{number}.png",
         picture(image, (64, 64), 50),
         64,
         64,
         layers={"truth": [(1, square)], "final": [(1, square), (0, "M40 40l9 0 0 9z")]},
-        values={"all": score} if number else {},
+        values={"all": score, "missed": number} if number else {},
         captions={"final": f"ARI {score:.3f}"},
         note="<b>a note</b>",
     )
@@ -37,37 +37,18 @@ def slide(number: int) -> Slide:
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A page with nothing but a gallery, and its address."""
     target = tmp_path_factory.mktemp("gallery") / "gallery.html"
-    slides = Gallery(
+    gallery = Gallery(
         "slices",
         [Layer("truth", "truth"), *(Layer(name, name) for name in ("a", "b", "final"))],
-        {"all": "ARI, all pixels"},
-        [slide(number) for number in range(SLICES)],
+        [Order("all", "ARI, all pixels"), Order("missed", "Missed", highest_first=True)],
+        [drawn(number) for number in range(SLICES)],
     )
-    content = {
-        "names": ("a", "b"),
-        "answers": (None, type("Answer", (), {"images": 3})),
-        "part": "test",
-        "metric": "all",
-        "pairs": [Row("final")],
-        "settings": [],
-        "common": 0,
-        "changes": [],
-        "gallery": slides,
-    }
-    target.write_text(render("compare.html.jinja", content), encoding="utf-8")
+    template = "{{ slices(gallery, 'Slices') }}"
+    section: Section[Gallery] = Section(
+        "slices", "Slices", "Slices", template, lambda gallery: {"gallery": gallery}
+    )
+    target.write_text(render_page("gallery", "", [section], gallery), encoding="utf-8")
     return target.as_uri()
-
-
-class Row:
-    """A contender without scores."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.first = self.second = (name, 0.5, 0.5, 0.5)
-        self.intervals: dict[str, Any] = {}
-
-    def change(self, _column: str) -> float:
-        return 0.0
 
 
 def shown(page: Any) -> list[str]:
@@ -85,6 +66,9 @@ def test_worst_slices_come_first_and_every_order_can_be_had(visit: Visit, galler
     assert page.locator(".status").text_content() == "9 to 16 of 20 slices"
     page.get_by_role("button", name="Lowest first").click()
     assert shown(page) == [f"{number}.png" for number in by_score[::-1]][:8]
+    page.get_by_label("Sort by").select_option(label="Missed")
+    assert shown(page) == [f"{number}.png" for number in range(19, 11, -1)]
+    assert page.get_by_role("button", name="Highest first").is_visible()
     page.get_by_label("Sort by").select_option(label="file")
     assert shown(page) == [f"{number}.png" for number in range(8)]
     assert page.get_by_role("button", name="Previous").is_disabled()
@@ -152,7 +136,7 @@ def test_the_page_of_a_run_prints_without_controls(visit: Visit, report_of_a_run
 
 
 def test_json_in_the_page_cannot_end_the_script() -> None:
-    wicked = Slide("</script><b>", data_uri("image/png", b""), 1, 1, {}, {})
-    text = Gallery("slices", [], {"all": "all"}, [wicked]).as_json()
+    wicked = GallerySlice("</script><b>", data_uri("image/png", b""), 1, 1, {}, {})
+    text = Gallery("slices", [], [Order("all", "all")], [wicked]).as_json()
     assert "<" not in text
-    assert json.loads(text)["slides"][0]["t"] == "</script><b>"
+    assert json.loads(text)["slices"][0]["t"] == "</script><b>"

@@ -12,9 +12,10 @@ from fewshot.cli.app import main
 from fewshot.config.load import load_settings
 from fewshot.detector.watch import NAMES
 from fewshot.errors import InputError
-from fewshot.pipeline.reporting import report_run, report_two
 from fewshot.pipeline.run import run, status
 from fewshot.radiologists.review import Decision, mask_key, write_review
+from fewshot.report.compare import report_two
+from fewshot.report.page import report_run
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +38,10 @@ def test_the_report_of_a_run_has_all_its_parts(report_of_a_run: Path) -> None:
     gallery = json.loads(data)
     layers = [key for key, _ in gallery["layers"]]
     assert layers == ["truth", "rough", "steady", "fine", "final", "merged"]
-    assert len(gallery["slides"]) == 5
-    assert all(slide["l"]["truth"] and "all" in slide["v"] for slide in gallery["slides"])
+    assert len(gallery["slices"]) == 5
+    measured = {"ari_all", "dice", "missed", "extra"}
+    assert all(one["l"]["truth"] and measured <= set(one["v"]) for one in gallery["slices"])
+    assert measured <= {key for key, _, _ in gallery["sorts"]}
 
 
 def test_the_report_is_made_again_to_the_same_bytes(small_run: Path, tmp_path: Path) -> None:
@@ -75,11 +78,12 @@ def test_two_runs_side_by_side(
     settings = (other / "config.resolved.yaml").read_text()
     (other / "config.resolved.yaml").write_text(settings.replace("iterations: 8", "iterations: 80"))
     table = (other / "score" / "per_image.csv").read_text().splitlines()
-    changed = [
-        line.rsplit(",", 1)[0] + ",0.999" if line.startswith("test,final,all") else line
-        for line in table
-    ]
-    (other / "score" / "per_image.csv").write_text("\n".join(changed) + "\n")
+    column = table[0].split(",").index("ari_all")
+    changed = [line.split(",") for line in table]
+    for cells in changed:
+        if cells[:3] == ["test", "final", "all"]:
+            cells[column] = "0.999"
+    (other / "score" / "per_image.csv").write_text("\n".join(map(",".join, changed)) + "\n")
     monkeypatch.setattr(sys, "argv", ["fewshot", "report", str(small_run), str(other)])
     with pytest.raises(SystemExit) as stop:
         main()

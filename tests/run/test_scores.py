@@ -72,7 +72,7 @@ def test_each_index_is_taken_under_its_own_rule_and_all_else_under_the_submissio
 def test_a_terminal_shows_every_model_in_80_columns(run: RunScores) -> None:
     lines = run.table()
     assert max(map(len, lines)) <= 80
-    values = ["0.500", "0.750", "0.500", "0.50", "0.50", "0.250", "0.125"]
+    values = ["0.750", "0.500", "0.500", "0.50", "0.50", "0.250", "0.125"]
     assert lines[-2].split() == ["final", *values]
     assert [line.split()[0] for line in lines[-3:]] == [WATERSHED, FINAL, CONTROL]
 

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from fewshot.report.number_format import decimals, duration, fraction
+from fewshot.metrics.slice_metrics import decimals
+from fewshot.report.wording import duration, fraction, role
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,8 @@ def test_bars_stay_in_their_cell(value: float, text: str) -> None:
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_twin_is_no_radiologist() -> None:
+    assert role("control-net") == "as net, without unlabelled slices"
+    assert role("net") == "radiologist"

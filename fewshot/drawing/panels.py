@@ -10,12 +10,11 @@ from PIL import Image
 from scipy import ndimage
 
 from fewshot.drawing.figures import data_uri
+from fewshot.drawing.palette import ON_SLICES, rgb
 
 Mask = NDArray[np.bool_]
 
 _SIDE = 288  # pixels of the longer side
-# Okabe and Ito's colours without those that are too dark for a grey slice.
-_COLORS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#00C08B", "#FF7F2A")
 _STRENGTH = 0.45  # of a colour over the slice
 
 
@@ -28,15 +27,6 @@ class Panel:
     height: int
     caption: str
     alt: str
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """A slice: its name, a few words on it, and its panels side by side."""
-
-    title: str
-    note: str
-    panels: tuple[Panel, ...]
 
 
 def filled_panel(
@@ -59,7 +49,7 @@ def filled_panel(
     edges: list[tuple[Mask, NDArray[np.float64]]] = []
     for mask, number in regions:
         enlarged = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-        color = _rgb(_COLORS[number % len(_COLORS)])
+        color = np.array(rgb(ON_SLICES[number % len(ON_SLICES)]), dtype=np.float64)
         pixels[enlarged] = (1 - _STRENGTH) * pixels[enlarged] + _STRENGTH * color
         depth += enlarged
         # The slice's own edge is no outline.
@@ -75,10 +65,6 @@ def spread(ranked: Sequence[int], most: int) -> list[int]:
     """Return at most `most` items of a ranking, evenly from its first to its last."""
     chosen = np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int)
     return [ranked[index] for index in chosen]
-
-
-def _rgb(color: str) -> NDArray[np.float64]:
-    return np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)], dtype=np.float64)
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:

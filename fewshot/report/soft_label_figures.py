@@ -1,6 +1,6 @@
-"""More about the soft labels: masks a slice, and what thresholds would do on validation slices."""
+"""Figures of the soft labels: their scores, masks a slice, and what thresholds would do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from fewshot.drawing.figures import BLUE, INK, ORANGE, Picture, draw
+from fewshot.drawing.figures import Picture, draw, legend_above, model_lines
+from fewshot.drawing.palette import BLUE, INK, ORANGE
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.radiologists.reliability import right_masks
-from fewshot.report.figures import legend_above, lines_of
 
 _STEPS = np.round(np.arange(0.05, 1.0, 0.05), 2)
 _MOST_BARS = 30
@@ -58,7 +58,7 @@ def threshold_curve(truth: SliceSet, predictions: SliceSet) -> ThresholdCurve | 
     return ThresholdCurve(_STEPS, precision, good / structures)
 
 
-def threshold_pictures(
+def kept_mask_figures(
     truth: Path | None, predictions: Mapping[str, Path], chosen: Mapping[str, float]
 ) -> list[Picture]:
     """Return precision and share found against the threshold, for each radiologist.
@@ -79,14 +79,14 @@ def threshold_pictures(
     slices = f"{len(labels)} validation slices"
     marks = "Outlined points: the thresholds of the soft labels." if chosen else ""
     return [
-        _picture(
+        _figure(
             {name: (curve.thresholds, curve.precision) for name, curve in curves.items()},
             chosen,
             "precision (0 to 1)",
             f"Share of the masks from a score on that are right (IoU of at least 0.5 with a true "
             f"structure), on {slices}. {marks}",
         ),
-        _picture(
+        _figure(
             {name: (curve.thresholds, curve.found) for name, curve in curves.items()},
             chosen,
             "structures found (0 to 1)",
@@ -95,7 +95,28 @@ def threshold_pictures(
     ]
 
 
-def masks_a_slice_picture(soft: Path, labelled: Path | None) -> Picture | None:
+def soft_score_figure(counts: Sequence[int]) -> Picture:
+    """Return the number of soft labels by score, from counts in equal bins from 0 to 1."""
+    edges = np.linspace(0, 1, len(counts) + 1)
+
+    def plot(axes: Axes) -> None:
+        axes.bar(edges[:-1], counts, width=np.diff(edges) * 0.94, align="edge", color=BLUE)
+        axes.set(xlabel="score of the mask (0 to 1)", ylabel="soft labels (masks)", xlim=(0, 1))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+    shown = [
+        f"{count} from {low:.1f} to {low + 1 / len(counts):.1f}"
+        for low, count in zip(edges, counts, strict=False)
+        if count
+    ]
+    return draw(
+        plot,
+        "Soft labels by the score that their radiologist gave them.",
+        f"Soft labels by score: {', '.join(shown) or 'none'}.",
+    )
+
+
+def masks_a_slice_figure(soft: Path, labelled: Path | None) -> Picture | None:
     """Return how many masks slices have, soft-labelled and labelled; None without soft labels."""
     if not soft.is_file():
         return None
@@ -132,14 +153,14 @@ def _counts(slices: SliceSet) -> NDArray[np.int64]:
     return np.array([len(slices.masks_of(record.image_id)) for record in slices.records], np.int64)
 
 
-def _picture(
+def _figure(
     curves: Mapping[str, tuple[Values, Values]],
     chosen: Mapping[str, float],
     label: str,
     caption: str,
 ) -> Picture:
     def plot(axes: Axes) -> None:
-        for name, line in lines_of(curves).items():
+        for name, line in model_lines(curves).items():
             x, y = curves[name]
             axes.plot(x, y, color=line.color, ls=line.dash, lw=1.8, label=name)
             if name in chosen and chosen[name] <= 1:

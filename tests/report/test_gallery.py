@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from fewshot.config.base import Settings
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
-from fewshot.report.gallery_data import pair_colors, picture_size
-from fewshot.report.overlaps import overlap_of
-from fewshot.report.settings_table import Difference, differing
-from fewshot.report.soft_audit import threshold_curve
+from fewshot.report.gallery import pair_colors, picture_size
+from fewshot.report.sections.overlaps import overlap_of
+from fewshot.report.sections.settings import Difference, differing
+from fewshot.report.soft_label_figures import threshold_curve
 
 Masks = NDArray[np.bool_]
 

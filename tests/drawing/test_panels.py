@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.report.panels import Panel, filled_panel, spread
+from fewshot.drawing.panels import Panel, filled_panel, spread
 
 Mask = NDArray[np.bool_]
 

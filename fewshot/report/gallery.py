@@ -16,6 +16,7 @@ from PIL import Image
 
 from fewshot.drawing.contours import outline
 from fewshot.drawing.figures import data_uri
+from fewshot.drawing.palette import ON_SLICES, WHITE
 from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.coco import SliceRecord, SliceSet
@@ -23,10 +24,8 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import decode
 from fewshot.slices.images import read_image
 
-# White for regions without a partner, then Okabe and Ito's colours without those that are too dark
-# for a grey slice.
-COLORS = ("#FFFFFF", "#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#00C08B", "#FF7F2A")
-UNPAIRED = 0
+_COLORS = (WHITE, *ON_SLICES)
+_UNPAIRED = 0  # white
 # Most slices, longer side of a picture in pixels, WebP quality.
 _SIZES = ((60, 352, 62), (200, 320, 55), (700, 256, 45))
 _SMALLEST = (192, 40)
@@ -42,7 +41,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Slide:
+class GallerySlice:
     """A slice: name, picture as data URI with its size, and what is drawn on it.
 
     Attributes:
@@ -63,28 +62,59 @@ class Slide:
     captions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture."""
+        return self.width, self.height
+
+    def room(self, *layers: str) -> int:
+        """Return about how many characters of a page the slice takes with some layers, or all."""
+        drawn = [self.layers[key] for key in layers or self.layers]
+        return len(self.source) + sum(len(path) + 6 for one in drawn for _, path in one)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the slice as the page's script reads it."""
+        return {
+            "t": self.title,
+            "i": self.source,
+            "w": self.width,
+            "h": self.height,
+            "n": self.note,
+            "c": dict(self.captions),
+            "v": {key: round(value, 4) for key, value in self.values.items() if value == value},
+            "l": {key: [list(region) for region in drawn] for key, drawn in self.layers.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of slices: the key of the values it goes by, its name, and which come first."""
+
+    key: str
+    title: str
+    highest_first: bool = False
+
 
 @dataclass(frozen=True)
 class Gallery:
-    """Slides, which answers they show, and by what they can be sorted (key → name).
+    """Slices, which answers they show, and by what they can be sorted.
 
-    The first sort holds at first, lowest value first; a key that begins with `-` starts with the
-    highest. `left_out` counts slices for which there was no room.
+    The first order holds at first. `left_out` counts slices for which there was no room.
     """
 
     key: str
     layers: Sequence[Layer]
-    sorts: Mapping[str, str]
-    slides: Sequence[Slide]
+    orders: Sequence[Order]
+    slices: Sequence[GallerySlice]
     left_out: int = 0
 
     def as_json(self) -> str:
         """Return the gallery as JSON that may stand in an HTML script element."""
         content = {
-            "colors": COLORS,
+            "colors": _COLORS,
             "layers": [[layer.key, layer.title] for layer in self.layers],
-            "sorts": list(self.sorts.items()),
-            "slides": [_plain(slide) for slide in self.slides],
+            "sorts": [[one.key, one.title, one.highest_first] for one in self.orders],
+            "slices": [one.as_json() for one in self.slices],
         }
         text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
         return text.replace("<", "\\u003c").replace("&", "\\u0026")
@@ -134,16 +164,16 @@ def pair_colors(truth: SliceMasks, found: SliceMasks) -> tuple[list[int], list[i
     """
     true_colors = numbered(len(truth))
     if not len(truth) or not len(found):
-        return [UNPAIRED] * len(truth), [UNPAIRED] * len(found)
+        return [_UNPAIRED] * len(truth), [_UNPAIRED] * len(found)
     overlap = rle_codec.iou(found.rles, truth.rles)
     partner, best = overlap.argmax(axis=1), overlap.max(axis=1)
     of_found = [
-        true_colors[row] if value > _PAIR_IOU else UNPAIRED
+        true_colors[row] if value > _PAIR_IOU else _UNPAIRED
         for row, value in zip(partner.tolist(), best.tolist(), strict=True)
     ]
     has_partner = overlap.max(axis=0) > _PAIR_IOU
     of_truth = [
-        color if paired else UNPAIRED
+        color if paired else _UNPAIRED
         for color, paired in zip(true_colors, has_partner.tolist(), strict=True)
     ]
     return of_truth, of_found
@@ -151,17 +181,4 @@ def pair_colors(truth: SliceMasks, found: SliceMasks) -> tuple[list[int], list[i
 
 def numbered(count: int) -> list[int]:
     """Return so many colour indices, all but white, in turn."""
-    return [1 + row % (len(COLORS) - 1) for row in range(count)]
-
-
-def _plain(slide: Slide) -> dict[str, Any]:
-    return {
-        "t": slide.title,
-        "i": slide.source,
-        "w": slide.width,
-        "h": slide.height,
-        "n": slide.note,
-        "c": dict(slide.captions),
-        "v": {key: round(value, 4) for key, value in slide.values.items() if value == value},
-        "l": {key: [list(region) for region in drawn] for key, drawn in slide.layers.items()},
-    }
+    return [1 + row % (len(ON_SLICES)) for row in range(count)]

@@ -1,0 +1,239 @@
+"""The answer: how well the final model does, and what that is worth."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fewshot.config.names import CONTROL, FINAL
+from fewshot.metrics.bootstrap import MeanInterval
+from fewshot.metrics.slice_metrics import METRICS, Measure
+from fewshot.report.findings import findings, rule_in_words
+from fewshot.report.html import Section
+from fewshot.report.results import RunResults
+from fewshot.report.wording import METRIC_WORDS, span
+from fewshot.run.scores import MASK_AP, ModelScores, columns
+
+_TEMPLATE = """
+<dl class="answer">
+{% for card in cards %}
+  <div{% if loop.first %} class="first"{% endif %}><dt>{{ card.title }}</dt>
+  <dd class="value">{{ card.value }}</dd><dd>{{ card.note }}</dd>
+  {% if card.span %}<dd>95 % interval {{ card.span }}</dd>{% endif %}</div>
+{% endfor %}
+</dl>
+{% if scores.part == "validation" %}
+<p class="warning">There are no labels for the test slices. These scores are from the
+{{ scores.answer.images }} validation slices, on which the merge rule was chosen too: expect
+somewhat less on new slices.</p>
+{% else %}
+<p>Means over {{ scores.answer.images }} {{ scores.part }} slices, which took no part in training
+or tuning. By the metric of the submission, the adjusted Rand index (ARI) over
+{{ metric_words[scores.metric] }}:</p>
+{% endif %}
+<ul class="findings">
+{% for finding in findings %}
+  <li class="{{ finding.mark }}">{{ finding.text }}</li>
+{% endfor %}
+</ul>
+{% macro models(part) %}
+{% call table("Scores on " ~ part ~ " slices", ["Model"] + headings, captions[part], "scores") %}
+{% for name, cells in tables[part].items() %}{{ model_row(name, cells) }}{% endfor %}
+{% endcall %}
+{% endmacro %}
+{{ models(scores.part) }}
+<details>
+<summary>Other measures</summary>
+{% call table("Other measures", ["Measure"] + names, "Mean over the same slices, under the merge \
+rule of the submission, with 95 % intervals.") %}
+{% for measure, cells in others %}
+<tr><th scope="row">{{ measure.heading }}<small>{{ measure.meaning }}</small></th>
+{% for cell in cells %}
+<td>{{ cell.text }}{% if cell.span %}<small>{{ cell.span }}</small>{% endif %}</td>
+{% endfor %}</tr>
+{% endfor %}
+{% endcall %}
+</details>
+{% if differences %}
+{% call table("Differences", ["Final minus"] + measured, "Final model minus each other one, mean \
+over " ~ first.extent ~ ", with its 95 % bootstrap interval (" ~ ("slices" if first.groups is none \
+else "whole patients") ~ " drawn, slice by slice compared). An interval that holds 0 may be \
+chance; where it does not, the difference is bold.") %}
+{% for name, cells in differences.items() %}{{ model_row(name, cells) }}{% endfor %}
+{% endcall %}
+{% endif %}
+<p class="note">Each ARI column uses the merge rule that was tuned for it on validation slices, for
+every model alike; the other columns use the rule tuned for {{ metric_words[scores.metric] }}, as
+the submission does, and mask AP is of the masks before merging. The watershed has nothing to tune.
+Foreground leaves out the pixels whose true label is 0. Dice is the mean over the best one-to-one
+matching of regions, where a region without a partner counts as 0; a structure is missed, or extra,
+if its partner overlaps it by an IoU below 0.50. This is one run with one seed: small differences
+may be chance{% if scores.answer.images > 2 %}, and slices of one patient are not independent\
+{% endif %}.</p>
+<p><strong>Merge rule of the submission.</strong> {{ rule_text }}</p>
+{% for part in tables if part != scores.part %}
+<h3>On the {{ part }} slices</h3>
+{% if part == "validation" %}
+<p>The rules were chosen on these slices, so their scores flatter.</p>
+{% endif %}
+{{ models(part) }}
+{% endfor %}
+"""
+
+
+@dataclass(frozen=True)
+class _Card:
+    title: str
+    value: str
+    note: str
+    span: str
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A cell of a table of models: text, interval below it, length of a bar, class."""
+
+    text: str
+    span: str = ""
+    share: float | None = None
+    mark: str = ""
+
+
+def _build(results: RunResults) -> Mapping[str, Any]:
+    scores, audit = results.scores, results.audit
+    index = f"ari_{scores.metric}"
+    models = {
+        name: {metric: one.tuned_for[metric].mean(f"ari_{metric}") for metric in METRIC_WORDS}
+        for name, one in scores.models.items()
+    }
+    differences = results.differences
+    measured = [name for name in METRICS if any(name in one for one in differences.values())]
+    first = next((one for by_name in differences.values() for one in by_name.values()), None)
+    return {
+        "scores": scores,
+        "cards": _cards(results),
+        "findings": findings(
+            models,
+            scores.metric,
+            None if audit is None else audit.masks,
+            differences.get(CONTROL, {}).get(index),
+        ),
+        "headings": [one.heading for one in columns()],
+        "captions": {part: _caption(results, part) for part in scores.parts},
+        "tables": {part: _table(one, results) for part, one in scores.parts.items()},
+        "names": list(scores.models),
+        "others": _other_measures(results),
+        "first": first,
+        "measured": [METRICS[name].heading for name in measured],
+        "differences": {
+            name: [_difference(by_name, METRICS[one]) for one in measured]
+            for name, by_name in differences.items()
+        },
+        "rule_text": rule_in_words(scores.rule),
+    }
+
+
+def _cards(results: RunResults) -> list[_Card]:
+    """Return the answer in big numbers, the submission's own index first."""
+    scores = results.scores
+    answer, own = scores.answer, scores.models[FINAL]
+    cards = []
+    for variant in sorted(METRIC_WORDS, key=lambda one: one != scores.metric):
+        metric = METRICS[f"ari_{variant}"]
+        tuned = own.tuned_for[variant].mean(metric.name)
+        note = (
+            "what the submission is tuned for"
+            if variant == scores.metric
+            else f"the same submission; {metric.text(tuned)} when tuned for it"
+        )
+        cards.append(
+            _card(f"ARI, {METRIC_WORDS[variant]}", metric, answer.means[metric.name], note)
+        )
+    for name, title, note in (
+        ("dice", "Dice of matched regions", "the same submission"),
+        ("missed", "Missed structures", "a slice, on average"),
+        ("extra", "Extra structures", "a slice, on average"),
+    ):
+        if name in answer.means:
+            cards.append(_card(title, METRICS[name], answer.means[name], note))
+    if own.average_precision is not None:
+        found = own.average_precision
+        note = f"over IoU 0.50 to 0.95, before merging; {MASK_AP.text(found.ap50)} at 0.50"
+        cards.append(_card("Mask AP", MASK_AP, MeanInterval(found.ap, None), note))
+    return cards
+
+
+def _card(title: str, measure: Measure, value: MeanInterval, note: str) -> _Card:
+    return _Card(title, measure.text(value.mean), note, span(value.interval, measure.digits))
+
+
+def _caption(results: RunResults, part: str) -> str:
+    answer = results.scores.answer
+    below = ""
+    if any(one.interval for one in answer.means.values()):
+        drawn = "patients" if answer.by_patient else "slices"
+        below = f"; below a score, its 95 % bootstrap interval over {drawn}"
+    return (
+        f"Mean over the {part} slices; adjusted Rand index (ARI) up to 1, Dice and mask AP 0 to 1, "
+        f"missed and extra structures a slice. The best of each column is bold{below}."
+    )
+
+
+def _table(models: Mapping[str, ModelScores], results: RunResults) -> dict[str, list[_Cell]]:
+    """Return the cells of each model: its value by each measure that has a column."""
+    shown = columns()
+    values = {
+        name: [one.value(measure, results.metric) for measure in shown]
+        for name, one in models.items()
+    }
+    best = [
+        _best(shown[place], [row[place] for row in values.values()]) for place in range(len(shown))
+    ]
+    return {
+        name: [_cell(*one) for one in zip(shown, row, best, strict=True)]
+        for name, row in values.items()
+    }
+
+
+def _best(measure: Measure, values: Sequence[MeanInterval | None]) -> str:
+    """Return the best value of a column, as it is shown."""
+    known = [one.mean for one in values if one is not None and not math.isnan(one.mean)]
+    if not known or measure.higher_is_better is None:
+        return ""
+    return measure.text(max(known) if measure.higher_is_better else min(known))
+
+
+def _cell(measure: Measure, value: MeanInterval | None, best: str = "") -> _Cell:
+    if value is None:
+        return _Cell("–")
+    text = measure.text(value.mean)
+    bar = measure.higher_is_better is True
+    marks = (("bar", bar), ("best", text == best))
+    return _Cell(
+        text,
+        span(value.interval, measure.digits),
+        value.mean if bar else None,
+        " ".join(name for name, holds in marks if holds),
+    )
+
+
+def _other_measures(results: RunResults) -> list[tuple[Measure, list[_Cell]]]:
+    """Return the metrics that have no column, and the cell of each model."""
+    models = results.scores.models.values()
+    return [
+        (metric, [_cell(metric, one.value(metric, results.metric)) for one in models])
+        for metric in METRICS.values()
+        if not metric.has_column and metric.name in results.scores.answer.means
+    ]
+
+
+def _difference(by_name: Mapping[str, Any], measure: Measure) -> _Cell:
+    found = by_name.get(measure.name)
+    if found is None:
+        return _Cell("–")
+    interval = span((found.low, found.high), measure.digits, signed=True)
+    mark = "" if found.holds_zero else "sure"
+    return _Cell(measure.text(found.mean, signed=True), interval, None, mark)
+
+
+ANSWER = Section("answer", "Answer", "How well does the final model do?", _TEMPLATE, _build)

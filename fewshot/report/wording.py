@@ -1,0 +1,53 @@
+"""Words and numbers as the report shows them."""
+
+import math
+
+from fewshot.config.base import Metric
+from fewshot.config.names import CONTROL, FINAL, TWIN, WATERSHED
+from fewshot.metrics.slice_metrics import decimals
+
+METRIC_WORDS: dict[Metric, str] = {"all": "all pixels", "foreground": "foreground pixels"}
+
+
+def role(name: str) -> str:
+    """Return what a model of this name is, in a few words."""
+    roles = {
+        WATERSHED: "baseline without learning",
+        FINAL: "labelled and soft-labelled slices",
+        CONTROL: "as final, without soft labels",
+    }
+    if name.startswith(TWIN):
+        return f"as {name.removeprefix(TWIN)}, without unlabelled slices"
+    return roles.get(name, "radiologist")
+
+
+def span(interval: tuple[float, float] | None, digits: int = 3, *, signed: bool = False) -> str:
+    """Return an interval as `0.512 to 0.634`; empty for None."""
+    if interval is None:
+        return ""
+    low, high = (decimals(value, digits, signed=signed) for value in interval)
+    return f"{low} to {high}"
+
+
+def fraction(value: float) -> str:
+    """Return the length of a score's bar, 0 to 1."""
+    return "0" if math.isnan(value) else f"{min(max(value, 0.0), 1.0):.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: `4.8 s`, `48 s`, `12 min 5 s`, `3 h 20 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def joined(items: list[str]) -> str:
+    """Return items as `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
