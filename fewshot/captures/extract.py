@@ -26,7 +26,7 @@ from fewshot.slices.images import (
     read_image,
     write_image,
 )
-from fewshot.slices.sequence import Spacing, gap_note, sequence_volume, slice_numbers
+from fewshot.slices.sequence import Numbering, Spacing, number_slices, sequence_volume
 
 _SAMPLED = 12  # captures in which the frame is looked for
 
@@ -71,7 +71,7 @@ def extract(request: ExtractRequest, out: Path) -> dict[str, Any]:
     with filled_folder(out) as folder:
         pictures, found = _pictures(request, files, frame, folder)
         names = [f"{image_stem(file.name)}.png" for file in files]
-        numbers = slice_numbers(names)
+        numbers = number_slices(names, request.spacing[2]) if request.spacing else None
         records, masks = [], {}
         for index, (name, labels) in enumerate(zip(names, pictures, strict=True)):
             records.append(_record(index, name, labels, numbers, request, found[index]["scale"]))
@@ -226,18 +226,19 @@ def _record(
     index: int,
     name: str,
     labels: NDArray[np.uint16],
-    numbers: Sequence[int],
+    numbers: Numbering | None,
     request: ExtractRequest,
     scale: Sequence[float],
 ) -> SliceRecord:
     height, width = labels.shape
-    if request.spacing is None:
+    if request.spacing is None or numbers is None:
         return SliceRecord(index, name, height, width)
-    x, y, z = request.spacing
-    place = numbers[index] - min(numbers)
+    x, y, _ = request.spacing
+    place = numbers.indices[index]
     group = request.captures.resolve().name
     pixel = (y / scale[0], x / scale[1])
-    return SliceRecord(index, name, height, width, group, group, place, pixel, place * z)
+    position = numbers.start + place * numbers.step
+    return SliceRecord(index, name, height, width, group, group, place, pixel, position)
 
 
 def _set(
@@ -245,19 +246,19 @@ def _set(
     records: Sequence[SliceRecord],
     masks: dict[int, SliceMasks],
     request: ExtractRequest,
-    numbers: Sequence[int],
+    numbers: Numbering | None,
 ) -> SliceSet:
     first = records[0]
-    if request.spacing is None or first.spacing is None or first.volume is None:
+    if numbers is None or first.spacing is None or first.volume is None:
         return SliceSet(images, tuple(records), masks)
-    spacing = (first.spacing[1], first.spacing[0], request.spacing[2])
-    count = max(numbers) - min(numbers) + 1
-    volume = sequence_volume((first.height, first.width), count, spacing, first.volume)
+    spacing = (first.spacing[1], first.spacing[0], numbers.step)
+    size = (first.height, first.width)
+    volume = sequence_volume(size, numbers.count, spacing, first.volume, numbers.start)
     return SliceSet(images, tuple(records), masks, {first.volume: volume})
 
 
 def _say(
-    request: ExtractRequest, numbers: Sequence[int], found: list[dict[str, Any]], out: Path
+    request: ExtractRequest, numbers: Numbering | None, found: list[dict[str, Any]], out: Path
 ) -> None:
     without = [one["capture"] for one in found if not one["regions"]]
     if without:
@@ -265,7 +266,10 @@ def _say(
     loose = [one["capture"] for one in found if one["open_ends"]]
     if loose:
         warn(f"a line that leads nowhere in {name_a_few(loose)}; look at {out / 'check.png'}")
-    if request.spacing is not None and (note := gap_note(numbers, str(request.captures))):
-        warn(note)
+    if numbers is not None:
+        if numbers.reading:
+            say(f"{request.captures}: {numbers.reading}")
+        if note := numbers.gap_note(str(request.captures)):
+            warn(note)
     regions = sum(one["regions"] for one in found)
     say(f"extracted {regions} regions from {len(found)} captures to {out}")

@@ -16,7 +16,7 @@ from fewshot.errors import InputError
 from fewshot.export.label_maps import label_maps
 from fewshot.masks.coco import SliceRecord, SliceSet, Volume
 from fewshot.masks.merge import MergeRule
-from fewshot.slices.volume import put_slice
+from fewshot.slices.volume import grid_of, put_slice
 
 MAX_VOXELS = 1 << 30
 """The largest volume written without being asked for, in voxels: 2 GB before compression."""
@@ -93,9 +93,10 @@ def _empty_voxels(shape: tuple[int, int, int], folder: Path) -> Iterator[NDArray
 def _save(target: Path, voxels: NDArray[np.int16], volume: Volume) -> None:
     image = nibabel.Nifti1Image(voxels, np.array(volume.affine))
     image.header.set_xyzt_units("mm")
-    # Both, for there are tools that read only one of them.
+    # Both, for there are tools that read only one of them; a qform cannot hold a shear.
     image.set_sform(volume.affine, _SCANNER)
-    image.set_qform(volume.affine, _SCANNER)
+    upright = grid_of(volume.affine).right_angled
+    image.set_qform(volume.affine if upright else None, _SCANNER if upright else 0)
     nibabel.save(image, target)
 
 

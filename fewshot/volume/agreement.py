@@ -93,6 +93,7 @@ def agreement(request: AgreementRequest, out: Path) -> dict[str, Any]:
         "means": _means(rows),
         "kappa": [asdict(row) for row in kappas],
         "bland_altman": asdict(shown),
+        "read": [readers[MODEL].described() for readers in volumes.values()],
         "slices": slices,
         "seconds_per_slice": _times(request.settings, slices),
     }
@@ -186,9 +187,9 @@ def _pair(
     box: tuple[slice, slice, slice],
 ) -> PairRow:
     common, total = int(np.count_nonzero(a & b)), int(a.sum()) + int(b.sum())
-    apart = surface_distance(a, b, (stack.step, *stack.pixel))
-    heights = stack.thickness()[box[0]] * stack.pixel[0] * stack.pixel[1]
-    first, second = (float(one.sum(axis=(1, 2)) @ heights) for one in (a, b))
+    apart = surface_distance(a, b, stack.affine, stack.positions[box[0]] / stack.step)
+    shares = stack.thickness()[box[0]] * stack.grid.pixel_mm2
+    first, second = (float(one.sum(axis=(1, 2)) @ shares) for one in (a, b))
     return PairRow(
         name,
         structure,
@@ -274,6 +275,8 @@ def _write_table(target: Path, rows: Sequence[PairRow]) -> None:
 
 
 def _report(answer: dict[str, Any], out: Path) -> None:
+    for line in answer["read"]:
+        say(line)
     for mean in answer["means"]:
         apart = mean["surface_mean_mm"]
         distance = "–" if apart is None else f"{apart:.3f} mm"

@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from fewshot.errors import InputError
+from fewshot.slices.volume import Grid
+
 Mask = NDArray[np.bool_]
 Keep = Literal["all", "largest"]
 
@@ -39,16 +42,22 @@ class Cleaned:
     cavities: int
 
 
-def clean(mask: Mask, spacing: tuple[float, float, float], rule: CleanRule) -> Cleaned:
-    """Return a structure changed by a rule; `spacing` is slice, row, column in mm.
+def clean(mask: Mask, grid: Grid, rule: CleanRule) -> Cleaned:
+    """Return a structure changed by a rule.
 
     Parts touch by faces, edges or corners; cavities are closed by faces.
+    Raises `InputError` for smoothing where the axes are not at right angles.
     """
-    mask, parts = _parts(mask, float(np.prod(spacing)), rule)
+    mask, parts = _parts(mask, grid.voxel_mm3, rule)
     mask, cavities = _cavities(mask, fill=rule.fill_holes)
     if rule.smooth_mm > 0 and mask.any():
-        mask = smoothed(mask, spacing, rule.smooth_mm)
-        mask, parts = _parts(mask, float(np.prod(spacing)), rule)
+        if not grid.right_angled:
+            raise InputError(
+                f"slices are sheared (tilted by {grid.tilt:.3g} degrees), and --smooth is for "
+                "right-angled volumes; leave it out or resample the volume"
+            )
+        mask = smoothed(mask, (grid.step, *grid.pixel), rule.smooth_mm)
+        mask, parts = _parts(mask, grid.voxel_mm3, rule)
     return Cleaned(mask, parts, cavities)
 
 

@@ -9,7 +9,7 @@ from fewshot.errors import InputError
 from fewshot.masks.predicted import MAX_STRUCTURE
 from fewshot.slices.labels.source import check_label_map
 from fewshot.slices.sources.nifti import NiftiVolume, nifti_files, volume_name
-from fewshot.slices.volume import picture_affine
+from fewshot.slices.volume import grid_of, picture_affine
 from fewshot.volume.stack import LabelStack
 
 
@@ -34,13 +34,13 @@ def _read(file: Path, max_voxels: int) -> LabelStack:
             raise InputError(f"{where}: holds id {section.max()}; give ids up to {MAX_STRUCTURE}")
         labels[index] = section
     affine = picture_affine(volume.volume)
-    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    grid = grid_of(affine)
     return LabelStack(
         name=volume_name(file),
         labels=labels,
-        positions=np.arange(len(labels), dtype=np.float64) * float(sizes[0]),
-        pixel=(float(sizes[1]), float(sizes[2])),
-        step=float(sizes[0]),
+        positions=np.arange(len(labels), dtype=np.float64) * grid.step,
+        pixel=grid.pixel,
+        step=grid.step,
         affine=affine,
         linked=True,
         volume=volume.volume,

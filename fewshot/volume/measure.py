@@ -56,7 +56,7 @@ class Structure:
     """A structure as it was measured: its sections in `box` of the stack, and its surface.
 
     `framed` has the empty slices beside them too, which say that the body ends. The mesh's vertices
-    are (slice, row, column) in mm from the first slice and the corner pixel of the stack.
+    are in mm of the volume: right, anterior, superior.
     """
 
     figures: Volumetry
@@ -64,15 +64,6 @@ class Structure:
     framed: Sections
     box: tuple[slice, slice, slice]
     mesh: Mesh | None
-
-
-def voxels_mm3(voxels: int, pixel: tuple[float, float], step: float) -> float:
-    """Return the volume of voxels that are `step` high and one pixel (row, column) wide, all in mm.
-
-    >>> round(voxels_mm3(237_455, (0.04718, 0.04718), 0.076), 2)
-    40.17
-    """
-    return voxels * (pixel[0] * pixel[1] * step)
 
 
 def measure(
@@ -87,25 +78,35 @@ def measure(
     planes_a_step = per_step or planes_per_step(stack.step, stack.pixel)
     for structure, tight in crop(stack.labels):
         box = _with_room(tight, stack, rule)
-        cleaned = clean(stack.labels[box] == structure, (stack.step, *stack.pixel), rule)
+        cleaned = clean(stack.labels[box] == structure, stack.grid, rule)
         if cleaned.mask.any():
             positions = stack.positions[box[0]]
             sections = Sections(cleaned.mask, positions, stack.step, stack.pixel)
             thickness = stack.thickness()[box[0]]
-            counted = float(sections.areas() @ thickness) * stack.pixel[0] * stack.pixel[1]
+            counted = float(sections.areas() @ thickness) * stack.grid.pixel_mm2
             if stack.even:
-                counted = voxels_mm3(int(cleaned.mask.sum()), stack.pixel, stack.step)
+                counted = int(cleaned.mask.sum()) * stack.voxel_mm3
             framed = _framed(stack, sections, box)
-            mesh = field_mesh(framed, planes_a_step)
+            mesh = surface(framed, box, stack, planes_a_step)
             figures = _figures(stack, structure, framed, planes_a_step, mesh, counted)
-            corner = [0.0, box[1].start * stack.pixel[0], box[2].start * stack.pixel[1]]
             yield Structure(
                 Volumetry(**figures, parts=cleaned.parts, cavities=cleaned.cavities),
                 sections,
                 framed,
                 box,
-                None if mesh is None else Mesh(mesh.vertices + corner, mesh.faces),
+                mesh,
             )
+
+
+def surface(
+    sections: Sections, box: tuple[slice, slice, slice], stack: LabelStack, per_step: int
+) -> Mesh | None:
+    """Return the surface of sections that begin at a box's first row and column, in mm of space."""
+    mesh = field_mesh(sections, per_step)
+    if mesh is None:
+        return None
+    corner = [0.0, box[1].start * stack.pixel[0], box[2].start * stack.pixel[1]]
+    return Mesh(stack.to_world(mesh.vertices + corner), mesh.faces)
 
 
 def _with_room(
@@ -148,7 +149,7 @@ def _figures(
         "slices": int(np.count_nonzero(areas)),
         "voxels": int(areas.sum()),
         "voxels_mm3": counted,
-        "interpolated_mm3": voxels_mm3(int(inside), stack.pixel, stack.step / per_step),
+        "interpolated_mm3": int(inside) * stack.voxel_mm3 / per_step,
         "mesh_mm3": None if mesh is None else mesh.volume(),
         "caliper_mm3": caliper_volume(length, width) if length and width else None,
         "length_mm": length,

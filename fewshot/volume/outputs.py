@@ -14,7 +14,7 @@ from fewshot.errors import InputError
 from fewshot.files import atomic_path, write_json
 from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
-from fewshot.slices.volume import put_slice
+from fewshot.slices.volume import grid_of, put_slice, slice_position
 from fewshot.volume.interpolate import Sections, plane_positions, planes
 from fewshot.volume.measure import Structure, Volumetry
 from fewshot.volume.stack import Labels, LabelStack
@@ -63,9 +63,10 @@ def write_grid(target: Path, stack: LabelStack, labels: Labels) -> None:
     if sides > _LONGEST_SIDE:
         raise InputError(f"volume {stack.name!r}: a NIfTI side has at most {_LONGEST_SIDE} voxels")
     voxels = np.zeros(volume.shape, dtype=np.int16, order="F")
-    last = round(float(stack.positions[-1]) / stack.step)
+    apart = stack.step / stack.every
+    last = round(float(stack.positions[-1]) / apart)
     for number in range(last + 1):
-        nearest = int(np.abs(stack.positions - number * stack.step).argmin())
+        nearest = int(np.abs(stack.positions - number * apart).argmin())
         put_slice(voxels, volume.axis, stack.first + number, volume.affine, labels[nearest])
     _save(target, voxels, np.array(volume.affine))
 
@@ -99,25 +100,15 @@ def write_fine_grid(
     _save(target, voxels, affine)
 
 
-def world_vertices(mesh: Mesh, stack: LabelStack) -> NDArray[np.float64]:
-    """Return the vertices in mm of the volume: right, anterior, superior."""
-    sizes = np.array([stack.step, *stack.pixel])
-    found: NDArray[np.float64] = (
-        mesh.vertices / sizes @ stack.affine[:3, :3].T + stack.affine[:3, 3]
-    )
-    return found
-
-
-def write_mesh(target: Path, mesh: Mesh, stack: LabelStack, structure: int) -> None:
-    """Write a surface as PLY, STL or GLB, by the suffix of the file.
+def write_mesh(target: Path, mesh: Mesh, structure: int) -> None:
+    """Write a measured structure's surface as PLY, STL or GLB, by the suffix of the file.
 
     PLY and STL are in mm of the volume (right, anterior, superior), GLB in metres as its
     specification asks.
     """
     import trimesh
 
-    vertices = world_vertices(mesh, stack)
-    made: Any = trimesh.Trimesh(vertices, mesh.faces, process=False)
+    made: Any = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     if made.volume < 0:  # the volume's axes are left-handed
         made.invert()
     form = target.suffix[1:]
@@ -152,12 +143,14 @@ def _placed(record: Any, stacks: Sequence[LabelStack]) -> Any:
     """Return the record of a slice with the place that its stack gives it."""
     for stack in stacks:
         for one, position in zip(stack.records, stack.positions, strict=True):
-            number = position / stack.step
+            number = position / stack.step * stack.every
             if one.image_id != record.image_id or abs(number - round(number)) > 1e-6:
                 continue
+            assert stack.volume is not None
             index = stack.first + round(number)
+            place = slice_position(stack.volume.axis, index, stack.volume.affine)
             where = {"volume": stack.name, "index": index, "spacing": stack.pixel}
-            return replace(record, **where, position=float(index * stack.step))
+            return replace(record, **where, position=place)
     return record
 
 
@@ -165,5 +158,6 @@ def _save(target: Path, voxels: NDArray[np.int16], affine: NDArray[np.float64]) 
     image = nibabel.Nifti1Image(voxels, affine)
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, _SCANNER)
-    image.set_qform(affine, _SCANNER)
+    upright = grid_of(affine).right_angled  # a qform cannot hold a shear
+    image.set_qform(affine if upright else None, _SCANNER if upright else 0)
     nibabel.save(image, target)

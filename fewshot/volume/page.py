@@ -19,10 +19,9 @@ from fewshot.errors import InputError
 from fewshot.files import write_text
 from fewshot.slices.images import read_image
 from fewshot.volume.interpolate import Sections
-from fewshot.volume.measure import Structure
-from fewshot.volume.outputs import world_vertices
+from fewshot.volume.measure import Structure, surface
 from fewshot.volume.stack import Labels, LabelStack
-from fewshot.volume.surface_mesh import Mesh, field_mesh
+from fewshot.volume.surface_mesh import Mesh
 
 _READERS = ("#ffd24d", "#4dd2ff", "#ff7ac6", "#8bff5c", "#d98cff", "#ff9f1c")
 _STRUCTURES = (
@@ -139,7 +138,7 @@ def _mesh(one: Structure, stack: LabelStack, structures: int) -> dict[str, Any]:
     assert mesh is not None
     if len(mesh.faces) > _MOST_FACES // structures:
         mesh = _coarser(one, stack, _MOST_FACES // structures) or mesh
-    points = world_vertices(mesh, stack)
+    points = mesh.vertices
     low, high = points.min(axis=0), points.max(axis=0)
     coded = np.round((points - low) / np.maximum(high - low, 1e-9) * 65535).astype("<u2")
     return {
@@ -165,9 +164,7 @@ def _coarser(one: Structure, stack: LabelStack, most: int) -> Mesh | None:
     )
     if not sections.masks.any():
         return None
-    mesh = field_mesh(sections, 1)
-    corner = [0.0, one.box[1].start * stack.pixel[0], one.box[2].start * stack.pixel[1]]
-    return None if mesh is None else Mesh(mesh.vertices + corner, mesh.faces)
+    return surface(sections, one.box, stack, 1)
 
 
 def _bounds(stack: LabelStack) -> list[list[float]]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fewshot.config.volume import Link
 from fewshot.errors import InputError
+from fewshot.progress import warn
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.link import LinkRule, link_labels
 from fewshot.volume.stack import Labels, LabelStack, read_stacks
@@ -64,14 +65,19 @@ def on_slices(other: LabelStack, stack: LabelStack, path: Path) -> LabelStack:
     """Return another reader's labels on the slices of a stack; 0 where that reader has none.
 
     Slices are matched by where they lie in space, or, where the two do not share a space, by their
-    index in the volume. Raises `InputError` when sizes or spacings differ, or no slice is shared.
+    index in the volume; how many are not shared is said. Raises `InputError` when sizes or spacings
+    differ, or no slice is shared.
     """
+    where = f"{path}: volume {other.name!r}"
     if other.labels.shape[1:] != stack.labels.shape[1:]:
         mine, theirs = (" x ".join(map(str, one.labels.shape[1:])) for one in (stack, other))
-        raise InputError(f"{path}: volume {other.name!r}: slices are {theirs}, not {mine}")
-    if not np.allclose((*other.pixel, other.step), (*stack.pixel, stack.step), rtol=1e-3):
-        raise InputError(f"{path}: volume {other.name!r}: has another spacing; give the same")
+        raise InputError(f"{where}: slices are {theirs}, not {mine}")
     start = _apart(other, stack)
+    if start is None:
+        mine, theirs = (
+            " x ".join(f"{side:.4g}" for side in (*one.pixel, one.step)) for one in (stack, other)
+        )
+        raise InputError(f"{where}: has another spacing ({theirs} mm, not {mine}); give the same")
     labels: Labels = np.zeros_like(stack.labels)
     shared = 0
     for index, position in enumerate(stack.positions):
@@ -80,16 +86,34 @@ def on_slices(other: LabelStack, stack: LabelStack, path: Path) -> LabelStack:
             labels[index] = other.labels[near[0]]
             shared += 1
     if not shared:
-        raise InputError(f"{path}: volume {other.name!r}: has none of the slices; give the same")
+        raise InputError(f"{where}: has none of the slices; give the same")
+    missing, more = len(labels) - shared, len(other.labels) - shared
+    if missing or more:
+        warn(
+            f"{where}: has {shared} of the {len(labels)} slices, and {more} others that are left "
+            "out; on those that it lacks it counts as empty"
+        )
     return stack.with_labels(labels, linked=other.linked)
 
 
-def _apart(other: LabelStack, stack: LabelStack) -> float:
-    """Return how far the first slice of another stack lies above that of a stack, mm."""
+def _apart(other: LabelStack, stack: LabelStack) -> float | None:
+    """Return how far the first slice of another stack lies above that of a stack, mm.
+
+    None where neither space nor the index in the volume can tell.
+    """
+    if not np.allclose(other.pixel, stack.pixel, rtol=1e-3):
+        return None
+    ratio = max(other.step, stack.step) / min(other.step, stack.step)
     away = other.affine[:3, 3] - stack.affine[:3, 3]
-    along = stack.affine[:3, 0] / stack.step
-    same_axes = np.allclose(other.affine[:3, :3], stack.affine[:3, :3], atol=1e-3 * stack.step)
-    beside = np.linalg.norm(away - (away @ along) * along)
-    if same_axes and beside < min(stack.pixel):
-        return float(away @ along)
-    return (other.first - stack.first) * stack.step
+    steps, *beside = np.linalg.solve(stack.affine[:3, :3], away)
+    ways = [one.affine[:3, :3] / (one.step, *one.pixel) for one in (other, stack)]
+    if (
+        abs(ratio - round(ratio)) <= 1e-3
+        and np.allclose(*ways, atol=2e-3)
+        and np.abs(beside).max() < 1
+    ):
+        return float(steps * stack.step)
+    apart = stack.step / stack.every
+    if not np.isclose(other.step / other.every, apart, rtol=1e-3):
+        return None
+    return (other.first - stack.first) * apart

@@ -86,8 +86,15 @@ def reconstruct(request: Request, out: Path) -> dict[str, Any]:
         write_tables(folder, figures, notes)
         files = sorted(str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file())
     table = rows(figures)
-    _report(table, out)
-    return {"folder": str(out), "structures": table, "notes": notes, "files": files}
+    readings = [stack.described() for stack in stacks]
+    _report(readings, table, out)
+    return {
+        "folder": str(out),
+        "read": readings,
+        "structures": table,
+        "notes": notes,
+        "files": files,
+    }
 
 
 def _measured(stack: LabelStack, settings: VolumeSettings) -> list[Structure]:
@@ -121,7 +128,7 @@ def _write_stack(
         for form in settings.meshes if one.mesh is not None else ():
             assert one.mesh is not None
             target = folder / "meshes" / f"{name}_{one.figures.structure}.{form}"
-            write_mesh(target, one.mesh, stack, one.figures.structure)
+            write_mesh(target, one.mesh, one.figures.structure)
 
 
 def _plain_names(stacks: Sequence[LabelStack]) -> dict[str, str]:
@@ -145,7 +152,9 @@ def _is_coco(path: Path) -> bool:
     return path.suffix.lower() == ".json"
 
 
-def _report(table: list[dict[str, Any]], out: Path) -> None:
+def _report(readings: list[str], table: list[dict[str, Any]], out: Path) -> None:
+    for line in readings:
+        say(line)
     for row in table[:20]:
         mesh = "–" if row["mesh_mm3"] is None else f"{row['mesh_mm3']:.2f}"
         say(

@@ -1,5 +1,6 @@
 """Slices of one sequence with their place in millimetres, and their label maps as one array."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from fewshot.errors import InputError
 from fewshot.export.label_maps import has_structures
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks, merge_structures
-from fewshot.slices.sequence import Spacing, gap_note, sequence_volume, slice_numbers
-from fewshot.slices.volume import Volume, picture_affine
+from fewshot.slices.sequence import Spacing, gap_note, number_slices, sequence_volume
+from fewshot.slices.volume import Grid, Volume, describe_slices, grid_of, picture_affine
 
 Labels = NDArray[np.uint16]
 """The largest stack that is read without being asked for: 2 GB."""
@@ -31,12 +32,15 @@ class LabelStack:
         labels: ids, uint16, (slices, height, width), 0 for background.
         positions: where the slices lie along their axis, mm, (slices,), ascending.
         pixel: size of a pixel, mm: (row, column).
-        step: distance of neighbouring slices, mm; where it differs, the most common.
+        step: distance of neighbouring slices along their normal, mm; where it differs, the most
+            common.
         affine: 4 x 4 from (steps above the first slice, row, column) to mm: right, anterior,
             superior.
         linked: whether an id is one structure on all slices.
-        volume: the volume that they were cut from, if any; the first is its slice `first`.
+        volume: the volume that they were cut from, if any; the first is its slice `first`, and a
+            step is `every` of its slices.
         records: the slices as their file describes them; empty for a label volume.
+        reading: how the places were found, in words, where it is not plain.
     """
 
     name: str
@@ -48,12 +52,34 @@ class LabelStack:
     linked: bool
     volume: Volume | None = None
     first: int = 0
+    every: int = 1
     records: tuple[SliceRecord, ...] = ()
+    reading: str = ""
+
+    @property
+    def grid(self) -> Grid:
+        """Return the lengths of the stack: of a step, of a pixel, and how it is sheared."""
+        return grid_of(self.affine)
 
     @property
     def voxel_mm3(self) -> float:
-        """Return the volume of a voxel, mm3."""
-        return self.pixel[0] * self.pixel[1] * self.step
+        """Return the volume of a voxel that is one step high, mm3."""
+        return self.grid.voxel_mm3
+
+    def to_world(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return points in mm of the volume (right, anterior, superior).
+
+        They are given along the stack's axes, which may be oblique, as (points, 3): mm above the
+        first slice, mm from the first row and from the first column.
+        """
+        steps = points / np.array([self.step, *self.pixel])
+        found: NDArray[np.float64] = steps @ self.affine[:3, :3].T + self.affine[:3, 3]
+        return found
+
+    def described(self) -> str:
+        """Return how the stack was read: its slices, their distance and what they stand for."""
+        found = describe_slices(len(self.positions), self.grid, float(self.thickness().sum()))
+        return f"volume {self.name!r}: {found}" + (f" ({self.reading})" if self.reading else "")
 
     @property
     def even(self) -> bool:
@@ -76,7 +102,7 @@ class LabelStack:
         where = f"volume {self.name!r}"
         if np.abs(steps - np.round(steps)).max() <= _UNEVEN * 2 and steps.min() > 0.5:
             numbers = np.concatenate([[0], np.cumsum(np.round(steps).astype(int))]).tolist()
-            note = gap_note([self.first + one for one in numbers], where)
+            note = gap_note([self.first + one * self.every for one in numbers], where)
             return [f"{note}; their neighbours stand for them"] if note else []
         low, high = self.step * steps.min(), self.step * steps.max()
         return [
@@ -159,10 +185,12 @@ def _place(
         (a, b), (c, d) = sizes[:2]
         raise InputError(f"volume {name!r}: slices are {a} x {b} and {c} x {d}; give one size")
     if spacing is not None:
-        numbers = slice_numbers([record.file_name for record in records])
-        records = [replace(one, index=at) for one, at in zip(records, numbers, strict=True)]
-        volume = sequence_volume(sizes[0], max(numbers) + 1, spacing, name)
-        return _stack(volume, name, records, numbers)
+        found = number_slices([record.file_name for record in records], spacing[2])
+        records = [replace(one, index=at) for one, at in zip(records, found.indices, strict=True)]
+        sides = (*spacing[:2], found.step)
+        volume = sequence_volume(sizes[0], found.count, sides, name, found.start)
+        stack = _stack(volume, name, records, found.indices)
+        return replace(stack, reading=found.reading)
     if name in slices.volumes and records[0].volume == name:
         return _stack(slices.volumes[name], name, records, [one.index or 0 for one in records])
     positions = np.array([record.position for record in records], dtype=np.float64)
@@ -173,10 +201,10 @@ def _place(
     row, column = records[0].spacing or (1.0, 1.0)
     numbers = (positions - positions.min()) / step
     count = round(float(numbers.max())) + 1
-    volume = sequence_volume(sizes[0], count, (column, row, step), name)
-    x, y, z, last = volume.affine
-    raised = (*z[:3], float(positions.min()))
-    return _stack(replace(volume, affine=(x, y, raised, last)), name, records, numbers.tolist())
+    volume = sequence_volume(
+        sizes[0], count, (column, row, step), name, start=float(positions.min())
+    )
+    return _stack(volume, name, records, numbers.tolist())
 
 
 def _stack(
@@ -186,21 +214,32 @@ def _stack(
     order = np.argsort(np.array(numbers), kind="stable")
     places = np.array(numbers, dtype=np.float64)[order]
     affine = picture_affine(volume)
-    step, row, column = (float(one) for one in np.linalg.norm(affine[:3, :3], axis=0))
     affine[:3, 3] += places[0] * affine[:3, 0]
+    every = _unit(places)
+    affine[:3, 0] *= every
+    grid = grid_of(affine)
     record = records[0]
     return LabelStack(
         name=name,
         labels=np.zeros((0, record.height, record.width), dtype=np.uint16),
-        positions=(places - places[0]) * step,
-        pixel=(row, column),
-        step=step,
+        positions=(places - places[0]) / every * grid.step,
+        pixel=grid.pixel,
+        step=grid.step,
         affine=affine,
         linked=False,
         volume=volume,
         first=round(places[0]),
+        every=every,
         records=tuple(records[one] for one in order),
     )
+
+
+def _unit(places: NDArray[np.float64]) -> int:
+    """Return the slices of a volume from one to the next: 5 where every fifth is there."""
+    whole = np.round(places).astype(np.int64)
+    if np.abs(whole - places).max() > _UNEVEN:
+        return 1
+    return max(1, math.gcd(*np.diff(whole).tolist()))
 
 
 def _common_step(gaps: NDArray[np.float64]) -> float:

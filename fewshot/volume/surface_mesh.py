@@ -20,7 +20,11 @@ _MOST_HULL_POINTS = 3000
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A closed surface: vertices (points, 3) float64 as (slice, row, column) in mm; triangles."""
+    """A closed surface: vertices (points, 3) float64 in mm, and its triangles.
+
+    The vertices of `field_mesh` are (slice, row, column), those of a measured structure lie in
+    space: right, anterior, superior.
+    """
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]

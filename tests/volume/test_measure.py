@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from fewshot.slices.volume import grid_of
 from fewshot.volume.clean import CleanRule
 from fewshot.volume.interpolate import Sections, plane_positions, planes
-from fewshot.volume.measure import measure, voxels_mm3
+from fewshot.volume.measure import measure
 from tests.volume.solids import SOLIDS, cut, stack_of
 
 PIXEL = (0.3, 0.36)
@@ -16,7 +17,9 @@ FINE_PIXEL = (0.1, 0.12)
 
 def test_the_example_of_parasam() -> None:
     # 237455 voxels of 0.04718 x 0.04718 x 0.076 mm: 40.17 mm3.
-    assert voxels_mm3(237_455, (0.04718, 0.04718), 0.076) == pytest.approx(40.1708, abs=5e-5)
+    assert grid_of(np.diag([0.076, 0.04718, 0.04718])).voxel_mm3 * 237_455 == pytest.approx(
+        40.1708, abs=5e-5
+    )
     labels = np.ones((60, 64, 64), np.uint8)
     labels.reshape(-1)[: labels.size - 237_455] = 0
     (found,) = measure(stack_of(labels, 0.076, (0.04718, 0.04718)), per_step=2)
@@ -51,7 +54,7 @@ def test_interpolation_halves_the_error_of_slices_four_times_as_far_apart(name: 
         )
         stacked = masks[np.abs(positions[:, None] - z).argmin(axis=1)]
         truth = solid(positions[:, None, None], y[None, :, None], x[None, None, :])
-        voxel = voxels_mm3(1, FINE_PIXEL, step / per_step)
+        voxel = FINE_PIXEL[0] * FINE_PIXEL[1] * step / per_step
         for place, found in enumerate((stacked, between)):
             wrong[place] += np.count_nonzero(found ^ truth) * voxel
             volumes[place] += abs(np.count_nonzero(found) * voxel - true)

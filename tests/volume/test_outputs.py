@@ -126,6 +126,6 @@ def test_a_mesh_of_a_mirrored_volume_faces_outwards(tmp_path: Path) -> None:
     (stack,) = read_stacks(file)
     structure = next(measure(stack))
     assert structure.mesh is not None
-    write_mesh(tmp_path / "ball.ply", structure.mesh, stack, 1)
+    write_mesh(tmp_path / "ball.ply", structure.mesh, 1)
     ball: Any = trimesh.load(tmp_path / "ball.ply")
     assert ball.volume > 0

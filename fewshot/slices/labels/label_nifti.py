@@ -1,5 +1,6 @@
 """NIfTI label volumes on the grid of the image volumes."""
 
+import itertools
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from fewshot.slices.sources.nifti import NiftiVolume, nifti_files, volume_name
 from fewshot.slices.sources.source import SliceSource, SourceSlice
 from fewshot.slices.volume import Volume
 
+_MOST_APART = 0.1  # voxels
 _CHANNEL = "_0000"  # nnU-Net writes the channel behind the name of an image, not of a label
 
 
@@ -63,11 +65,13 @@ def _check_grid(file: Path, labels: Volume, images: Volume) -> None:
         )
     ours, theirs = np.array(labels.affine), np.array(images.affine)
     step = np.linalg.norm(theirs[:3, :3], axis=0).min()
-    # A hundredth of a voxel at the far corner is rounding, more is another place.
-    corner = np.array([*images.shape, 1])
-    far = np.abs(ours - theirs) @ corner
-    if far.max() > 0.01 * step + 1e-3:
+    corners = np.array(
+        [[*one, 1] for one in itertools.product(*((0, n - 1) for n in images.shape))]
+    )
+    far = float(np.linalg.norm((ours - theirs)[:3] @ corners.T, axis=0).max() / step)
+    # Less is rounding, and leaves every label on its voxel; half of a voxel is the next one.
+    if far > _MOST_APART:
         raise InputError(
-            f"{file}: labels have another affine than the image {images.source}; resample them"
-            " to the image"
+            f"{file}: labels have another affine than the image {images.source} (a corner lies "
+            f"{far:.3g} voxels away); resample them to the image"
         )

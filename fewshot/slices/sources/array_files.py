@@ -91,6 +91,8 @@ class ArrayStack:
     form = "NumPy array"
     ready = False
     volumes: Mapping[str, Volume] = {}
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
     def __init__(self, path: Path, skip_bad: bool = False) -> None:
         self.path = path
@@ -123,11 +125,13 @@ class ArrayStack:
 
 def _slices(file: Path, one: ArrayFile, in_folder: bool) -> list[SourceSlice]:
     if one.count is None:
-        return [SourceSlice(f"{file.stem}.png", str(file), (file, 0))]
+        return [SourceSlice(f"{file.stem}.png", str(file), (file, 0), file=file)]
     group = file.stem if in_folder else None
     prefix = f"{file.stem}_" if in_folder else ""
     return [
-        SourceSlice(f"{prefix}{index}.png", f"{file}: slice {index}", (file, index), group)
+        SourceSlice(
+            f"{prefix}{index}.png", f"{file}: slice {index}", (file, index), group, file=file
+        )
         for index in range(one.count)
     ]
 

@@ -1,6 +1,7 @@
 """PNG, JPEG, TIFF and BMP files, of 8 bits or more."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class ImageFolder:
 
     form = "image folder"
     volumes: Mapping[str, Volume] = {}
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
     def __init__(self, path: Path, skip_bad: bool = False) -> None:
         self.path = path
@@ -48,7 +51,7 @@ class ImageFolder:
                 self.skipped.append(Skipped(str(error)))
                 continue
             self.ready = self.ready and eight_bit
-            self.slices.append(SourceSlice(file.name, str(file), (file, eight_bit)))
+            self.slices.append(SourceSlice(file.name, str(file), (file, eight_bit), file=file))
         if not self.ready:
             self.slices = [_as_png(item) for item in self.slices]
 
@@ -65,4 +68,4 @@ class ImageFolder:
 
 
 def _as_png(item: SourceSlice) -> SourceSlice:
-    return SourceSlice(f"{image_stem(item.name)}.png", item.where, item.key)
+    return replace(item, name=f"{image_stem(item.name)}.png")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.slices.images import in_slice_order
 from fewshot.slices.limits import BoundedStream, allowed_bytes, check_slice, check_slice_count
+from fewshot.slices.sources.nifti_header import affine_mm
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume, Voxels, slice_of, slice_position, slice_spacing
 from fewshot.slices.window import Window, apply_window
@@ -52,13 +53,13 @@ class NiftiVolume:
 
     def __init__(self, path: Path, axis: str | int = "axial") -> None:
         self.path = path
-        self._image = _load(path)
+        self._image, header = _load(path)
         shape = tuple(int(side) for side in self._image.shape)
         while len(shape) > 3 and shape[-1] == 1:
             shape = shape[:-1]
         if len(shape) != 3 or min(shape) < 1:
             raise InputError(f"{path}: has shape {shape}; give a volume of three dimensions")
-        affine = tuple(tuple(map(float, row)) for row in self._image.affine)
+        affine = tuple(tuple(map(float, row)) for row in affine_mm(self._image.affine, header, path))
         try:
             draft = Volume((shape[0], shape[1], shape[2]), 0, affine, path.name)
             self.volume = replace(draft, axis=axis_of(axis, draft))
@@ -128,17 +129,18 @@ class _Stored:
         return self._proxy[(*key, *(0,) * (len(self._proxy.shape) - 3))]
 
 
-def _load(path: Path) -> Any:
-
+def _load(path: Path) -> tuple[Any, Any]:
+    """Return nibabel's image of a file, and the header as it is stored."""
     # The reader logs what it mends in a header, on standard error.
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            image: Any = _kind_of(path).from_filename(path)
+            kind, header = _kind_of(path)
+            image: Any = kind.from_filename(path)
             if not np.isfinite(np.asarray(image.affine)).all():
                 raise ValueError("its affine is not finite")
-            return image
+            return image, header
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -147,8 +149,8 @@ def _load(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
-def _kind_of(path: Path) -> Any:
-    """Return nibabel's class for a file, after its header was read the way that class reads it.
+def _kind_of(path: Path) -> tuple[Any, Any]:
+    """Return nibabel's class for a file, and its header, read the way that class reads it.
 
     Extensions of a header may announce any length, and are read whole.
     """
@@ -160,8 +162,8 @@ def _kind_of(path: Path) -> Any:
         kind = nibabel.nifti2.Nifti2Image if second else nibabel.nifti1.Nifti1Image
         file.seek(0)
         stream = BoundedStream(file, raw.tell, str(path), _HEADER_SHARE)
-        kind.header_class.from_fileobj(stream, check=False)
-    return kind
+        header = kind.header_class.from_fileobj(stream, check=False)
+    return kind, header
 
 
 def axis_of(axis: str | int, volume: Volume) -> int:

@@ -17,7 +17,7 @@ class SourceSlice:
     """One slice before it is read.
 
     `name` is the file it is or becomes; `where` what an error about it names; `key` how its source
-    finds it. The others are those of `fewshot.masks.coco.SliceRecord`.
+    finds it; `file` what it is read from. The others are those of `fewshot.masks.coco.SliceRecord`.
     """
 
     name: str
@@ -28,6 +28,7 @@ class SourceSlice:
     index: int | None = None
     spacing: tuple[float, float] | None = None
     position: float | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,14 @@ class SliceSource(Protocol):
     @property
     def volumes(self) -> Mapping[str, Volume]:
         """Return the volumes that slices name."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Return lines that say how the files were read, where it is not plain."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Return lines that must not be missed: gaps, and volumes that could not be formed."""
 
     @property
     def skipped(self) -> Sequence[Skipped]:
