@@ -1,8 +1,8 @@
-"""DICOM files: one, or a folder of them, grouped into series and sorted by position."""
+"""DICOM files: one, or a folder of them, sorted into acquisitions and by position."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.slices.display import OwnWindow, series_window
 from fewshot.slices.found import begins_as_dicom, is_hidden
-from fewshot.slices.images import in_slice_order
-from fewshot.slices.limits import check_slice_count
+from fewshot.slices.images import in_slice_order, name_a_few
+from fewshot.slices.sources.dicom_acquisitions import Acquisition, acquisitions
+from fewshot.slices.sources.dicom_frame import Frame, read_frames
+from fewshot.slices.sources.dicom_volume import Placed, place
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume, slice_position, slice_spacing, upright
 from fewshot.slices.window import Window
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")
-# Steps between slices may differ by rounding; more than this makes a stack, not a volume.
-_STEP_TOLERANCE = 0.02
+_LONGEST = 80  # letters of a name
 
 
 def is_dicom(path: Path) -> bool:
@@ -33,32 +34,8 @@ def is_dicom(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES or begins_as_dicom(path)
 
 
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    """What tells one frame's place: `corner` and `directions` in the patient's LPS mm."""
-
-    path: Path
-    frame: int
-    series: tuple[Any, ...]
-    patient: str
-    number: int
-    rows: int
-    columns: int
-    spacing: tuple[float, float] | None
-    corner: NDArray[np.float64] | None
-    directions: NDArray[np.float64] | None  # (2, 3): along a row, down a column
-    display: OwnWindow | str | None = None  # how the file wants it shown
-
-    @property
-    def height(self) -> float | None:
-        """Return how far along the normal the frame lies, in mm."""
-        if self.corner is None or self.directions is None:
-            return None
-        return float(np.cross(*self.directions) @ self.corner)
-
-
 class DicomSeries:
-    """The slices of DICOM files; a patient is a group, a regular series a volume."""
+    """The slices of DICOM files; a patient is a group, an acquisition of even steps a volume."""
 
     form = "DICOM"
     ready = False
@@ -67,11 +44,24 @@ class DicomSeries:
         self.path = path
         self.volumes: dict[str, Volume] = {}
         self.skipped: list[Skipped] = []
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
         self._own_window = lru_cache(self._one_window)
         self._displays: dict[str, list[OwnWindow | str | None]] = {}
+        frames = self._frames(skip_bad)
+        found = acquisitions(frames)
+        for error in found.errors:
+            if not skip_bad:
+                raise error
+            self.skipped.append(Skipped(str(error)))
+        for one, first in found.repeated:
+            self.skipped.append(Skipped(f"{one.path}: holds the slice of {first.path} again"))
+        owners = _owners([one.frames[0] for one in found.acquisitions])
+        several = Counter(owners)
         slices: list[SourceSlice] = []
-        for name, frames in self._series(skip_bad).items():
-            slices += self._stack(name, frames)
+        for number, (one, owner) in enumerate(zip(found.acquisitions, owners, strict=True), 1):
+            name = f"{owner or 'patient'}_{number}"
+            slices += self._stack(name, owner or name, one, alone=several[owner] == 1)
         self.slices: Sequence[SourceSlice] = slices
         if not slices and not self.skipped:
             raise InputError(f"{path}: no DICOM image in it; give files with pixels")
@@ -100,29 +90,38 @@ class DicomSeries:
             return picture
         return upright(picture.T, 2, self.volumes[item.volume].affine)
 
-    def _series(self, skip_bad: bool) -> dict[str, list[_Frame]]:
-        """Return the frames by a name for their series, in the order of the files."""
-        series: dict[tuple[Any, ...], list[_Frame]] = {}
-        for file in _files(self.path):
+    def _frames(self, skip_bad: bool) -> list[Frame]:
+        """Return the frames of all files, in their order, and say how many files have none."""
+        frames: list[Frame] = []
+        empty: list[str] = []
+        files = _files(self.path)
+        for file in files:
             try:
-                frames = _frames(file)
+                own = read_frames(file)
             except InputError as error:
                 if not skip_bad:
                     raise
                 self.skipped.append(Skipped(str(error)))
                 continue
-            for frame in frames:
-                series.setdefault(frame.series, []).append(frame)
-        named: dict[str, list[_Frame]] = {}
-        for frames in series.values():
-            wanted = _plain(f"{frames[0].patient or 'patient'}_{len(named) + 1}")
-            named[wanted] = frames
-        return named
+            frames += own
+            if not own:
+                empty.append(file.name)
+        if empty:
+            self.notes.append(
+                f"{self.path}: {len(empty)} of {len(files)} DICOM files hold no pixels "
+                f"({name_a_few(empty)})"
+            )
+        return frames
 
-    def _stack(self, name: str, frames: list[_Frame]) -> list[SourceSlice]:
-        ordered = _in_order(frames)
-        self._displays[name] = [one.display for one in ordered]
-        volume = _volume(name, ordered, self.path)
+    def _stack(
+        self, name: str, group: str, found: Acquisition, *, alone: bool
+    ) -> list[SourceSlice]:
+        """Return the slices of an acquisition; `alone`: it is its patient's only one."""
+        frames = found.frames
+        self._displays[name] = [one.display for one in frames]
+        placed = place(frames, self.path.name or name)
+        self._say(name, found, placed)
+        volume = placed.volume
         if volume is not None:
             self.volumes[name] = volume
         return [
@@ -130,14 +129,32 @@ class DicomSeries:
                 name=f"{name}_{index:04d}.png",
                 where=f"{one.path}" + (f": frame {one.frame}" if one.frame else ""),
                 key=(one.path, one.frame, name),
-                group=_plain(one.patient) or name,
+                group=group,
                 volume=name if volume else None,
                 index=index if volume else None,
                 spacing=slice_spacing(2, volume.affine) if volume else one.spacing,
-                position=slice_position(2, index, volume.affine) if volume else one.height,
+                position=slice_position(2, index, volume.affine)
+                if volume
+                # Places of two acquisitions of one patient would be taken for one stack.
+                else one.height
+                if alone
+                else None,
+                file=one.path,
             )
-            for index, one in enumerate(ordered)
+            for one, index in zip(frames, placed.indices or range(len(frames)), strict=True)
         ]
+
+    def _say(self, name: str, found: Acquisition, placed: Placed) -> None:
+        kind = found.frames[0].kind
+        apart = f"; told apart by {', '.join(found.told_by)}" if found.told_by else ""
+        about = f" ({kind}{apart})" if kind or apart else ""
+        if placed.volume is None:
+            count = len(found.frames)
+            slices = "1 slice" if count == 1 else f"{count} slices"
+            self.warnings.append(f"{name}: {slices}, no volume: {placed.reason}{about}")
+            return
+        self.notes.append(f"{name}: {placed.reading}{about}")
+        self.warnings += [f"{name}: {line}" for line in placed.warnings]
 
 
 def _files(path: Path) -> list[Path]:
@@ -151,127 +168,28 @@ def _files(path: Path) -> list[Path]:
     return [found[name] for name in in_slice_order(found) if found[name].name != "DICOMDIR"]
 
 
-def _frames(path: Path) -> list[_Frame]:
-    """Return a file's frames, none for objects without pixels such as reports and contours."""
-    from fewshot.slices.sources.dicom_pixels import own_display, read_header, unreadable
+def _owners(firsts: Sequence[Frame]) -> list[str]:
+    """Return a name for the patient of each acquisition, no two patients alike; empty if unknown.
 
-    header = read_header(path)
-    if "Rows" not in header or "Columns" not in header:
-        if "SOPClassUID" in header:
-            return []
-        raise InputError(f"{path}: cannot be read as DICOM (no size of an image in it)")
-    try:
-        count = int(header.get("NumberOfFrames") or 1)
-        if count < 1:
-            raise ValueError(f"NumberOfFrames is {count}")
-        check_slice_count(count, path.stat().st_size, str(path))
-        return [
-            replace(_frame(path, header, frame), display=own_display(header, frame))
-            for frame in range(count)
-        ]
-    except InputError:
-        raise
-    except Exception as error:
-        raise unreadable(path, error) from error
+    Without a PatientID the acquisitions of one study are one patient's.
+    """
+    named: dict[str, str] = {}
+    for one in firsts:
+        if _owner(one) in named or not _owner(one):
+            continue
+        wanted = _plain(one.patient)[: _LONGEST - 4] or "patient"
+        name, count = wanted, 1
+        while name in named.values():
+            count += 1
+            name = f"{wanted}-{count}"
+        named[_owner(one)] = name
+    return [named.get(_owner(one), "") for one in firsts]
 
 
-def _frame(path: Path, header: Any, frame: int) -> _Frame:
-    orientation = _numbers(_element(header, frame, "ImageOrientationPatient"), 6)
-    spacing = _numbers(
-        _element(header, frame, "PixelSpacing") or header.get("ImagerPixelSpacing"), 2
-    )
-    several = int(header.get("NumberOfFrames") or 1) > 1
-    corner = None
-    if not several or "PerFrameFunctionalGroupsSequence" in header:
-        corner = _numbers(_element(header, frame, "ImagePositionPatient"), 3)
-    directions = None if orientation is None else _directions(orientation)
-    rounded = () if directions is None else tuple(np.round(directions, 3).ravel().tolist())
-    rows, columns = int(header.Rows), int(header.Columns)
-    return _Frame(
-        path=path,
-        frame=frame,
-        series=(str(header.get("SeriesInstanceUID") or path.parent), rows, columns, rounded),
-        patient=str(header.get("PatientID") or ""),
-        number=int(header.get("InstanceNumber") or 0),
-        rows=rows,
-        columns=columns,
-        spacing=(spacing[0], spacing[1]) if spacing is not None and min(spacing) > 0 else None,
-        corner=corner,
-        directions=directions,
-    )
-
-
-def _element(header: Any, frame: int, name: str) -> Any:
-    """Return an element of a frame: its own, the shared one, or the file's."""
-    macro = {
-        "ImageOrientationPatient": "PlaneOrientationSequence",
-        "ImagePositionPatient": "PlanePositionSequence",
-        "PixelSpacing": "PixelMeasuresSequence",
-    }[name]
-    own = (header.get("PerFrameFunctionalGroupsSequence") or [])[frame : frame + 1]
-    shared = (header.get("SharedFunctionalGroupsSequence") or [])[:1]
-    for group in [*own, *shared]:
-        for item in group.get(macro) or []:
-            if name in item:
-                return item.get(name)
-    return header.get(name)
-
-
-def _numbers(value: Any, count: int) -> NDArray[np.float64] | None:
-    if value is None or isinstance(value, str | float | int) or len(value) != count:
-        return None
-    numbers = np.array([float(one) for one in value])
-    return numbers if (np.abs(numbers) < 1e6).all() else None
-
-
-def _directions(orientation: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    directions = orientation.reshape(2, 3)
-    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
-    if (lengths < 0.5).any():
-        return None
-    unit: NDArray[np.float64] = directions / lengths
-    return unit if abs(float(unit[0] @ unit[1])) < 0.01 else None
-
-
-def _in_order(frames: Iterable[_Frame]) -> list[_Frame]:
-    """Return frames by position along the normal, else by instance number; files in their order."""
-    given = list(frames)
-    if all(one.height is not None for one in given):
-        return sorted(given, key=lambda one: (round(one.height or 0, 3), one.number, one.frame))
-    return sorted(given, key=lambda one: (one.number, one.frame))
-
-
-def _volume(name: str, frames: Sequence[_Frame], source: Path) -> Volume | None:
-    """Return the volume that sorted frames fill at even steps, or None where they do not."""
-    first, last = frames[0], frames[-1]
-    if any(one.corner is None or one.directions is None for one in frames):
-        return None
-    if first.spacing is None or any(one.spacing != first.spacing for one in frames):
-        return None
-    corners = np.array([one.corner for one in frames])
-    assert first.directions is not None
-    normal = np.cross(*first.directions)
-    step = (corners[-1] - corners[0]) / (len(frames) - 1) if last is not first else normal
-    even = corners[0] + np.arange(len(frames))[:, None] * step
-    length = np.linalg.norm(step)
-    if length < 1e-3 or np.abs(corners - even).max() > max(_STEP_TOLERANCE * length, 0.01):
-        return None
-    row, column = first.spacing
-    affine = np.eye(4)
-    affine[:3, 0] = first.directions[0] * column
-    affine[:3, 1] = first.directions[1] * row
-    affine[:3, 2] = step
-    affine[:3, 3] = corners[0]
-    affine[:2] *= -1  # DICOM's left and posterior are NIfTI's minus right and minus anterior.
-    shape = (first.columns, first.rows, len(frames))
-    try:
-        return Volume(
-            shape, 2, tuple(tuple(map(float, one)) for one in affine), source.name or name
-        )
-    except InputError:
-        return None
+def _owner(frame: Frame) -> str:
+    return f"id {frame.patient}" if frame.patient else frame.study and f"study {frame.study}"
 
 
 def _plain(text: str) -> str:
     """Return text as a file name: letters, digits, points, dashes."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._")[:80]
+    return re.sub(r"[^\w.-]+", "_", text).strip("._")[:_LONGEST]

@@ -109,14 +109,6 @@ def test_without_positions_the_instance_number_sorts(tmp_path: Path) -> None:
     assert {item.position for item in source.slices} == {None}
 
 
-def test_uneven_steps_are_a_stack_but_no_volume(tmp_path: Path) -> None:
-    for index in (0, 1, 3):
-        save(ct(index), tmp_path / f"{index}.dcm")
-    source = DicomSeries(tmp_path)
-    assert not source.volumes
-    assert [item.position for item in source.slices] == [100, 102.5, 107.5]
-
-
 WINDOW = {"WindowCenter": 100, "WindowWidth": 200}
 
 

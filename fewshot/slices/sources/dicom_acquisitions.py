@@ -1,0 +1,202 @@
+"""Which frames of a DICOM folder are one acquisition, and which only share a series."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+
+import numpy as np
+from pydicom import dcmread
+
+from fewshot.errors import InputError
+from fewshot.slices.sources.dicom_frame import ACQUISITIONS, CONTRASTS, Frame
+
+_TURNED = np.deg2rad(1.0)  # slices that are turned by more against each other are another stack
+_SAME_PLACE = 0.1  # steps
+_LEAST = 0.01  # mm
+_SEVERAL = 3  # slices of an acquisition that is more than a slice's own
+
+
+@dataclass
+class Acquisition:
+    """Frames that may be one volume, in the order of their places, and what told them apart."""
+
+    frames: list[Frame]
+    told_by: tuple[str, ...] = ()
+
+
+@dataclass
+class Sorted:
+    """The acquisitions of files, frames that repeat another, and frames nothing tells apart."""
+
+    acquisitions: list[Acquisition] = field(default_factory=list)
+    repeated: list[tuple[Frame, Frame]] = field(default_factory=list)
+    errors: list[InputError] = field(default_factory=list)
+
+
+def acquisitions(frames: Sequence[Frame]) -> Sorted:
+    """Sort frames into acquisitions: of one series, patient, size, direction and contrast.
+
+    Directions may differ by rounding. Frames of a series that lie at one place are several
+    acquisitions, echoes or times: they are told apart by an element of their headers, and are an
+    error where none does. A frame with the pixels of another at its place is a copy.
+    """
+    found = Sorted()
+    series: dict[tuple[object, ...], list[Frame]] = {}
+    for one in frames:
+        key = (one.series, one.patient, one.rows, one.columns)
+        series.setdefault(key, []).append(one)
+    for members in series.values():
+        for stack in _by_direction(members):
+            kept = _without_copies(stack, found.repeated)
+            told_by, parts = _by_contrast(kept)
+            for part in parts:
+                try:
+                    more, stacks = _by_place(part)
+                except InputError as error:
+                    found.errors.append(error)
+                    continue
+                for one in stacks:
+                    found.acquisitions.append(Acquisition(in_order(one), (*told_by, *more)))
+    return found
+
+
+def in_order(frames: Sequence[Frame]) -> list[Frame]:
+    """Return frames by place along the normal, else by instance number; files in their order."""
+    if all(one.corner is not None and one.directions is not None for one in frames):
+        heights = _heights(frames)
+        places = [heights[id(one)] for one in frames]
+        order = sorted(
+            range(len(frames)),
+            key=lambda at: (round(places[at], 3), frames[at].number, frames[at].frame),
+        )
+        return [frames[at] for at in order]
+    return sorted(frames, key=lambda one: (one.number, one.frame))
+
+
+def _heights(frames: Sequence[Frame]) -> dict[int, float]:
+    """Return where frames lie along their common normal, mm, by the frame's identity."""
+    normals = [np.cross(*one.directions) for one in frames if one.directions is not None]
+    normal = np.mean(normals, axis=0)
+    normal = normal / np.linalg.norm(normal)
+    return {id(one): float(normal @ one.corner) for one in frames if one.corner is not None}
+
+
+def _by_direction(frames: Sequence[Frame]) -> list[list[Frame]]:
+    stacks: list[list[Frame]] = []
+    for one in frames:
+        for stack in stacks:
+            if turned(stack[0], one) <= _TURNED:
+                stack.append(one)
+                break
+        else:
+            stacks.append([one])
+    return stacks
+
+
+def turned(a: Frame, b: Frame) -> float:
+    """Return the angle by which two frames are turned against each other, in radians."""
+    if a.directions is None or b.directions is None:
+        return 0.0 if a.directions is b.directions else np.pi
+    return float(np.linalg.norm(a.directions - b.directions, axis=1).max())
+
+
+def _without_copies(frames: Sequence[Frame], repeated: list[tuple[Frame, Frame]]) -> list[Frame]:
+    seen: dict[tuple[object, ...], Frame] = {}
+    kept = []
+    for one in frames:
+        place = one.uid if one.corner is None else tuple(np.round(one.corner, 4).tolist())
+        key = (place, one.number, one.frame)
+        first = seen.setdefault(key, one) if place else one
+        if first is not one and first.path != one.path and _pixels(first) == _pixels(one):
+            repeated.append((one, first))
+        else:
+            kept.append(one)
+    return kept
+
+
+def _pixels(frame: Frame) -> bytes:
+    found = dcmread(frame.path, specific_tags=["PixelData"], force=True)
+    return bytes(found.get("PixelData") or b"")
+
+
+def _by_contrast(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Frame]]]:
+    """Return frames by the elements that no volume has several of, and which elements differ."""
+    told_by = tuple(
+        name for name in CONTRASTS if len({one.traits.get(name, "") for one in frames}) > 1
+    )
+    return told_by, _parts(frames, told_by)
+
+
+def _by_place(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Frame]]]:
+    """Return frames in parts of which none has two at one place, and what tells these apart."""
+    pair = _at_one_place(frames)
+    if pair is None:
+        parts = _parts(frames, ["AcquisitionNumber"])
+        # Each slice may be an acquisition of its own, or each half; those do not overlap.
+        if len(parts) > 1 and _overlap(parts):
+            return ("AcquisitionNumber",), parts
+        return (), [list(frames)]
+    differing = [
+        name for name in ACQUISITIONS if len({one.traits.get(name, "") for one in frames}) > 1
+    ]
+    most = _most_at_one_place(frames)
+    for count in (1, 2):
+        for names in combinations(differing, count):
+            parts = _parts(frames, names)
+            # More parts than frames at one place would tear volumes to pieces.
+            if len(parts) <= most and all(_at_one_place(part) is None for part in parts):
+                return names, parts
+    one, other = pair
+    raise InputError(
+        f"{one.path} and {other.path}: lie at one place ({one.height:.4g} mm) of one series, and "
+        "no element tells their acquisitions apart; give a folder for each acquisition"
+    )
+
+
+def _overlap(parts: Sequence[Sequence[Frame]]) -> bool:
+    """Return whether acquisitions of several slices each cover one range of places."""
+    if any(len(part) < _SEVERAL for part in parts):
+        return False
+    heights = _heights([one for part in parts for one in part])
+    if len(heights) < sum(map(len, parts)):
+        return False
+    ranges = sorted(
+        (min(heights[id(one)] for one in part), max(heights[id(one)] for one in part))
+        for part in parts
+    )
+    return any(low < high for (_, high), (low, _) in pairwise(ranges))
+
+
+def _parts(frames: Sequence[Frame], names: Sequence[str]) -> list[list[Frame]]:
+    parts: dict[tuple[str, ...], list[Frame]] = {}
+    for one in frames:
+        parts.setdefault(tuple(one.traits.get(name, "") for name in names), []).append(one)
+    return list(parts.values())
+
+
+def _at_one_place(frames: Sequence[Frame]) -> tuple[Frame, Frame] | None:
+    """Return two frames that lie at one place; None where none do, or nothing says where."""
+    ordered, near = _neighbours(frames)
+    for place in np.flatnonzero(near).tolist():
+        return ordered[place], ordered[place + 1]
+    return None
+
+
+def _most_at_one_place(frames: Sequence[Frame]) -> int:
+    most = run = 1
+    for near in _neighbours(frames)[1]:
+        run = run + 1 if near else 1
+        most = max(most, run)
+    return most
+
+
+def _neighbours(frames: Sequence[Frame]) -> tuple[list[Frame], list[bool]]:
+    """Return frames by height, and whether each lies where the next one does."""
+    if len(frames) < 2 or any(one.corner is None or one.directions is None for one in frames):
+        return list(frames), []
+    heights = _heights(frames)
+    ordered = sorted(frames, key=lambda one: heights[id(one)])
+    gaps = np.diff([heights[id(one)] for one in ordered])
+    apart = gaps[gaps > _LEAST]
+    nearest = max(_LEAST, _SAME_PLACE * float(np.median(apart))) if apart.size else _LEAST
+    return ordered, (gaps < nearest).tolist()
