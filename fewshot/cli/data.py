@@ -26,7 +26,12 @@ Labels = Annotated[
     ),
 ]
 Groups = Annotated[
-    Path | None, typer.Option("--groups", help="CSV of image and patient, for a split by patient.")
+    Path | None,
+    typer.Option(
+        "--groups",
+        help="CSV of image, file or volume and patient, for a split by patient; left out, patients "
+        "are guessed from names that tell them; none switches that off.",
+    ),
 ]
 
 
@@ -81,11 +86,19 @@ def convert(
         str,
         typer.Option("--axis", help="Axis of a NIfTI volume: axial, coronal, sagittal, 0, 1, 2."),
     ] = "",
+    channel: Annotated[
+        str,
+        typer.Option(
+            "--channel",
+            help="Which channel of each case, by the end of the NIfTI names (0000, flair), or all.",
+        ),
+    ] = "",
     spacing: Annotated[
         str | None,
         typer.Option(
             "--spacing",
-            help='Numbered slices are a volume: mm of column, row, slice ("0.05 0.05 0.08").',
+            help="Numbered slices are a volume: mm of a column, of a row, and from one number to "
+            'the next ("0.05 0.05 0.08").',
             show_default=False,
         ),
     ] = None,
@@ -117,6 +130,7 @@ def convert(
         _import_options(window or [], axis, skip_bad),
         spacing=parse_spacing(spacing) if spacing is not None else None,
         structures=structures,
+        channel=channel,
     )
     request = ConvertRequest(images, labels, groups, test, validation_fraction, seed, options)
     made = convert_files(request, out)

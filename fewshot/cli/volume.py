@@ -13,7 +13,8 @@ Spacing = Annotated[
     str | None,
     typer.Option(
         "--spacing",
-        help='mm of a column, a row and a slice ("0.05 0.05 0.08"), for slices without geometry.',
+        help="For slices without geometry, mm of a column, of a row, and from one number to the "
+        'next ("0.05 0.05 0.08").',
         show_default=False,
     ),
 ]

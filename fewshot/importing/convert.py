@@ -21,6 +21,7 @@ from fewshot.slices.sequence import gap_note
 
 PICTURES = "images"
 BOXES = "boxes.json"
+_MOST_NOTES = 12
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ def convert(request: ConvertRequest, out: Path) -> dict[str, Any]:
         options = replace(request.options, pictures=pictures)
         imported = import_slices(request.images, request.labels, request.groups, options)
         found = describe(imported)
-        for line in _gaps(imported.slices):
+        for line in imported.warnings:
+            warn(line)
+        for line in _gaps(imported.slices) if imported.skipped else ():
             warn(line)
         parts = _parts(imported.slices, request, imported)
         for line in report(found):
@@ -91,6 +94,8 @@ def describe(imported: Imported) -> dict[str, Any]:
         "window": imported.window,
         "skipped": list(imported.skipped),
         "remarks": list(imported.remarks),
+        "notes": list(imported.notes),
+        "warnings": list(imported.warnings),
     }
 
 
@@ -115,6 +120,10 @@ def report(found: dict[str, Any]) -> list[str]:
             f"{fewest} to {most} structures a slice (mean {mean:g})"
         )
     lines.append(f"window: {found['window']}")
+    notes = found["notes"]
+    lines += notes[:_MOST_NOTES]
+    if len(notes) > _MOST_NOTES:
+        lines.append(f"and {len(notes) - _MOST_NOTES} more lines, which --json has")
     return lines + [f"skipped: {reason}" for reason in found["skipped"]]
 
 

@@ -1,15 +1,16 @@
 """From the challenge's files to two-class COCO datasets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.tree import PhantomData
 from fewshot.errors import InputError
-from fewshot.importing.slices import import_slices
+from fewshot.importing.slices import Imported, import_slices
 from fewshot.masks.coco import SliceSet, write_coco
-from fewshot.progress import say
+from fewshot.progress import say, warn
+from fewshot.slices.groups import is_off
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 from fewshot.slices.split import split_slices
 
@@ -48,15 +49,30 @@ def write_datasets(datasets: Mapping[str, SliceSet], out: Path) -> None:
     say(f"data: {', '.join(sizes)} slices")
 
 
+def tell(imported: Imported) -> None:
+    """Say how files were read, and what must not be missed."""
+    for line in imported.warnings:
+        warn(line)
+    for line in imported.notes:
+        say(f"data: {line}")
+
+
 def read_training(
-    files: TrainingFiles, validation_fraction: float, seed: int, labelled: int | None = None
+    files: TrainingFiles,
+    validation_fraction: float,
+    seed: int,
+    labelled: int | None = None,
+    telling: Callable[[Imported], None] = tell,
 ) -> dict[str, SliceSet]:
     """Return the training, validation and unlabelled slices by the names of their COCO files.
 
-    See `divide`. The images are a folder of 8-bit images; the labels are of any form.
+    See `divide`. The images are a folder of 8-bit images; the labels are of any form. How they were
+    read is told when nothing is wrong with them.
     """
-    slices = import_slices(files.images, files.labels, files.groups).slices
-    return divide(slices, files, validation_fraction, seed, labelled)
+    imported = import_slices(files.images, files.labels, files.groups)
+    parts = divide(imported.slices, files, validation_fraction, seed, labelled)
+    telling(imported)
+    return parts
 
 
 def divide(
@@ -69,7 +85,7 @@ def divide(
     """Return slices as training, validation and unlabelled ones, by the names of their COCO files.
 
     A slice is labelled when it has a mask. Labelled slices are split by group where groups are
-    known; groups that only the images tell (a volume, a patient) do not count when they are one.
+    known. Where the images tell only one patient, that one's volumes are split, or else the slices.
     With `labelled`, only the first so many labelled slices keep their labels; the others join the
     unlabelled ones.
     """
@@ -86,13 +102,19 @@ def divide(
     with_labels = with_labels[:labelled]
     groups = {record.file_name: record.group for record in with_labels if record.group is not None}
     if files.groups is None and len(set(groups.values())) == 1:
-        say("data: one patient or volume; its slices are split, so validation is flattered")
-        groups = {}
+        volumes = {record.file_name: record.volume for record in with_labels if record.volume}
+        if len(set(volumes.values())) > 1 and len(volumes) == len(with_labels):
+            say("data: one patient; whole volumes are split, so validation is flattered")
+            groups = volumes
+        else:
+            say("data: one patient or volume; its slices are split, so validation is flattered")
+            groups = {}
     names = [record.file_name for record in with_labels]
     try:
         train, validation = split_slices(names, groups or None, validation_fraction, seed)
     except InputError as error:
-        raise InputError(f"{files.groups or files.labels}: {error}") from error
+        table = None if is_off(files.groups) else files.groups
+        raise InputError(f"{table or files.labels}: {error}") from error
     ids = {record.file_name: record.image_id for record in records}
     rest = [record.image_id for record in records if record.file_name not in set(names)]
     return {
@@ -102,6 +124,13 @@ def divide(
     }
 
 
-def read_test(images: Path, labels: Path | None, groups: Path | None = None) -> SliceSet:
+def read_test(
+    images: Path,
+    labels: Path | None,
+    groups: Path | None = None,
+    telling: Callable[[Imported], None] = tell,
+) -> SliceSet:
     """Return the test slices, with their masks and groups where files of these are given."""
-    return import_slices(images, labels, groups).slices
+    imported = import_slices(images, labels, groups)
+    telling(imported)
+    return imported.slices

@@ -13,7 +13,7 @@ from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import warn
 from fewshot.slices.box_table import Box, is_box_table, read_box_table
-from fewshot.slices.groups import read_groups
+from fewshot.slices.groups import Named, grouped_by_table, guess_groups, is_off
 from fewshot.slices.images import image_stem, name_a_few, read_image, write_image
 from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.labels.source import LabelSource
@@ -36,7 +36,8 @@ class ImportOptions:
 
     `pictures` is the folder for the 8-bit PNGs of slices that are in another form. Three `channels`
     in place of the window make colour PNGs: each window of a slice becomes one of its channels.
-    `spacing` makes the slices of each folder one volume (see `fewshot.slices.sequence`). With
+    `spacing` makes the slices of each folder one volume (see `fewshot.slices.sequence`). `channel`
+    is the one of several channels of a case that is read, or `all`. With
     `structures` a label id means the same structure on every slice, which otherwise only label
     volumes say.
     """
@@ -48,11 +49,16 @@ class ImportOptions:
     channels: tuple[Window, Window, Window] | None = None
     spacing: Spacing | None = None
     structures: bool = False
+    channel: str = ""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """The slices, the masks of those that have any, boxes without masks, and what was found."""
+    """The slices, the masks of those that have any, boxes without masks, and what was found.
+
+    `notes` say how the files were read and which groups they are of, `warnings` what must not be
+    missed, `remarks` what is unusual.
+    """
 
     slices: SliceSet
     form: str
@@ -61,6 +67,8 @@ class Imported:
     skipped: tuple[str, ...]
     boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def import_slices(
@@ -85,11 +93,11 @@ def import_slices(
 def _imported(
     images: Path, labels: Path | None, groups: Path | None, options: ImportOptions
 ) -> Imported:
-    source = open_source(images, options.axis, options.skip_bad)
+    source = open_source(images, options.axis, options.skip_bad, options.channel)
     if options.spacing is not None:
         source = as_sequence(source, options.spacing)
-    given = read_groups(groups) if groups else None
-    reader = _Reader(source, images, options, given)
+    belongs, said = _groups(source, groups, options)
+    reader = _Reader(source, images, options, belongs)
     has_boxes = labels is not None and is_box_table(labels)
     if not has_boxes and labels is not None and labels.suffix.lower() != ".json":
         # A long table is read after the images: what is wrong with those is said first.
@@ -115,7 +123,47 @@ def _imported(
         raise InputError(f"{images}: no slice can be read; the first: {' '.join(skipped[:1])}")
     slices = SliceSet(folder, tuple(records), masks, volumes)
     boxes = _boxes(labels, reader.items, records) if labels and has_boxes else {}
-    return Imported(slices, source.form, form, reader.window_used, skipped, boxes)
+    return Imported(
+        slices,
+        source.form,
+        form,
+        reader.window_used,
+        skipped,
+        boxes,
+        notes=(*([said] if said else []), *source.notes),
+        warnings=tuple(source.warnings),
+    )
+
+
+def _groups(
+    source: SliceSource, table: Path | None, options: ImportOptions
+) -> tuple[dict[str, str | None], str]:
+    """Return the group of each slice by its name, and one line on where the groups are from.
+
+    Groups are those of a table, else the source's own (patients, volumes) where several volumes'
+    names do not tell patients, else those that the names of the files tell.
+    """
+    items = source.slices
+    own = {item.name: item.group for item in items}
+    if is_off(table):
+        return dict.fromkeys(own), "groups: none; slices of one patient may lie on both sides"
+    if table is not None:
+        named = [Named(item.name, item.file, item.volume, item.group) for item in items]
+        incomplete = options.skip_bad and bool(source.skipped)
+        groups, said = grouped_by_table(table, named, source.path, incomplete=incomplete)
+        return dict(zip(own, groups, strict=True)), said
+    if not any(own.values()):
+        guess = guess_groups(list(own))
+        if guess is not None:
+            return dict(zip(own, guess.groups, strict=True)), guess.described("file names")
+    if source.form != "DICOM":
+        known = list(dict.fromkeys(group for group in own.values() if group is not None))
+        guess = guess_groups(known)
+        if guess is not None:
+            patient = dict(zip(known, guess.groups, strict=True))
+            found = {name: group and patient[group] for name, group in own.items()}
+            return found, guess.described("names of volumes")
+    return own, ""
 
 
 class _Reader:
@@ -126,10 +174,9 @@ class _Reader:
         source: SliceSource,
         images: Path,
         options: ImportOptions,
-        groups: Mapping[str, str] | None,
+        groups: Mapping[str, str | None],
     ) -> None:
-        self._source, self._images, self._options = source, images, options
-        self._groups = groups and {image_stem(name): group for name, group in groups.items()}
+        self._source, self._options, self._groups = source, options, groups
         self._window = options.window
         self.window_used = "none: 8-bit images as they are" if source.ready else "the files' own"
         self.skipped: list[str] = []
@@ -223,19 +270,13 @@ class _Reader:
                     raise
 
     def _record(self, image_id: int, item: SourceSlice, picture: NDArray[np.uint8]) -> SliceRecord:
-        group = item.group
-        if self._groups is not None:
-            group = self._groups.get(image_stem(item.name), item.group)
-            if group is None:
-                where = self._images / item.name if self._source.ready else item.where
-                raise InputError(f"{where}: has no group; add a row for it to the groups file")
         height, width = picture.shape[:2]
         return SliceRecord(
             image_id,
             item.name,
             height,
             width,
-            group,
+            self._groups[item.name],
             item.volume,
             item.index,
             item.spacing,

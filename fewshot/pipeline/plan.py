@@ -5,6 +5,7 @@ from pathlib import Path
 from fewshot.config.tree import PhantomData, RunSettings, SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.importing import datasets
+from fewshot.importing.slices import Imported
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.metrics.merge_rules import calibrate, read_rule
 from fewshot.pipeline import stages
@@ -16,6 +17,7 @@ from fewshot.report.page import report_inputs, write_report
 from fewshot.run.layout import RunLayout
 from fewshot.run.names import CONTROL, FINAL, TEST
 from fewshot.run.stages import Stage
+from fewshot.slices.groups import OFF, is_off
 
 
 class RunPlan(RunLayout):
@@ -71,8 +73,10 @@ class RunPlan(RunLayout):
                 "labelled": files.labelled,
                 "validation_fraction": files.validation_fraction,
                 "seed": self.settings.seed,
+                **({"groups": OFF} if is_off(files.groups) else {}),
+                **({"test_groups": OFF} if is_off(files.test_groups) else {}),
             },
-            inputs=[path for path in inputs if path is not None],
+            inputs=[path for path in inputs if path is not None and not is_off(path)],
             outputs=[self.train, self.validation, self.unlabelled, self.test],
             work=lambda: datasets.write_datasets(self.read_datasets(), self.data),
         )
@@ -86,14 +90,20 @@ class RunPlan(RunLayout):
             files = self.files
             if not (files.train_images and files.train_labels and files.test_images):
                 raise InputError("data: needs train_images, train_labels and test_images")
-            self._datasets = datasets.read_training(
+            read: list[Imported] = []
+            parts = datasets.read_training(
                 datasets.TrainingFiles(files.train_images, files.train_labels, files.groups),
                 files.validation_fraction,
                 self.settings.seed,
                 None if files.labelled == "auto" else files.labelled,
+                read.append,
             )
-            test = datasets.read_test(files.test_images, files.test_labels, files.test_groups)
-            self._datasets[TEST] = test
+            test = datasets.read_test(
+                files.test_images, files.test_labels, files.test_groups, read.append
+            )
+            for one in read:
+                datasets.tell(one)
+            self._datasets = {**parts, TEST: test}
         return self._datasets
 
     def _training(self, name: str, soft: SoftTraining | None = None) -> Stage:

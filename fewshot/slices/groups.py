@@ -1,10 +1,96 @@
 """Which slice belongs to which patient (or scan, or site), for splits that do not leak."""
 
 import csv
-from pathlib import Path
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from fewshot.errors import InputError
-from fewshot.slices.images import image_stem
+from fewshot.slices.images import image_stem, name_a_few
+
+OFF = "none"
+"""What is given in place of a table where slices have no groups, and none are to be guessed."""
+
+_SUFFIXES = re.compile(r"\.(nii\.gz|nii|npy|npz|dcm|dicom|ima)$", re.IGNORECASE)
+_PARTS = re.compile(r"[_\- ]+")
+# Words that begin the part of a name that tells the patient: `patient02`, `sub-01`.
+_PATIENT = re.compile(r"(?:patient|pat|pt|pid|subject|subj|sub|case|volunteer|p)(\d*)", re.I)
+
+
+def is_off(groups: Path | None) -> bool:
+    """Return whether groups are switched off in place of a table: `groups: none`."""
+    return groups is not None and str(groups) == OFF
+
+
+@dataclass(frozen=True)
+class Guess:
+    """The group of each name, in their order, as the names themselves tell it, and how."""
+
+    groups: tuple[str, ...]
+    example: str
+
+    def described(self, what: str) -> str:
+        """Return what was guessed, in one line; `what` has the names: `file names`."""
+        count = len(set(self.groups))
+        return (
+            f"groups: {count} patients guessed from {what} ({self.example}); slices of one stay on "
+            "one side of a split (groups: none switches that off, a table says it)"
+        )
+
+
+def guess_groups(names: Sequence[str]) -> Guess | None:
+    """Return the patients that names without a table tell, `patient02` of `patient02_slice016`.
+
+    A name's parts lie between `_`, `-` and spaces. The patient ends with the first part that is a
+    word for patients with a number, else with the first part that has digits in all names and is
+    not the same in all. None unless every name tells one, there are two patients or more, and each
+    has several names (where a word says that they are patients: one of them).
+    """
+    split = [_PARTS.split(image_stem(name)) for name in names]
+    place = _patient_part(split)
+    if place is None:
+        return None
+    shown = [image_stem(name) for name in names]
+    groups = tuple(_prefix(name, parts, place) for name, parts in zip(shown, split, strict=True))
+    sizes = Counter(groups)
+    wordy = all(_is_patient(parts, place) for parts in split)
+    several = max if wordy else min
+    if len(sizes) < 2 or several(sizes.values()) < 2:
+        return None
+    first = next(index for index, group in enumerate(groups) if sizes[group] > 1)
+    return Guess(groups, f"{groups[first]!r} of {Path(names[first]).name!r}")
+
+
+def _patient_part(split: Sequence[Sequence[str]]) -> int | None:
+    """Return which part of all names tells the patient; it is not the last one."""
+    fewest = min(map(len, split), default=0)
+    for place in range(fewest - 1):
+        if all(_is_patient(parts, place) for parts in split):
+            return place
+    for place in range(fewest - 1):
+        own = {parts[place] for parts in split}
+        if len(own) > 1 and all(re.search(r"\d", part) for part in own):
+            return place
+    return None
+
+
+def _is_patient(parts: Sequence[str], place: int) -> bool:
+    """Return whether a part is a word for patients with a number: in it, or the part before."""
+    own = _PATIENT.fullmatch(parts[place])
+    if own is not None:
+        return bool(own.group(1))
+    before = _PATIENT.fullmatch(parts[place - 1]) if place else None
+    return before is not None and not before.group(1) and bool(re.search(r"\d", parts[place]))
+
+
+def _prefix(name: str, parts: Sequence[str], place: int) -> str:
+    """Return a name up to and with one of its parts, as it is written."""
+    end = 0
+    for part in parts[: place + 1]:
+        end = name.index(part, end) + len(part)
+    return name[:end]
 
 
 def read_groups(path: Path) -> dict[str, str]:
@@ -30,6 +116,116 @@ def read_groups(path: Path) -> dict[str, str]:
         stems.add(image_stem(image))
         groups[image] = group
     return groups
+
+
+@dataclass(frozen=True)
+class Named:
+    """The names by which a row may mean a slice: its own, its file's, its volume's, its group's."""
+
+    own: str
+    file: Path | None = None
+    volume: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The group of each slice, None where no row names it, and the rows that name no slice."""
+
+    groups: tuple[str | None, ...]
+    unused: tuple[str, ...]
+
+
+def match_groups(table: Mapping[str, str], slices: Sequence[Named], root: Path) -> Matched:
+    """Return the groups of slices by a table whose rows name slices, files, volumes or groups.
+
+    The most particular row holds. Files below `root` may be named with their folders; the name
+    alone counts where only one file, and only one row, has it. Suffixes may be left out.
+    Raises `InputError` for two rows that name the same.
+    """
+    rows: dict[str, str] = {}
+    by_name: dict[str, list[str]] = {}
+    for image in table:
+        other = rows.setdefault(_bare(image), image)
+        if other != image:
+            raise InputError(f"groups: {other!r} and {image!r} name the same image; keep one row")
+        by_name.setdefault(PurePosixPath(_bare(image)).name, []).append(image)
+    rows = {**{name: own[0] for name, own in by_name.items() if len(own) == 1}, **rows}
+    folders = _folders_of(slices)
+    found: list[str | None] = []
+    used: set[str] = set()
+    for one in slices:
+        rows_of = [rows[key] for key in _keys(one, root, folders) if key in rows]
+        used.update(rows_of)
+        found.append(table[rows_of[0]] if rows_of else None)
+    return Matched(tuple(found), tuple(image for image in table if image not in used))
+
+
+def _keys(one: Named, root: Path, folders: Mapping[str, set[Path]]) -> list[str]:
+    keys = [_bare(one.own)]
+    if one.file is not None:
+        if one.file.is_relative_to(root):
+            keys.append(_bare(one.file.relative_to(root).as_posix()))
+        if len(folders[one.file.name]) == 1:
+            keys.append(_bare(one.file.name))
+    for name in (one.volume, one.group):
+        if name is not None:
+            # nnU-Net's number of a channel is no part of a volume's name.
+            keys += [_bare(name), re.sub(r"_\d{4}$", "", name)]
+    return keys
+
+
+def _folders_of(slices: Sequence[Named]) -> dict[str, set[Path]]:
+    """Return the folders in which files of a name lie."""
+    found: dict[str, set[Path]] = {}
+    for one in slices:
+        if one.file is not None:
+            found.setdefault(one.file.name, set()).add(one.file.parent)
+    return found
+
+
+def _bare(name: str) -> str:
+    """Return a name as it is compared: without the suffix of a form, folders by slashes."""
+    plain = _SUFFIXES.sub("", image_stem(name.replace("\\", "/")))
+    return str(PurePosixPath(plain))
+
+
+def grouped_by_table(
+    path: Path, slices: Sequence[Named], root: Path, *, incomplete: bool = False
+) -> tuple[list[str], str]:
+    """Return the group of each slice by the table in a file, and one line on how they match.
+
+    Raises `InputError` when rows and slices do not match one another: a group that is missing
+    decides what is trained on. With `incomplete`, where some slices could not be read, rows may be
+    left over, which the line says.
+    """
+    table = read_groups(path)
+    try:
+        found = match_groups(table, slices, root)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    missing = [one.own for one, group in zip(slices, found.groups, strict=True) if group is None]
+    if len(found.unused) == len(table):
+        raise InputError(
+            f"{path}: none of its {len(table)} rows ({name_a_few(list(table))}) names an image of "
+            f"{root} ({name_a_few([one.own for one in slices])}); name images, files or volumes"
+        )
+    if missing:
+        raise InputError(
+            f"{path}: {len(missing)} of {len(slices)} slices of {root} have no row: "
+            f"{name_a_few(missing)}; add a row for each, its file or its volume"
+        )
+    if found.unused and not incomplete:
+        raise InputError(
+            f"{path}: {len(found.unused)} of {len(table)} rows name no image of {root}: "
+            f"{name_a_few(found.unused)}; remove them, or name images, files or volumes"
+        )
+    groups = [group for group in found.groups if group is not None]
+    left = f", {len(found.unused)} without an image" if found.unused else ""
+    return groups, (
+        f"groups: {len(set(groups))} by {path} ({len(table) - len(found.unused)} of {len(table)} "
+        f"rows used{left})"
+    )
 
 
 def _read_rows(path: Path) -> list[list[str]]:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
+from fewshot.slices.groups import guess_groups
 from fewshot.slices.images import image_stem, in_slice_order, name_a_few
 from fewshot.slices.sources.source import Skipped, SliceSource, SourceSlice
-from fewshot.slices.volume import Volume
+from fewshot.slices.volume import Volume, describe_slices, grid_of, picture_affine
 from fewshot.slices.window import Window
 
 Spacing = tuple[float, float, float]
@@ -102,6 +103,11 @@ def _numbering(names: Sequence[str], slice_mm: float) -> Numbering:
             f"names such as {Path(names[0]).name!r} lie {_steps(places)} apart, and --spacing says "
             f"{slice_mm:g} mm from slice to slice; give the same, or number the names"
         )
+    if numbers is None and all(re.search(r"\d", image_stem(Path(name).name)) for name in names):
+        raise InputError(
+            f"no number in the names ({name_a_few(names)}) tells all slices apart and in order; "
+            "give the slices of one volume, numbered"
+        )
     if numbers is None:
         reading = "names without numbers that tell them apart: slices in the order of their names"
         return Numbering(tuple(range(len(names))), 0.0, slice_mm, 0, 1, reading)
@@ -181,18 +187,26 @@ class Sequence3D:
         self.skipped: Sequence[Skipped] = source.skipped
         name = source.path.resolve().name or "sequence"
         first = np.asarray(source.values(source.slices[0])) if source.slices else np.zeros((1, 1))
+        names = [item.name for item in source.slices]
+        patients = guess_groups(names)
+        if patients is not None:
+            raise InputError(
+                f"{source.path}: names are of {len(set(patients.groups))} patients "
+                f"({patients.example}), and --spacing makes one volume; give a folder for each"
+            )
         try:
-            numbering = number_slices([item.name for item in source.slices], spacing[2])
+            numbering = number_slices(names, spacing[2])
         except InputError as error:
             raise InputError(f"{source.path}: {error}") from error
         size, sides = (first.shape[0], first.shape[1]), (*spacing[:2], numbering.step)
         volume = sequence_volume(size, max(1, numbering.count), sides, name, numbering.start)
         self.volumes: Mapping[str, Volume] = {name: volume}
-        self.notes = [*source.notes]
-        if numbering.reading:
-            self.notes.append(f"{source.path}: {numbering.reading}")
+        grid = grid_of(picture_affine(volume))
+        reading = describe_slices(len(source.slices), grid, max(1, numbering.count) * grid.step)
+        more = f" ({numbering.reading})" if numbering.reading else ""
+        self.notes: Sequence[str] = [*source.notes, f"volume {name!r}: {reading}{more}"]
         gaps = numbering.gap_note(str(source.path))
-        self.warnings = [*source.warnings, *([gaps] if gaps else [])]
+        self.warnings: Sequence[str] = [*source.warnings, *([gaps] if gaps else [])]
         self.slices: Sequence[SourceSlice] = [
             replace(
                 item,

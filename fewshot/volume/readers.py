@@ -106,10 +106,10 @@ def _apart(other: LabelStack, stack: LabelStack) -> float | None:
     ratio = max(other.step, stack.step) / min(other.step, stack.step)
     away = other.affine[:3, 3] - stack.affine[:3, 3]
     steps, *beside = np.linalg.solve(stack.affine[:3, :3], away)
-    ways = [one.affine[:3, :3] / (one.step, *one.pixel) for one in (other, stack)]
+    mine, theirs = (one.affine[:3, :3] / (one.step, *one.pixel) for one in (stack, other))
     if (
         abs(ratio - round(ratio)) <= 1e-3
-        and np.allclose(*ways, atol=2e-3)
+        and np.allclose(mine, theirs, atol=2e-3)
         and np.abs(beside).max() < 1
     ):
         return float(steps * stack.step)

@@ -69,7 +69,7 @@ BAD_DATA: list[tuple[str, Callable[[], object], tuple[str, ...]]] = [
     (
         "empty folder",
         no_images,
-        ("X_train: no image",),
+        ("X_train: ", "no image"),
     ),
     ("no label file", lambda: Path("Y_train.csv.gz").unlink(), ("Y_train.csv.gz: no such file",)),
     ("no group file", lambda: Path("groups.csv").unlink(), ("groups.csv: no such file",)),
@@ -108,7 +108,11 @@ BAD_DATA: list[tuple[str, Callable[[], object], tuple[str, ...]]] = [
     ("no labels", keep_labels_of(0), ("Y_train.csv.gz: no labelled slices", "give labels")),
     ("one labelled slice", keep_labels_of(1), ("1 slices cannot be split", "at least two")),
     ("one labelled patient", keep_labels_of(2), ("groups.csv", "'labelled_000'", "two groups")),
-    ("image without group", write_groups("0.png,a", "1.png,b"), ("2.png", "no group", "add a row")),
+    (
+        "image without group",
+        write_groups("0.png,a", "1.png,b"),
+        ("2.png", "have no row", "add"),
+    ),
     ("group twice", write_groups("0.png,a", "0,b"), ("groups.csv: line 3", "'0'")),
 ]
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
+from fewshot.config.volume import VolumeSettings
 from fewshot.slices.volume import grid_of, slice_position
 from fewshot.volume.measure import measure
 from fewshot.volume.reconstruct import Request, reconstruct
@@ -22,6 +23,7 @@ from fewshot.volume.surface import surface_distance
 
 BLOCK = (slice(3, 9), slice(4, 16), slice(5, 15))
 VOXELS = 6 * 12 * 10
+PLAIN = VolumeSettings(page=False)
 UNITS = {"mm": 1.0, "micron": 1e-3, "meter": 1e3, "unknown": 1.0}
 
 
@@ -125,7 +127,7 @@ def test_the_written_grid_and_surface_of_a_tilted_gantry_keep_the_volume(
     labels[10:30, 10:30] = 1
     nibabel.save(nibabel.nifti1.Nifti1Image(labels, affine), tmp_path / "t.nii.gz")
     true = 4000 * 0.5 * 0.5 * 5 * cosine
-    made = reconstruct(Request(tmp_path / "t.nii.gz", page=False), tmp_path / "out")
+    made = reconstruct(Request(tmp_path / "t.nii.gz", settings=PLAIN), tmp_path / "out")
     (row,) = made["structures"]
     assert row["voxels_mm3"] == pytest.approx(true, rel=1e-4)
     assert row["mesh_mm3"] == pytest.approx(true, rel=5e-3)
@@ -135,7 +137,8 @@ def test_the_written_grid_and_surface_of_a_tilted_gantry_keep_the_volume(
     ]
     mesh: Any = trimesh.load(tmp_path / "out" / "meshes" / "t_1.ply", force="mesh")
     assert abs(mesh.volume) == pytest.approx(true, rel=5e-3)
-    again = reconstruct(Request(tmp_path / "out" / "t.nii.gz", page=False), tmp_path / "again")
+    written = Request(tmp_path / "out" / "t.nii.gz", settings=PLAIN)
+    again = reconstruct(written, tmp_path / "again")
     assert again["structures"][0]["voxels_mm3"] == pytest.approx(row["voxels_mm3"], rel=1e-4)
     for corner in itertools.product((9.5, 29.5), (9.5, 29.5), (-0.5, 9.5)):
         place = affine @ [*corner, 1]

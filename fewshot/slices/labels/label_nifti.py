@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.slices.images import name_a_few
 from fewshot.slices.labels.source import check_label_map
-from fewshot.slices.sources.nifti import NiftiVolume, nifti_files, volume_name
+from fewshot.slices.sources.nifti import NiftiVolume, NiftiVolumes, nifti_files, volume_name
 from fewshot.slices.sources.source import SliceSource, SourceSlice
 from fewshot.slices.volume import Volume
 
 _MOST_APART = 0.1  # voxels
-_CHANNEL = "_0000"  # nnU-Net writes the channel behind the name of an image, not of a label
 
 
 class NiftiLabels:
@@ -29,13 +28,15 @@ class NiftiLabels:
         if not source.volumes:
             raise InputError(f"{path}: is a label volume, but {source.path} holds no volume")
         files = {volume_name(file): file for file in nifti_files(path)}
+        cases = source.cases if isinstance(source, NiftiVolumes) else {}
         if not path.is_dir() and len(source.volumes) == 1:
             self._files = dict.fromkeys(source.volumes, path)
         else:
             self._files = {
                 name: files[own]
                 for name in source.volumes
-                for own in (name, name.removesuffix(_CHANNEL))
+                # The label of a case is that of each of its channels.
+                for own in (name, cases.get(name, name))
                 if own in files
             }
             strange = {file.name for file in files.values()} - {

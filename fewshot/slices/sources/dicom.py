@@ -44,8 +44,8 @@ class DicomSeries:
         self.path = path
         self.volumes: dict[str, Volume] = {}
         self.skipped: list[Skipped] = []
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
+        self._notes: list[str] = []
+        self._warnings: list[str] = []
         self._own_window = lru_cache(self._one_window)
         self._displays: dict[str, list[OwnWindow | str | None]] = {}
         frames = self._frames(skip_bad)
@@ -59,10 +59,12 @@ class DicomSeries:
         owners = _owners([one.frames[0] for one in found.acquisitions])
         several = Counter(owners)
         slices: list[SourceSlice] = []
-        for number, (one, owner) in enumerate(zip(found.acquisitions, owners, strict=True), 1):
+        for number, (own, owner) in enumerate(zip(found.acquisitions, owners, strict=True), 1):
             name = f"{owner or 'patient'}_{number}"
-            slices += self._stack(name, owner or name, one, alone=several[owner] == 1)
+            slices += self._stack(name, owner or name, own, alone=several[owner] == 1)
         self.slices: Sequence[SourceSlice] = slices
+        self.notes: Sequence[str] = self._notes
+        self.warnings: Sequence[str] = self._warnings
         if not slices and not self.skipped:
             raise InputError(f"{path}: no DICOM image in it; give files with pixels")
 
@@ -107,7 +109,7 @@ class DicomSeries:
             if not own:
                 empty.append(file.name)
         if empty:
-            self.notes.append(
+            self._notes.append(
                 f"{self.path}: {len(empty)} of {len(files)} DICOM files hold no pixels "
                 f"({name_a_few(empty)})"
             )
@@ -151,10 +153,10 @@ class DicomSeries:
         if placed.volume is None:
             count = len(found.frames)
             slices = "1 slice" if count == 1 else f"{count} slices"
-            self.warnings.append(f"{name}: {slices}, no volume: {placed.reason}{about}")
+            self._warnings.append(f"{name}: {slices}, no volume: {placed.reason}{about}")
             return
-        self.notes.append(f"{name}: {placed.reading}{about}")
-        self.warnings += [f"{name}: {line}" for line in placed.warnings]
+        self._notes.append(f"{name}: {placed.reading}{about}")
+        self._warnings += [f"{name}: {line}" for line in placed.warnings]
 
 
 def _files(path: Path) -> list[Path]:

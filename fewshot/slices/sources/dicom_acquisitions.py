@@ -55,8 +55,9 @@ def acquisitions(frames: Sequence[Frame]) -> Sorted:
                 except InputError as error:
                     found.errors.append(error)
                     continue
-                for one in stacks:
-                    found.acquisitions.append(Acquisition(in_order(one), (*told_by, *more)))
+                found.acquisitions += [
+                    Acquisition(in_order(own), (*told_by, *more)) for own in stacks
+                ]
     return found
 
 

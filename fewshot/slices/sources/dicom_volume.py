@@ -91,10 +91,10 @@ def _same_planes(frames: Sequence[Frame]) -> tuple[Vector, Vector, tuple[float, 
             f"pixels are {_sides(usual)} mm in {usual.path.name} and {_sides(other)} in "
             f"{other.path.name}"
         )
-    directions = np.mean([one.directions for one in frames], axis=0)
+    each = np.array([one.directions for one in frames], dtype=np.float64)
+    directions = each.mean(axis=0)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     reach = float(np.linalg.norm(pixels * common))
-    each = np.array([one.directions for one in frames])
     angles = np.linalg.norm(each - directions, axis=2).max(axis=1)
     worst = int(angles.argmax())
     if angles[worst] * reach > _PIXEL * common.min():

@@ -16,9 +16,19 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.slices.images import in_slice_order
 from fewshot.slices.limits import BoundedStream, allowed_bytes, check_slice, check_slice_count
+from fewshot.slices.sources.nifti_channels import read_channels, refuse_channels
 from fewshot.slices.sources.nifti_header import affine_mm
 from fewshot.slices.sources.source import Skipped, SourceSlice
-from fewshot.slices.volume import Volume, Voxels, slice_of, slice_position, slice_spacing
+from fewshot.slices.volume import (
+    Volume,
+    Voxels,
+    describe_slices,
+    grid_of,
+    picture_affine,
+    slice_of,
+    slice_position,
+    slice_spacing,
+)
 from fewshot.slices.window import Window, apply_window
 
 AXES = ("sagittal", "coronal", "axial")
@@ -58,8 +68,11 @@ class NiftiVolume:
         while len(shape) > 3 and shape[-1] == 1:
             shape = shape[:-1]
         if len(shape) != 3 or min(shape) < 1:
-            raise InputError(f"{path}: has shape {shape}; give a volume of three dimensions")
-        affine = tuple(tuple(map(float, row)) for row in affine_mm(self._image.affine, header, path))
+            more = f" ({shape[3]} volumes: split them)" if len(shape) == 4 else ""
+            raise InputError(f"{path}: has shape {shape}{more}; give a volume of three dimensions")
+        affine = tuple(
+            tuple(map(float, row)) for row in affine_mm(self._image.affine, header, path)
+        )
         try:
             draft = Volume((shape[0], shape[1], shape[2]), 0, affine, path.name)
             self.volume = replace(draft, axis=axis_of(axis, draft))
@@ -179,17 +192,30 @@ def axis_of(axis: str | int, volume: Volume) -> int:
 
 
 class NiftiVolumes:
-    """The slices of one NIfTI file or of all those of a folder; each file is a group."""
+    """The slices of one NIfTI file or of all those of a folder; each case is a group.
+
+    `channel` is the one of several channels of a case that is read: the end of the files' names.
+    `cases` holds the case of each volume.
+    """
 
     form = "NIfTI"
     ready = False
 
-    def __init__(self, path: Path, axis: str | int = "axial", skip_bad: bool = False) -> None:
+    def __init__(
+        self, path: Path, axis: str | int = "axial", skip_bad: bool = False, channel: str = ""
+    ) -> None:
         self.path, self._axis = path, axis
         self.volumes: dict[str, Volume] = {}
         self.skipped: list[Skipped] = []
         slices: list[SourceSlice] = []
+        files: dict[str, Path] = {}
         for file in nifti_files(path):
+            other = files.setdefault(volume_name(file), file)
+            if other != file:
+                raise InputError(f"{path}: {other.name!r} and {file.name!r} are one volume twice")
+        names, self.cases, left = read_channels(list(files), channel, path)
+        for name in names:
+            file = files[name]
             try:
                 one = NiftiVolume(file, axis)
             except InputError as error:
@@ -197,9 +223,15 @@ class NiftiVolumes:
                     raise
                 self.skipped.append(Skipped(str(error)))
                 continue
-            name = volume_name(file)
             self.volumes[name] = one.volume
-            slices += _slices(name, file, one.volume)
+            slices += _slices(name, file, one.volume, self.cases[name])
+        if not channel:
+            refuse_channels(self.volumes, path)
+        self.notes: Sequence[str] = [
+            *([left] if left else []),
+            *map(_reading, self.volumes.items()),
+        ]
+        self.warnings: Sequence[str] = ()
         self.slices: Sequence[SourceSlice] = slices
         self._open = lru_cache(maxsize=1)(lambda file: NiftiVolume(file, axis))
 
@@ -212,18 +244,25 @@ class NiftiVolumes:
         return apply_window(self.values(item), window) if window else None
 
 
-def _slices(name: str, file: Path, volume: Volume) -> list[SourceSlice]:
+def _reading(named: tuple[str, Volume]) -> str:
+    name, volume = named
+    grid, count = grid_of(picture_affine(volume)), volume.shape[volume.axis]
+    return f"volume {name!r}: {describe_slices(count, grid, count * grid.step)}"
+
+
+def _slices(name: str, file: Path, volume: Volume, case: str) -> list[SourceSlice]:
     spacing = slice_spacing(volume.axis, volume.affine)
     return [
         SourceSlice(
             name=f"{name}_{index:04d}.png",
             where=f"{file}: slice {index}",
             key=file,
-            group=name,
+            group=case,
             volume=name,
             index=index,
             spacing=spacing,
             position=slice_position(volume.axis, index, volume.affine),
+            file=file,
         )
         for index in range(volume.shape[volume.axis])
     ]

@@ -1,41 +1,81 @@
 """Which form a path holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.errors import InputError
-from fewshot.slices.found import what_is_there
+from fewshot.slices.found import is_hidden, what_is_there
+from fewshot.slices.images import name_a_few
 from fewshot.slices.sources.array_files import ArrayStack, is_array
 from fewshot.slices.sources.dicom import DicomSeries, is_dicom
 from fewshot.slices.sources.image_folder import ImageFolder, is_image_folder
 from fewshot.slices.sources.nifti import NiftiVolumes, is_nifti
 from fewshot.slices.sources.source import SliceSource
 
-Opener = Callable[[Path, str, bool], SliceSource]
+Opener = Callable[[Path, str, bool, str], SliceSource]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of images: what one of its files is called, how it is known, and how it is read.
+
+    `fits` tells a file; `open` is given the path, the axis, whether bad files are passed over, and
+    the channel.
+    """
+
+    name: str
+    fits: Callable[[Path], bool]
+    open: Opener
+
 
 # Asked in this order; a new form is a row. DICOM is last: its files need no suffix, so that the
 # files of a whole tree may have to be opened.
-FORMS: tuple[tuple[Callable[[Path], bool], Opener], ...] = (
-    (is_nifti, lambda path, axis, skip_bad: NiftiVolumes(path, axis or "axial", skip_bad)),
-    (is_array, lambda path, axis, skip_bad: ArrayStack(_flat(path, axis), skip_bad)),
-    (is_image_folder, lambda path, axis, skip_bad: ImageFolder(_flat(path, axis), skip_bad)),
-    (is_dicom, lambda path, axis, skip_bad: DicomSeries(_flat(path, axis), skip_bad)),
+FORMS: tuple[Form, ...] = (
+    Form(
+        "NIfTI",
+        is_nifti,
+        lambda path, axis, skip_bad, channel: NiftiVolumes(
+            path, axis or "axial", skip_bad, channel
+        ),
+    ),
+    Form(
+        "NumPy",
+        is_array,
+        lambda path, axis, skip_bad, channel: ArrayStack(_flat(path, axis, channel), skip_bad),
+    ),
+    Form(
+        "image",
+        is_image_folder,
+        lambda path, axis, skip_bad, channel: ImageFolder(_flat(path, axis, channel), skip_bad),
+    ),
+    Form(
+        "DICOM",
+        is_dicom,
+        lambda path, axis, skip_bad, channel: DicomSeries(_flat(path, axis, channel), skip_bad),
+    ),
 )
 
 
-def open_source(path: Path, axis: str = "", skip_bad: bool = False) -> SliceSource:
+def open_source(
+    path: Path, axis: str = "", skip_bad: bool = False, channel: str = ""
+) -> SliceSource:
     """Return the slices of a file or folder of any form.
 
-    `axis` is axial, coronal, sagittal or an array axis, for volumes that can be cut along any.
-    With `skip_bad` files that cannot be read are passed over and listed in `skipped`.
-    Raises `InputError` naming the path when no form fits or, without `skip_bad`, a file is bad.
+    `axis` is axial, coronal, sagittal or an array axis, for volumes that can be cut along any;
+    `channel` the one of several channels of a case. With `skip_bad` files that cannot be read are
+    passed over and listed in `skipped`. What else lies in a folder is said in `notes`.
+    Raises `InputError` naming the path when no form fits, a folder holds files of several forms,
+    or, without `skip_bad`, a file is bad.
     """
     if not path.exists():
         raise InputError(f"{path}: not a readable folder or file (it is not there)")
     try:
-        for fits, opener in FORMS:
-            if fits(path):
-                return opener(path, axis, skip_bad)
+        form = _form_of(path)
+        if form is not None:
+            source = form.open(path, axis, skip_bad, channel)
+            source.notes = [*source.notes, *_left(path, form)]
+            return source
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     raise InputError(
@@ -44,7 +84,78 @@ def open_source(path: Path, axis: str = "", skip_bad: bool = False) -> SliceSour
     )
 
 
-def _flat(path: Path, axis: str) -> Path:
-    if axis:
-        raise InputError(f"{path}: --axis {axis} is for NIfTI volumes; leave it out")
+def _form_of(path: Path) -> Form | None:
+    """Return the form of a file, or the only one of a folder's files; DICOM may lie deeper."""
+    if not path.is_dir():
+        return next((form for form in FORMS if form.fits(path)), None)
+    found = files_by_form(path)
+    if len(found) != 1 and not found:
+        return FORMS[-1] if is_dicom(path) else None
+    if "DICOM" not in found:
+        deeper = [
+            one
+            for one in _deeper(path)
+            if not any(form.fits(one) for form in FORMS[:-1]) and is_dicom(one)
+        ]
+        if deeper:
+            found["DICOM"] = deeper
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: holds {_listed(found, path)}; which are meant? Give a folder of one kind"
+        )
+    return next(form for form in FORMS if form.name in found)
+
+
+def files_by_form(path: Path) -> dict[str, list[Path]]:
+    """Return the files of a folder, not of those in it, by the name of their form."""
+    found: dict[str, list[Path]] = {}
+    for one in sorted(path.iterdir()):
+        if one.is_file() and not is_hidden(one) and one.name != "DICOMDIR":
+            form = next((form.name for form in FORMS if form.fits(one)), None)
+            if form is not None:
+                found.setdefault(form, []).append(one)
+    return found
+
+
+def _deeper(path: Path) -> list[Path]:
+    folders = [one for one in path.iterdir() if one.is_dir() and not is_hidden(one)]
+    return [
+        one
+        for folder in folders
+        for one in sorted(folder.rglob("*"))
+        if one.is_file() and not is_hidden(one, path)
+    ]
+
+
+def _left(path: Path, form: Form) -> list[str]:
+    """Return a line on the files of a folder that are not read, where there are any."""
+    if not path.is_dir():
+        return []
+    every = [one for one in path.iterdir() if one.is_file() and not is_hidden(one)]
+    left = [one for one in every if not form.fits(one)]
+    deeper = _deeper(path)
+    if form.name == "DICOM":
+        left += [one for one in deeper if not is_dicom(one)]
+        deeper = []
+    lines = []
+    if left:
+        names = name_a_few(sorted(str(one.relative_to(path)) for one in left))
+        lines.append(f"{path}: {len(left)} other files are not read: {names}")
+    if deeper:
+        lines.append(f"{path}: {len(deeper)} files in sub-folders are not read")
+    return lines
+
+
+def _listed(found: Mapping[str, list[Path]], path: Path) -> str:
+    return " and ".join(
+        f"{len(files)} {name} {'file' if len(files) == 1 else 'files'} "
+        f"({name_a_few([str(one.relative_to(path)) for one in files], 2)})"
+        for name, files in found.items()
+    )
+
+
+def _flat(path: Path, axis: str, channel: str) -> Path:
+    if axis or channel:
+        option = f"--axis {axis}" if axis else f"--channel {channel}"
+        raise InputError(f"{path}: {option} is for NIfTI volumes; leave it out")
     return path

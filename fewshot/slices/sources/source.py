@@ -48,18 +48,12 @@ class SliceSource(Protocol):
     path: Path
     slices: Sequence[SourceSlice]
     ready: bool  # the files themselves are a folder of 8-bit images, nothing must be written
+    notes: Sequence[str]  # how the files were read, where it is not plain
+    warnings: Sequence[str]  # gaps, and volumes that could not be formed
 
     @property
     def volumes(self) -> Mapping[str, Volume]:
         """Return the volumes that slices name."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """Return lines that say how the files were read, where it is not plain."""
-
-    @property
-    def warnings(self) -> Sequence[str]:
-        """Return lines that must not be missed: gaps, and volumes that could not be formed."""
 
     @property
     def skipped(self) -> Sequence[Skipped]:
