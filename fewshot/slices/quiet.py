@@ -1,5 +1,6 @@
 """Keeping the remarks of libraries written in C off the terminal."""
 
+import logging
 import os
 import sys
 import threading
@@ -7,6 +8,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+# Pillow logs what it cannot decode; where nobody listens to logs, Python prints them.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 _ERRORS = 2  # the descriptor of standard error
 _one_at_a_time = threading.RLock()
 
