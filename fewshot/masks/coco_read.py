@@ -1,5 +1,6 @@
 """Reading and checking a COCO file, ours or any other tool's."""
 
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -57,7 +58,8 @@ def read_coco(path: Path, images: Path | None = None) -> SliceSet:
             for record in records
             if record.image_id in rows
         }
-        return SliceSet(_folder(document, path, images), records, masks, volumes)
+        folder, home = _folder(document, path, images)
+        return SliceSet(folder, records, masks, volumes, home)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -74,7 +76,8 @@ def read_boxes(
     """
     document = _document(path)
     records = _records(document, path)
-    slices = SliceSet(_folder(document, path, images), records, {}, _volumes(document, path))
+    folder, home = _folder(document, path, images)
+    slices = SliceSet(folder, records, {}, _volumes(document, path), home)
     known = {record.image_id for record in records}
     boxes: dict[int, list[tuple[float, float, float, float]]] = {}
     for index, entry in enumerate(_entries(document, "annotations", path)):
@@ -91,7 +94,8 @@ def read_slices(document: dict[str, Any], path: Path) -> SliceSet:
     """Return the slices of a COCO document without looking at its annotations."""
     records, volumes = _records(document, path), _volumes(document, path)
     try:
-        return SliceSet(_folder(document, path, None), records, {}, volumes)
+        folder, home = _folder(document, path, None)
+        return SliceSet(folder, records, {}, volumes, home)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -132,13 +136,17 @@ def _document(path: Path) -> _Entry:
     return document
 
 
-def _folder(document: _Entry, path: Path, images: Path | None) -> Path:
+def _folder(document: _Entry, path: Path, images: Path | None) -> tuple[Path, Path | None]:
+    """Return the folder of images, and the one that holds it and the file, if it is relative."""
     info = document.get("info", {})
     if images is not None:
-        return images
-    if isinstance(info, dict) and "images" in info:
-        return path.parent / _text(info, "images", "info")
-    return path.parent
+        return images, None
+    if not (isinstance(info, dict) and "images" in info):
+        return path.parent, None
+    text, here = _text(info, "images", "info"), path.parent.absolute()
+    folder = Path(os.path.normpath(here / text))
+    home = None if Path(text).is_absolute() else Path(os.path.commonpath([here, folder]))
+    return folder, home
 
 
 def _records(document: _Entry, path: Path) -> tuple[SliceRecord, ...]:

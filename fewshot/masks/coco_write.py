@@ -1,6 +1,7 @@
 """Writing a set of slices as a COCO file."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,12 +18,13 @@ _PLACE_KEYS = ("group", "volume", "index", "spacing", "position")
 def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     """Write slices and masks as COCO JSON, atomically; the same set gives the same bytes.
 
-    `info` holds the description and, beyond COCO, the absolute folder of the images and the
-    `volumes` the slices were cut from; an image its `group`, `volume`, `index`, `spacing` and
-    `position` where it has them. Images are in order of id, and annotations, numbered from 1, in
-    order of image. An annotation that is not a label also holds `score` (6 decimals) and `source`,
-    as COCO results do, and one whose structure is known its number, `structure`, beyond COCO.
-    Boxes are [x, y, width, height] with 2 decimals, masks compressed RLE.
+    `info` holds the description and, beyond COCO, the folder of the images, absolute, or relative
+    to the file where both are below the slices' `home`, and the `volumes` they were cut from; an
+    image its `group`, `volume`, `index`, `spacing` and `position` where it has them. Images are in
+    order of id, and annotations, numbered from 1, in order of image. An annotation that is not a
+    label also holds `score` (6 decimals) and `source`, as COCO results do, and one whose structure
+    is known its number, `structure`, beyond COCO. Boxes are [x, y, width, height] with 2
+    decimals, masks compressed RLE.
     """
     masks = (slices.masks.get(record.image_id) for record in _in_order(slices))
     write_document(path, slices, description, _annotations(one for one in masks if one is not None))
@@ -52,7 +54,7 @@ def write_document(
     path: Path, slices: SliceSet, description: str, annotations: Iterable[dict[str, Any]]
 ) -> None:
     """Write a COCO file of slices with these annotations, atomically."""
-    info: dict[str, Any] = {"description": description, "images": str(slices.images.resolve())}
+    info: dict[str, Any] = {"description": description, "images": _images_of(slices, path)}
     if slices.volumes:
         info["volumes"] = {name: asdict(slices.volumes[name]) for name in sorted(slices.volumes)}
     categories = [{"id": ORGAN_CATEGORY, "name": "organ"}]
@@ -62,6 +64,14 @@ def write_document(
         out.write(f'],\n"categories": {json.dumps(categories)},\n"annotations": [')
         out.writelines(_lines(annotations))
         out.write("]\n}\n")
+
+
+def _images_of(slices: SliceSet, path: Path) -> str:
+    here, folder = path.parent.absolute(), slices.images.absolute()
+    home = None if slices.home is None else slices.home.absolute()
+    if home is None or not (here.is_relative_to(home) and folder.is_relative_to(home)):
+        return str(folder.resolve())
+    return os.path.relpath(folder, here)
 
 
 def _lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -34,6 +34,8 @@ class SliceRecord:
 class SliceSet:
     """Slices of one folder, the masks of those that have any, by image id, and their volumes.
 
+    COCO files below `home`, such as a run directory, name the folder relative to themselves.
+
     Raises `InputError` when two slices share an id or a file, masks belong to no slice or to one
     of another size, or a slice is not in the volume it names.
     """
@@ -42,6 +44,7 @@ class SliceSet:
     records: tuple[SliceRecord, ...]
     masks: Mapping[int, SliceMasks]
     volumes: Mapping[str, Volume] = field(default_factory=dict)
+    home: Path | None = None
     _by_id: dict[int, SliceRecord] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

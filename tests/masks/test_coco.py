@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,25 @@ def test_the_text_of_a_small_file(tmp_path: Path) -> None:
 }}
 """  # noqa: E501
     )
+
+
+def test_files_of_one_home_name_their_images_relatively(tmp_path: Path) -> None:
+    """So that a run directory can be moved; a link in it is kept as such."""
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (run / "images").mkdir(parents=True)
+    (run / "images" / "train").symlink_to(example(elsewhere).images)
+    slices = replace(example(tmp_path), images=run / "images" / "train", home=run)
+    write_coco(run / "data" / "train.json", slices, "slices")
+    read = read_coco(run / "data" / "train.json")
+    write_coco(run / "predictions" / "final" / "train.json", read, "predictions")
+    write_coco(elsewhere / "train.json", read, "not in the run")
+    run.rename(tmp_path / "moved")
+    for name, images in (
+        ("moved/data/train.json", "moved/images/train"),
+        ("moved/predictions/final/train.json", "moved/images/train"),
+        ("elsewhere/train.json", "elsewhere/X_train"),
+    ):
+        assert read_coco(tmp_path / name).images == tmp_path / images
 
 
 # Files of other tools.
