@@ -1,20 +1,126 @@
-"""The digest of fewshot's own code, which results depend on as they do on settings and inputs."""
+"""Which of the package's own code a result follows from: the modules a stage imports, and theirs.
 
+Read from the sources, without importing anything. Imports inside functions count; those for type
+checkers do not, nor those of a function `command`, which no stage runs. What a folder holds besides
+modules (templates, style sheets) belongs to every module in it.
+"""
+
+import ast
 import hashlib
 import json
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import fewshot
-from fewshot.files import sha256_file
 
-_SOURCES = (".py", ".jinja", ".css", ".js")
+_ASSETS = (".jinja", ".css", ".js")
+_COMMAND = "command"
+# What decides no result: the version, messages, locks, and settings and paths, whose values count.
+_ASIDE = (
+    "",
+    "code_digest",
+    "config",
+    "errors",
+    "lock",
+    "progress",
+    "run.layout",
+    "run.names",
+    "run.stages",
+)
 
 
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """Return the SHA-256 of the installed package's sources, by name and content."""
-    package = Path(fewshot.__file__).parent
-    sources = sorted(path for path in package.rglob("*") if path.suffix in _SOURCES)
-    parts = [(str(path.relative_to(package)), sha256_file(path)) for path in sources]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+class PackageCode:
+    """The sources of a package as they were when this was made, and what depends on what.
+
+    Args:
+        package: its folder; fewshot's own unless told otherwise.
+    """
+
+    def __init__(self, package: Path = Path(fewshot.__file__).parent) -> None:
+        self._name = package.name
+        self._sources: dict[str, bytes] = {}
+        self._files: dict[str, str] = {}
+        self._assets: dict[str, list[str]] = {}
+        self._digests: dict[str, str] = {}
+        self._imports: dict[str, frozenset[str]] = {}
+        for path in sorted(package.rglob("*")):
+            file = path.relative_to(package).as_posix()
+            if path.suffix == ".py":
+                module = file.removesuffix(".py").replace("/", ".").removesuffix("__init__")
+                self._sources[module.rstrip(".")] = source = path.read_bytes()
+                self._files[module.rstrip(".")] = file
+            elif path.suffix in _ASSETS:
+                source = path.read_bytes()
+                self._assets.setdefault(file.rpartition("/")[0], []).append(file)
+            else:
+                continue
+            self._digests[file] = hashlib.sha256(source).hexdigest()[:16]
+
+    def digests(self, modules: Iterable[str]) -> dict[str, str]:
+        """Return file → digest of all that these modules (dotted names) depend on.
+
+        Files are relative to the package; modules of others are passed over.
+        """
+        files: set[str] = set()
+        for module in self._closure(modules):
+            file = self._files[module]
+            files |= {file, *self._assets.get(file.rpartition("/")[0], ())}
+        return {file: self._digests[file] for file in sorted(files)}
+
+    def _closure(self, modules: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        start = f"{self._name}."
+        waiting = [one.removeprefix(start) for one in modules if one.startswith(start)]
+        while waiting:
+            module = waiting.pop()
+            if module not in found and not self._is_aside(module):
+                found.add(module)
+                waiting += self._imported(module)
+        return found
+
+    def _is_aside(self, module: str) -> bool:
+        return module in _ASIDE or module.partition(".")[0] in _ASIDE
+
+    def _imported(self, module: str) -> frozenset[str]:
+        """Return the package's modules that a module imports, and the folders it lies in."""
+        if module not in self._imports:
+            parts = module.split(".")
+            found = {".".join(parts[:end]) for end in range(1, len(parts))}
+            for node in _statements(ast.parse(self._sources[module])):
+                found |= set(self._named(node))
+            self._imports[module] = frozenset(found & self._sources.keys())
+        return self._imports[module]
+
+    def _named(self, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+        """Yield what may be modules; `from a import b` names `a`, and `a.b` if that is one."""
+        start = f"{self._name}."
+        if isinstance(node, ast.Import):
+            yield from (one.name.removeprefix(start) for one in node.names if start in one.name)
+        elif node.module and f"{node.module}.".startswith(start):
+            module = f"{node.module}.".removeprefix(start)
+            yield module.rstrip(".")
+            yield from (f"{module}{one.name}" for one in node.names)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the imports that take place when a module's stages run."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            continue
+        elif not (isinstance(node, ast.FunctionDef) and node.name == _COMMAND):
+            yield from _statements(node)
+
+
+@cache
+def running_code() -> PackageCode:
+    """Return the code of the package that is running, as it was when this was first asked."""
+    return PackageCode()
+
+
+def code_digest(*modules: str) -> str:
+    """Return a digest of all that these modules (dotted names) of the running package depend on."""
+    text = json.dumps(running_code().digests(modules), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

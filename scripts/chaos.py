@@ -21,8 +21,9 @@ import chaos_points
 from chaos_points import GENERAL_POINTS, POINTS, TRAINING_POINTS, Target
 from fewshot.config.load import parse_settings
 from fewshot.config.tree import RunSettings
-from fewshot.pipeline.plan import RunPlan
+from fewshot.pipeline import plan
 from fewshot.pipeline.run import run
+from fewshot.run.layout import RunLayout
 from fewshot.run.names import RECORD, RESOLVED
 
 SETTINGS: dict[str, Any] = {
@@ -70,7 +71,7 @@ class Laboratory:
 
     def stages(self) -> list[str]:
         """The names of the stages, in order."""
-        return [stage.name for stage in RunPlan(self.settings, self.run).stages()]
+        return [stage.name for stage in plan.stages(RunLayout(self.settings, self.run))]
 
     def try_one(self, stage: str, point: str) -> str:
         """Kill a run at a point of a stage and resume it; return `equal`, or what is wrong."""
@@ -98,7 +99,7 @@ class Laboratory:
         """Put the run back to where the stage is about to begin."""
         shutil.rmtree(self.run, ignore_errors=True)
         shutil.copytree(self.reference, self.run)
-        stages = RunPlan(self.settings, self.run).stages()
+        stages = plan.stages(RunLayout(self.settings, self.run))
         first = [one.name for one in stages].index(stage)
         for one in stages[first:]:
             for path in (one.folder / RECORD, *one.outputs):

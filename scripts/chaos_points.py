@@ -16,9 +16,9 @@ from typing import Any
 import fewshot.detector.step as step
 import fewshot.detector.training as training
 import fewshot.files as files
-import fewshot.run.stages as run_directory
 import fewshot.training.curves as curves
 from fewshot.run.names import RECORD
+from fewshot.run.stages import Stage, StageRunner
 
 POINTS = {
     "start": "before the stage's work",
@@ -60,14 +60,15 @@ def arm(target: Target) -> None:
 
 
 def _watch_stages(target: Target) -> None:
-    run_stage = run_directory.run_stage
+    run = StageRunner.run
 
-    def watched(stage: run_directory.Stage) -> None:
+    def watched(self: StageRunner, stage: Stage) -> None:
         target.active = stage.name == target.stage
-        run_stage(replace(stage, work=die) if target.active and target.point == "start" else stage)
+        dies = target.active and target.point == "start"
+        run(self, replace(stage, work=die) if dies else stage)
         target.active = False
 
-    _replace_everywhere("run_stage", run_stage, watched)
+    StageRunner.run = watched  # type: ignore[method-assign]
 
 
 def _watch_writes(target: Target) -> None:

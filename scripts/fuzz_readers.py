@@ -176,7 +176,7 @@ def _rule(path: Path) -> None:
 
 
 def _shares(path: Path) -> None:
-    from fewshot.pipeline.training import read_weights
+    from fewshot.radiologists.weights import read_weights
 
     read_weights(path)
 
@@ -184,10 +184,10 @@ def _shares(path: Path) -> None:
 def _stage(path: Path) -> None:
     """Read the record of a stage; a damaged one is one that is not done."""
     from fewshot.run.stage_records import read_records
-    from fewshot.run.stages import Stage, why_run
+    from fewshot.run.stages import Stage, StageRunner
 
     folder = _folder_with(path, f"data/{RECORD}")
-    why_run(Stage("data", folder / "data", {"seed": 0}, [], [], lambda: None))
+    StageRunner().why_run(Stage("data", folder / "data", {"seed": 0}, {}, [], lambda: None))
     read_records(folder)
 
 

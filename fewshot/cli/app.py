@@ -18,14 +18,15 @@ from fewshot.cli import (
     sam,
     score,
     semantic,
-    stages,
     volume,
 )
 from fewshot.cli.annotations import annotations
 from fewshot.cli.interrupt import Stopped, how_to_go_on, stoppable
 from fewshot.cli.setup import offer_setup, setup
+from fewshot.cli.stages import as_command
 from fewshot.errors import FewshotError
 from fewshot.extras import how_to_get
+from fewshot.pipeline.plan import commands
 from fewshot.progress import console, say
 
 # Threads that spin while they wait cost a shared machine several times the time of the work itself.
@@ -62,12 +63,8 @@ app.command("demo", rich_help_panel=_WHOLE)(run.demo)
 app.command("run", rich_help_panel=_WHOLE)(run.run)
 app.command("phantom", rich_help_panel=_STAGES)(data.phantom)
 app.command("convert", rich_help_panel=_STAGES)(data.convert)
-app.command("train-radiologists", rich_help_panel=_STAGES)(stages.train_radiologists)
-app.command("soft-label", rich_help_panel=_STAGES)(stages.soft_label)
-app.command("train-final", rich_help_panel=_STAGES)(stages.train_final)
-app.command("predict", rich_help_panel=_STAGES)(stages.predict)
-app.command("merge", rich_help_panel=_STAGES)(stages.merge)
-app.command("submit", rich_help_panel=_STAGES)(stages.submit)
+for _name, _work in commands().items():
+    app.command(_name, rich_help_panel=_STAGES)(as_command(_work))
 app.add_typer(semantic.app, name="semantic", rich_help_panel=_NETWORKS)
 app.command("baseline", rich_help_panel=_STAGES)(baseline.baseline)
 app.add_typer(sam.app, rich_help_panel=_SAM)

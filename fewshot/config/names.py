@@ -14,6 +14,8 @@ VALIDATION: Final = "validation.json"
 UNLABELLED: Final = "unlabelled.json"
 TEST: Final = "test.json"
 
+REVIEW: Final = "review.json"  # what a person decided of soft labels
+
 
 def is_radiologists_name(name: str) -> bool:
     """Whether a model of this name is a radiologist, and none of what it is compared with."""

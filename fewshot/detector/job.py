@@ -65,4 +65,4 @@ def job_key(job: TrainingJob) -> str:
         renewal = job.renewal
         parts += [renewal.settings.model_dump(), renewal.most_masks]
         parts += [job.detector.evaluation_period]  # the teacher stops at an evaluation
-    return job_digest(parts, job.sources, job.validation)
+    return job_digest(parts, job.sources, job.validation, "fewshot.detector.training")

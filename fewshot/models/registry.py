@@ -1,6 +1,6 @@
 """Which kinds of models there are, and the one door through which each is reached."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,11 @@ _MODULES: Mapping[str, str] = {
 def kind_of(settings: ModelSettings) -> Kind:
     """Return the kind of model that settings are of."""
     return _kind(settings.kind)
+
+
+def modules_of(models: Iterable[ModelSettings]) -> list[str]:
+    """Return the modules through which models of these settings are trained and asked."""
+    return sorted({_MODULES[settings.kind] for settings in models})
 
 
 def train_model(

@@ -11,23 +11,16 @@ from fewshot.errors import InputError
 from fewshot.files import read_json, remove_remains, write_text
 from fewshot.lock import LOCK, locked, refuse_if_locked
 from fewshot.models.registry import kind_of
-from fewshot.pipeline.plan import RunPlan
+from fewshot.pipeline import plan
 from fewshot.progress import say
 from fewshot.radiologists import review
+from fewshot.run.layout import DATA_KEYS, RunLayout
 from fewshot.run.names import FINAL, RESOLVED
 from fewshot.run.scores import read_run_scores
-from fewshot.run.stages import forecast, run_stage, why_run
+from fewshot.run.stages import StageRunner
 
 UNCHANGED = "done and unchanged"
 Mode = Literal["new", "resume", "overwrite"]
-_DATA_KEYS = (
-    "train_images",
-    "train_labels",
-    "test_images",
-    "test_labels",
-    "groups",
-    "test_groups",
-)
 
 
 def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
@@ -47,12 +40,14 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     refuse_if_locked(out)
     _check_directory(out, mode)
     settings = _resolve(settings)
-    plan = RunPlan(settings, out)
-    _check_inputs(plan)
+    layout = RunLayout(settings, out)
+    _check_inputs(layout)
     if mode == "overwrite":
         _check_outside(settings, out)
-    if settings.data.phantom is None and (mode == "overwrite" or why_run(plan.convert())):
-        plan.read_datasets()
+    stages, runner = plan.stages(layout), StageRunner()
+    for stage in stages:
+        if stage.check is not None and (mode == "overwrite" or runner.why_run(stage)):
+            stage.check()
     _check_models(settings)
     check_mlflow(settings.logging)
     with locked(out):
@@ -60,14 +55,15 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
         if mode == "overwrite":
             _empty(out)
         remove_remains(out)
-        write_text(out / RESOLVED, dump_settings(settings))
-        for stage in plan.stages():
-            run_stage(stage)
-    metrics: dict[str, Any] = read_json(plan.metrics)
-    for line in read_run_scores(plan.metrics).table():
+        write_text(layout.resolved, dump_settings(settings))
+        layout.link_images()
+        for stage in stages:
+            runner.run(stage)
+    metrics: dict[str, Any] = read_json(layout.metrics)
+    for line in read_run_scores(layout.metrics).table():
         say(line)
-    say(f"submission: {plan.submission}")
-    say(f"report: {plan.report}")
+    say(f"submission: {layout.submission}")
+    say(f"report: {layout.report}")
     return metrics
 
 
@@ -77,12 +73,14 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
     See `forecast`. Raises `InputError` for a directory that `run` would refuse.
     """
     _check_directory(out, mode)
-    plan = RunPlan(_resolve(settings), out)
-    _check_inputs(plan)
+    settings = _resolve(settings)
+    layout = RunLayout(settings, out)
+    _check_inputs(layout)
+    stages = plan.stages(layout)
     if mode == "overwrite":
-        _check_outside(plan.settings, out)
-        return [(stage.name, "the directory is emptied first") for stage in plan.stages()]
-    return [(name, reason or UNCHANGED) for name, reason in forecast(plan.stages())]
+        _check_outside(settings, out)
+        return [(stage.name, "the directory is emptied first") for stage in stages]
+    return [(name, reason or UNCHANGED) for name, reason in StageRunner().forecast(stages)]
 
 
 def _resolve(settings: RunSettings) -> RunSettings:
@@ -128,10 +126,10 @@ def _check_models(settings: RunSettings) -> None:
         )
 
 
-def _check_inputs(plan: RunPlan) -> None:
+def _check_inputs(layout: RunLayout) -> None:
     """Refuse missing files before anything is written."""
-    for key in _DATA_KEYS:
-        path = getattr(plan.settings.data, key)
+    for key in (one for one in DATA_KEYS if one not in layout.groups_off):
+        path = getattr(layout.settings.data, key)
         if path is not None and not path.exists():
             raise InputError(f"data.{key}: {path}: no such file or folder")
 
@@ -139,7 +137,7 @@ def _check_inputs(plan: RunPlan) -> None:
 def _check_outside(settings: RunSettings, out: Path) -> None:
     """Refuse to empty a directory that holds what the run is to read."""
     data = settings.data
-    files = {f"data.{key}": getattr(data, key) for key in _DATA_KEYS}
+    files = {f"data.{key}": getattr(data, key) for key in DATA_KEYS}
     for key, model in _models(settings).items():
         files[f"{key}.weights"] = model.weights_file
     for key, path in files.items():

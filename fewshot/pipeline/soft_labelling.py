@@ -1,15 +1,15 @@
-"""Soft-labelling as a stage: from radiologists and unlabelled slices to COCO files and an audit."""
+"""Soft-labelling: from radiologists and unlabelled slices to COCO files and an audit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fewshot.config.tree import RunSettings
+import typer
+
 from fewshot.errors import InputError
-from fewshot.files import write_json
-from fewshot.masks.coco import check_images, read_coco, write_coco
-from fewshot.pipeline.training import read_weights
-from fewshot.radiologists.audit import audit_soft_labels, print_audit
+from fewshot.files import read_json, write_json
+from fewshot.run.layout import RunLayout
 from fewshot.run.names import (
     ANNOTATIONS,
     ASSIGNMENT,
@@ -18,7 +18,44 @@ from fewshot.run.names import (
     UNCERTAIN,
     UNLABELLED,
     VALIDATION,
+    WEIGHTS,
 )
+from fewshot.run.stages import Stage
+
+if TYPE_CHECKING:
+    from fewshot.config.tree import RunSettings
+
+NAME = "soft-label"
+# What the final training, not soft-labelling, makes of the soft labels' settings.
+OF_TRAINING = {"score_weighted_loss", "teacher", "labelled_share"}
+
+
+def stages(layout: RunLayout) -> list[Stage]:
+    """Return the stage of the soft labels."""
+    from fewshot.models.registry import modules_of
+
+    settings, folder = layout.settings, layout.soft_labels.parent
+    what = SoftLabelling(layout.data, layout.radiologist_models, layout.weights)
+    read = [layout.unlabelled, layout.train, layout.validation, layout.weights]
+    return [
+        Stage(
+            name="soft labels",
+            folder=folder,
+            settings={
+                **settings.soft_labels.model_dump(exclude=OF_TRAINING),
+                "score_thresholds": _thresholds(settings),
+                "seed": settings.seed,
+                "device": settings.detector.device,
+            },
+            inputs={
+                **layout.files([*read, *layout.model_files(layout.radiologists)]),
+                **layout.images,
+            },
+            outputs=[layout.soft_labels, layout.uncertain, layout.assignment, layout.audit],
+            work=lambda: make_soft_labels(what, settings, folder),
+            modules=modules_of(map(layout.model_settings, layout.radiologists)),
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -30,12 +67,15 @@ class SoftLabelling:
     weights: Path
 
 
-def make_soft_labels(what: SoftLabelling, settings: RunSettings, folder: Path) -> None:
+def make_soft_labels(what: SoftLabelling, settings: "RunSettings", folder: Path) -> None:
     """Write the soft labels, the uncertain masks, who read what, and an audit, which is printed.
 
     Raises `InputError` when the weights are of other radiologists than the settings.
     """
+    from fewshot.masks.coco import check_images, read_coco, write_coco
+    from fewshot.radiologists.audit import audit_soft_labels, print_audit
     from fewshot.radiologists.soft_labels import Radiologists, soft_label
+    from fewshot.radiologists.weights import read_weights
 
     unlabelled = check_images(read_coco(what.data / UNLABELLED))
     validation = check_images(read_coco(what.data / VALIDATION))
@@ -47,8 +87,9 @@ def make_soft_labels(what: SoftLabelling, settings: RunSettings, folder: Path) -
             f"{what.weights}: {sorted(missing)[0]!r} is in there or in the settings, not in both; "
             "give the settings that these radiologists were trained with"
         )
-    thresholds = {one.name: one.score_threshold for one in settings.radiologists}
-    radiologists = Radiologists(what.models, weights, thresholds, settings.detector.device)
+    radiologists = Radiologists(
+        what.models, weights, _thresholds(settings), settings.detector.device
+    )
     soft = soft_label(
         unlabelled, labelled, validation, radiologists, settings.soft_labels, settings.seed
     )
@@ -58,3 +99,28 @@ def make_soft_labels(what: SoftLabelling, settings: RunSettings, folder: Path) -
     write_json(folder / ASSIGNMENT, dict(soft.assignment))
     write_json(folder / AUDIT, audit.as_json())
     print_audit(audit)
+
+
+def command(
+    settings: "RunSettings",
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="Folder with train.json and validation.json (see convert)."),
+    ],
+    radiologists: Annotated[Path, typer.Option(help="Folder that train-radiologists made.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
+) -> Any:
+    """Let the radiologists label unlabelled.json; print and save an audit.
+
+    Each reads its share of the slices, or all read every slice and vote
+    (--set soft_labels.assignment=vote).
+    """
+    folders = {one.name: radiologists / one.name for one in settings.radiologists}
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out {out}: is not empty; give another folder")
+    make_soft_labels(SoftLabelling(data, folders, radiologists / WEIGHTS), settings, out)
+    return read_json(out / AUDIT)
+
+
+def _thresholds(settings: "RunSettings") -> dict[str, float]:
+    return {one.name: one.score_threshold for one in settings.radiologists}

@@ -1,4 +1,4 @@
-"""Training as a stage: which data and settings a model of a run has, and the radiologists' weights.
+"""Training as a stage: which data and settings a model of a run has.
 
 Every function reads its inputs from the paths it is given, and leaves whole files or none.
 """
@@ -20,12 +20,11 @@ from fewshot.config.tree import (
     TrainingSettings,
 )
 from fewshot.errors import InputError
-from fewshot.files import read_json, write_json
 from fewshot.masks.coco import SliceSet, check_images, read_coco
 from fewshot.progress import progress, say, warn
 from fewshot.radiologists.review import reviewed_soft_labels
 from fewshot.radiologists.soft_label_set import with_soft_labels
-from fewshot.radiologists.weights import weights_from_precision
+from fewshot.radiologists.weights import read_weights
 from fewshot.run.names import TRAIN, UNLABELLED, VALIDATION
 
 if TYPE_CHECKING:
@@ -159,31 +158,6 @@ def train_model(
     with progress(f"training {model.name}", model.schedule.iterations) as advance:
         precision = registry.train_model(job, folder, advance, replace)
     say(f"{model.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
-
-
-def weigh(models: Mapping[str, Path], target: Path) -> None:
-    """Write each radiologist's average precision and weight."""
-    from fewshot.models.registry import describe_model
-
-    descriptions = {name: describe_model(folder) for name, folder in models.items()}
-    precisions = {
-        name: float(description["average_precision"]["ap"])
-        for name, description in descriptions.items()
-    }
-    weights = weights_from_precision(precisions)
-    write_json(target, {"average_precision": precisions, "weights": weights})
-    say("weights: " + ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))
-
-
-def read_weights(path: Path) -> dict[str, float]:
-    """Return radiologist → weight from what `weigh` wrote."""
-    content = read_json(path)
-    weights = content.get("weights") if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not all(
-        isinstance(weight, int | float) and 0 <= weight <= 1 for weight in weights.values()
-    ):
-        raise InputError(f"{path}: holds no radiologists' weights; run train-radiologists again")
-    return weights
 
 
 def _sources(model: ModelToTrain, labelled: SliceSet) -> list["TrainingSource"]:

@@ -5,10 +5,13 @@ the unlabelled slices that a radiologist labels.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from fewshot.progress import warn
+from fewshot.errors import InputError
+from fewshot.files import read_json, write_json
+from fewshot.progress import say, warn
 
 
 def weights_from_precision(precisions: Mapping[str, float]) -> dict[str, float]:
@@ -53,3 +56,28 @@ def assign_slices(
     shuffled = np.random.default_rng(seed).permutation(np.sort(np.asarray(image_ids, dtype=int)))
     parts = np.split(shuffled, np.cumsum(counts)[:-1])
     return {name: sorted(part.tolist()) for name, part in zip(weights, parts, strict=True)}
+
+
+def weigh(models: Mapping[str, Path], target: Path) -> None:
+    """Write each radiologist's average precision and weight."""
+    from fewshot.models.registry import describe_model
+
+    descriptions = {name: describe_model(folder) for name, folder in models.items()}
+    precisions = {
+        name: float(description["average_precision"]["ap"])
+        for name, description in descriptions.items()
+    }
+    weights = weights_from_precision(precisions)
+    write_json(target, {"average_precision": precisions, "weights": weights})
+    say("weights: " + ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))
+
+
+def read_weights(path: Path) -> dict[str, float]:
+    """Return radiologist → weight from what `weigh` wrote."""
+    content = read_json(path)
+    weights = content.get("weights") if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(
+        isinstance(weight, int | float) and 0 <= weight <= 1 for weight in weights.values()
+    ):
+        raise InputError(f"{path}: holds no radiologists' weights; run train-radiologists again")
+    return weights

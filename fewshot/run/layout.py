@@ -1,18 +1,22 @@
 """Where everything lies in a run directory, and what the models of a run are called."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fewshot.config.tree import DataSettings, RunSettings
-from fewshot.importing import datasets
-from fewshot.radiologists import review
 from fewshot.run.names import (
     ANNOTATIONS,
     ASSIGNMENT,
     AUDIT,
     CONTROL,
     FINAL,
+    METRICS,
     REPORT,
+    RESOLVED,
+    REVIEW,
+    SUBMISSION,
     TEST,
     TRAIN,
     UNCERTAIN,
@@ -21,13 +25,26 @@ from fewshot.run.names import (
     WEIGHTS,
 )
 
+if TYPE_CHECKING:
+    from fewshot.config.tree import DataSettings, ModelSettings, RunSettings
+
+DATA_KEYS = (
+    "train_images",
+    "train_labels",
+    "groups",
+    "test_images",
+    "test_labels",
+    "test_groups",
+)
+
 
 class RunLayout:
     """The paths of what the stages of a run leave, given its settings and its directory."""
 
-    def __init__(self, settings: RunSettings, root: Path) -> None:
+    def __init__(self, settings: "RunSettings", root: Path) -> None:
         self.settings = settings
         self.root = root
+        self.resolved = root / RESOLVED
         self.phantom = root / "phantom"
         self.data = root / "data"
         self.train = self.data / TRAIN
@@ -39,32 +56,74 @@ class RunLayout:
         self.uncertain = root / "soft_labels" / UNCERTAIN
         self.assignment = root / "soft_labels" / ASSIGNMENT
         self.audit = root / "soft_labels" / AUDIT
-        self.review = root / review.NAME
+        self.refined_soft_labels = root / "soft_labels" / "refined" / ANNOTATIONS
+        self.review = root / REVIEW
         self.logs = root / "tensorboard"
-        self.merged = root / "merged" / self.test.name
+        self.merged = root / "merged" / TEST
         self.per_image = root / "score" / "per_image.csv"
-        self.submission = root / "submission.csv"
-        self.metrics = root / "metrics.json"
+        self.submission = root / SUBMISSION
+        self.metrics = root / METRICS
         self.report = root / REPORT
 
+    def files(self, paths: Iterable[Path]) -> dict[str, Path]:
+        """Return files in the run directory by their paths relative to it, as roles of inputs."""
+        return {path.relative_to(self.root).as_posix(): path for path in paths}
+
     @property
-    def files(self) -> DataSettings:
+    def source(self) -> "DataSettings":
         """Where the slices are: the user's files, or the phantom in the run directory."""
+        from fewshot.importing.datasets import phantom_files
+
         data = self.settings.data
         if data.phantom is None:
             return data
-        return data.model_copy(update=datasets.phantom_files(self.phantom))
+        return data.model_copy(update=phantom_files(self.phantom))
 
     @property
-    def images(self) -> list[Path]:
-        """The folders of all slices."""
-        folders = (self.files.train_images, self.files.test_images)
-        return [folder for folder in folders if folder is not None]
+    def source_files(self) -> dict[str, Path]:
+        """The files and folders that slices, labels and groups are read from, by their settings."""
+        from fewshot.slices.groups import is_off
+
+        given = {f"data.{key}": getattr(self.source, key) for key in DATA_KEYS}
+        return {key: path for key, path in given.items() if path is not None and not is_off(path)}
+
+    @property
+    def groups_off(self) -> list[str]:
+        """The settings of groups that are not to be looked for."""
+        from fewshot.slices.groups import is_off
+
+        return [key for key in ("groups", "test_groups") if is_off(getattr(self.source, key))]
+
+    @property
+    def images(self) -> dict[str, Path]:
+        """The folders of all slices, by the settings that name them."""
+        return {key: path for key, path in self.source_files.items() if key.endswith("_images")}
+
+    def image_folder(self, key: str) -> Path:
+        """Return where the run's COCO files look for the images that a setting names.
+
+        A link in the run directory where there can be one, so that the images may be moved.
+        """
+        folder, link = self.images[key], self._link(key)
+        return link if link.exists() and link.samefile(folder) else folder
+
+    def link_images(self) -> None:
+        """Point the links of `image_folder` at the images, where the file system has links."""
+        for key, folder in self.images.items():
+            link, target = self._link(key), os.path.realpath(folder)
+            if self.settings.data.phantom is None and (link.is_symlink() or not link.exists()):
+                with suppress(OSError):
+                    link.parent.mkdir(exist_ok=True)
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(target, target_is_directory=True)
+
+    def _link(self, key: str) -> Path:
+        return self.root / "images" / key.removeprefix("data.").removesuffix("_images")
 
     @property
     def labelled_parts(self) -> list[Path]:
         """The COCO files that scores can be taken on: validation, and test if it has labels."""
-        return [self.validation, *([self.test] if self.files.test_labels is not None else [])]
+        return [self.validation, *([self.test] if "data.test_labels" in self.source_files else [])]
 
     @property
     def radiologists(self) -> list[str]:
@@ -81,33 +140,29 @@ class RunLayout:
         """What is trained on labelled slices alone for comparison: the twins, then the control."""
         return [*self.settings.twins.values(), CONTROL] if self.settings.control else []
 
+    def model_settings(self, name: str) -> "ModelSettings":
+        """Return the settings of a model; a twin's are its radiologist's."""
+        originals = {twin: one for one, twin in self.settings.twins.items()}
+        return self.settings.model_of(originals.get(name, name))
+
     def model(self, name: str) -> Path:
         """The folder of a trained model."""
         return self.root / ("radiologists" if name in self.radiologists else "") / name
 
-    def model_files(self, name: str) -> list[Path]:
-        """The files that a training leaves."""
-        folder = self.model(name)
-        return [folder / "model.json", folder / "model.pth", self.curves(name)]
+    def model_files(self, names: Sequence[str]) -> list[Path]:
+        """All files that training these models leaves."""
+        files = ("model.json", "model.pth", "training.jsonl")
+        return [self.model(name) / file for name in names for file in files]
 
     @property
     def radiologist_models(self) -> dict[str, Path]:
         """The radiologists' model folders, by name."""
         return {name: self.model(name) for name in self.radiologists}
 
-    def beside(self, name: str) -> dict[str, str]:
-        """Who stands for each radiologist beside a model: itself; beside the control its twin."""
+    def counterparts(self, name: str) -> dict[str, str]:
+        """Which model has each radiologist's part in a model: itself; in the control its twin."""
         twins = self.settings.twins if name == CONTROL else {}
         return {one: twins.get(one, one) for one in self.radiologists}
-
-    @property
-    def radiologist_files(self) -> list[Path]:
-        """All files that training the radiologists leaves."""
-        return self.files_of(self.radiologists)
-
-    def files_of(self, names: Sequence[str]) -> list[Path]:
-        """All files that training these models leaves."""
-        return [file for name in names for file in self.model_files(name)]
 
     def curves(self, name: str) -> Path:
         """The learning curves of a model."""
@@ -132,8 +187,7 @@ class RunLayout:
     @property
     def labels_to_learn(self) -> Path:
         """The soft labels that the final model learns from, as they came or refined."""
-        refined = self.root / "soft_labels" / "refined" / ANNOTATIONS
-        return refined if self.settings.sam.soft_labels else self.soft_labels
+        return self.refined_soft_labels if self.settings.sam.soft_labels else self.soft_labels
 
     def rule(self, name: str) -> Path:
         """The file of the merge rules that were chosen for a model."""

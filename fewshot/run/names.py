@@ -5,6 +5,7 @@ from typing import Final
 from fewshot.config.names import (
     CONTROL,
     FINAL,
+    REVIEW,
     TEST,
     TRAIN,
     TWIN,
@@ -20,9 +21,12 @@ __all__ = [
     "AUDIT",
     "CONTROL",
     "FINAL",
+    "METRICS",
     "RECORD",
     "REPORT",
     "RESOLVED",
+    "REVIEW",
+    "SUBMISSION",
     "TEST",
     "TRAIN",
     "TWIN",
@@ -41,4 +45,6 @@ ANNOTATIONS: Final = "annotations.json"  # soft labels
 UNCERTAIN: Final = "uncertain.json"  # masks that training ignores
 ASSIGNMENT: Final = "assignment.json"  # which radiologist read which slices
 AUDIT: Final = "audit.json"  # what the soft labels look like
+SUBMISSION: Final = "submission.csv"
+METRICS: Final = "metrics.json"
 REPORT: Final = "report.html"

@@ -10,19 +10,6 @@ from typing import Any
 from fewshot.run.names import RECORD
 
 _OWN_FOLDER = "report"
-# Stages that start within the same second are listed in the order in which they can run.
-_ORDER = [
-    "phantom",
-    "data",
-    "train",
-    "weigh",
-    "soft",
-    "predict",
-    "calibrate",
-    "merge",
-    "submit",
-    "score",
-]
 
 
 @dataclass(frozen=True)
@@ -49,7 +36,8 @@ def read_records(root: Path) -> list[StageRecord]:
     """
     paths = sorted([*root.glob(f"*/{RECORD}"), *root.glob(f"*/*/{RECORD}")])
     records = [_read(path) for path in paths if path.parent != root / _OWN_FOLDER]
-    return sorted((record for record in records if record is not None), key=_when)
+    known = (record for record in records if record is not None)
+    return sorted(known, key=lambda record: record.started)
 
 
 def environments(records: Sequence[StageRecord]) -> dict[str, str]:
@@ -77,8 +65,3 @@ def _read(path: Path) -> StageRecord | None:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _when(record: StageRecord) -> tuple[datetime, int]:
-    word = record.name.split()[0] if record.name else ""
-    return record.started, _ORDER.index(word) if word in _ORDER else len(_ORDER)

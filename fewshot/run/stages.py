@@ -1,30 +1,32 @@
-"""The run directory: what each stage did, from what, and whether that still holds.
+"""The stages of a run: what each did, from what, and whether that still holds.
 
 A stage's folder holds `stage.json`: the settings and the digests of inputs, outputs and code that
 its results follow from, and the environment they were made in. A stage is done when this record
-says so and all of it still matches.
+says so and all of it still matches. Inputs go by their role, not by where they are, so that a run
+directory and its data may be moved.
 """
 
-import hashlib
 import json
 import platform
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import fewshot
-from fewshot.code_digest import code_digest
+from fewshot.code_digest import PackageCode, running_code
 from fewshot.errors import FewshotError
-from fewshot.files import read_json, sha256_file, write_json
+from fewshot.files import read_json, write_json
 from fewshot.progress import say
+from fewshot.run.digests import Digests
 from fewshot.run.names import RECORD
 
 _PACKAGES = ("detectron2", "torch", "torchvision", "numpy", "scipy", "scikit-image", "pycocotools")
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -34,90 +36,139 @@ class Stage:
     Attributes:
         name: what it is called when it is reported.
         folder: where its record goes.
-        settings: plain values that its results depend on.
-        inputs: files, or folders of files, that it reads.
+        settings: plain values that its results depend on, by name.
+        inputs: role → file or folder of files that it reads; the role is the setting that names it,
+            or its path in the run directory.
         outputs: files, or folders of files, that it leaves.
         work: does it.
+        check: looks at the inputs before a run writes anything; `InputError` for wrong ones.
+        modules: dotted names of modules whose code it runs besides the one that holds `work`.
     """
 
     name: str
     folder: Path
-    settings: Any
-    inputs: Sequence[Path]
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, Path]
     outputs: Sequence[Path]
     work: Callable[[], None] = field(repr=False)
+    check: Callable[[], object] | None = field(default=None, repr=False)
+    modules: Sequence[str] = ()
+
+    @property
+    def code(self) -> list[str]:
+        """The modules whose code, with all they import, its results follow from."""
+        return [self.work.__module__, *self.modules]
 
 
-def why_run(stage: Stage) -> str | None:
-    """Return why a stage must run, or None when its results are there and still hold."""
-    record_path = stage.folder / RECORD
-    if not record_path.is_file():
-        return "not done yet"
-    try:
-        record = read_json(record_path)
-        if record["settings"] != _plain(stage.settings):
-            return "its settings changed"
-        if record["code"] != code_digest():
-            return "fewshot itself changed"
-        inputs = _digests(stage.inputs)
-        for path in stage.inputs:
-            if record["inputs"].get(str(path)) != inputs[str(path)]:
-                return f"{path} changed"
-        if list(record["inputs"]) != list(inputs):
+class StageRunner:
+    """Runs stages unless their records say that their results hold; one for a whole run.
+
+    Args:
+        code: what results depend on; the package that is running unless told otherwise.
+    """
+
+    def __init__(self, code: PackageCode | None = None) -> None:
+        self._code = code or running_code()
+        self._digests = Digests()
+
+    def why_run(self, stage: Stage) -> str | None:
+        """Return why a stage must run, or None when its results are there and still hold."""
+        path = stage.folder / RECORD
+        if not path.is_file():
+            return "not done yet"
+        code = self._code_of(stage)
+        try:
+            record = read_json(path)
+            if isinstance(record["code"], str):
+                return (
+                    f"done by fewshot {record['environment']['fewshot']}, whose records do not say "
+                    "which code a stage used"
+                )
+            return (
+                _changed("its settings", record["settings"], _plain(stage.settings))
+                or _changed("the code it uses", record["code"], code)
+                or self._changed_files(stage, record)
+            )
+        except (FewshotError, KeyError, TypeError, AttributeError):
+            return f"{path} is damaged"
+
+    def forecast(self, stages: Sequence[Stage]) -> list[tuple[str, str | None]]:
+        """Return each stage's name and why it would run, None where it would be skipped.
+
+        A stage that reads what an earlier one is going to write anew counts as one that runs,
+        though it will be skipped if that comes out as it was.
+        """
+        makers: dict[Path, str] = {}
+        found: list[tuple[str, str | None]] = []
+        for stage in stages:
+            reason = self.why_run(stage)
+            if reason is None:
+                renewed = next((path for path in stage.inputs.values() if path in makers), None)
+                reason = None if renewed is None else f"{makers[renewed]!r} before it runs"
+            if reason is not None:
+                makers.update(dict.fromkeys(stage.outputs, stage.name))
+            found.append((stage.name, reason))
+        return found
+
+    def run(self, stage: Stage) -> None:
+        """Run a stage unless its results still hold; say which, and why."""
+        reason = self.why_run(stage)
+        if reason is None:
+            say(f"[{stage.name}] skipped: done and unchanged")
+            return
+        say(f"[{stage.name}] runs: {reason}")
+        (stage.folder / RECORD).unlink(missing_ok=True)
+        started, clock, cpu_started = datetime.now().astimezone(), time.time(), _cpu_seconds()
+        inputs = {role: self._digests.of(path) for role, path in stage.inputs.items()}
+        stage.work()
+        record = {
+            "stage": stage.name,
+            "settings": _plain(stage.settings),
+            "inputs": inputs,
+            "outputs": {path.name: self._digests.fresh(path) for path in stage.outputs},
+            "code": self._code_of(stage),
+            "environment": environment(),
+            "started": started.isoformat(),
+            "seconds": round(time.time() - clock, 1),
+            "cpu_seconds": round(_cpu_seconds() - cpu_started, 1),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        }
+        write_json(stage.folder / RECORD, record)
+
+    def _code_of(self, stage: Stage) -> dict[str, str]:
+        return self._code.digests(stage.code)
+
+    def _changed_files(self, stage: Stage, record: Mapping[str, Any]) -> str | None:
+        for role, path in stage.inputs.items():
+            if record["inputs"].get(role) != self._digests.of(path):
+                return f"{role} changed"
+        if set(record["inputs"]) != set(stage.inputs):
             return "it reads other files than before"
         for path in stage.outputs:
             if not path.exists():
                 return f"{path} is gone"
-            if record["outputs"].get(path.name) != _fresh_digest(path):
+            if record["outputs"].get(path.name) != self._digests.fresh(path):
                 return f"{path} is not what the stage wrote"
-    except (FewshotError, KeyError, TypeError, AttributeError):
-        return f"{record_path} is damaged"
-    return None
+        return None
 
 
-def forecast(stages: Sequence[Stage]) -> list[tuple[str, str | None]]:
-    """Return each stage's name and why it would run, None where it would be skipped.
+def in_order(stages: Sequence[Stage]) -> list[Stage]:
+    """Return stages so that each comes after those whose outputs it reads, else as they came.
 
-    A stage that reads what an earlier one is going to write anew counts as one that runs, though it
-    will be skipped if that comes out as it was.
+    Raises `ValueError` when some read one another's outputs in a circle.
     """
-    makers: dict[Path, str] = {}
-    found: list[tuple[str, str | None]] = []
-    for stage in stages:
-        reason = why_run(stage)
-        if reason is None:
-            renewed = next((path for path in stage.inputs if path in makers), None)
-            reason = None if renewed is None else f"{makers[renewed]!r} before it runs"
-        if reason is not None:
-            makers.update(dict.fromkeys(stage.outputs, stage.name))
-        found.append((stage.name, reason))
-    return found
-
-
-def run_stage(stage: Stage) -> None:
-    """Run a stage unless its results still hold; say which, and why."""
-    reason = why_run(stage)
-    if reason is None:
-        say(f"[{stage.name}] skipped: done and unchanged")
-        return
-    say(f"[{stage.name}] runs: {reason}")
-    (stage.folder / RECORD).unlink(missing_ok=True)
-    started, cpu_started = time.time(), _cpu_seconds()
-    inputs = _digests(stage.inputs)
-    stage.work()
-    record = {
-        "stage": stage.name,
-        "settings": _plain(stage.settings),
-        "inputs": inputs,
-        "outputs": {path.name: _fresh_digest(path) for path in stage.outputs},
-        "code": code_digest(),
-        "environment": environment(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started)),
-        "seconds": round(time.time() - started, 1),
-        "cpu_seconds": round(_cpu_seconds() - cpu_started, 1),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }
-    write_json(stage.folder / RECORD, record)
+    makers = {path: stage.name for stage in stages for path in stage.outputs}
+    waiting, done = list(stages), dict[str, Stage]()
+    while waiting:
+        for stage in waiting:
+            needed = {makers[path] for path in stage.inputs.values() if path in makers}
+            if needed <= done.keys():
+                break
+        else:
+            raise ValueError(f"stages wait for one another: {[one.name for one in waiting]}")
+        waiting.remove(stage)
+        done[stage.name] = stage
+    return [*done.values()]
 
 
 def environment() -> dict[str, str]:
@@ -132,40 +183,15 @@ def environment() -> dict[str, str]:
     return versions
 
 
-def _digests(paths: Sequence[Path]) -> dict[str, str]:
-    return {str(path): _digest(path) for path in paths}
-
-
-def _digest(path: Path) -> str:
-    """Return a digest of what an input holds; a file that was read before is not read again."""
-    if path.is_dir():
-        return _folder_digest(path, lambda file: _file_digest(file, *_stamp(file)))
-    return _file_digest(path, *_stamp(path)) if path.is_file() else "missing"
-
-
-def _fresh_digest(path: Path) -> str:
-    """Return a digest of what an output holds; whatever its time says, it is read."""
-    return _folder_digest(path, sha256_file) if path.is_dir() else sha256_file(path)
-
-
-def _folder_digest(folder: Path, digest: Callable[[Path], str]) -> str:
-    """Hidden files do not count: no reader of ours looks at them."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    names = sorted(path.relative_to(folder) for path in files)
-    seen = [name for name in names if not any(part.startswith(".") for part in name.parts)]
-    parts = [(name.as_posix(), digest(folder / name)) for name in seen]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-@lru_cache(maxsize=100_000)
-def _file_digest(path: Path, _size: int, _modified: int) -> str:
-    """Within one process a file of the same size and time is read once."""
-    return sha256_file(path)
+def _changed(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Return in words which of two mappings' values differ, None where all are equal."""
+    keys = [*now, *(key for key in before if key not in now)]
+    differing = [key for key in keys if key not in before or before[key] != now.get(key)]
+    if not differing and len(before) == len(now):
+        return None
+    more = len(differing) - _MOST_NAMED
+    named = ", ".join(differing[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{what} changed ({named})"
 
 
 def _plain(settings: Any) -> Any:

@@ -55,7 +55,9 @@ class SemanticJob:
             None if self.weights is None else digest_of(self.weights),
         ]
         more = [] if self.unlabelled is None else [TrainingSource(self.unlabelled)]
-        return job_digest(parts, [*self.sources, *more], self.validation)
+        return job_digest(
+            parts, [*self.sources, *more], self.validation, "fewshot.semantic.training"
+        )
 
 
 def starting_network(job: SemanticJob) -> SemanticNetwork:

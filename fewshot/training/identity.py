@@ -14,13 +14,13 @@ from fewshot.training.sampling import TrainingSource
 
 
 def job_digest(
-    parts: Sequence[Any], sources: Sequence[TrainingSource], validation: SliceSet
+    parts: Sequence[Any], sources: Sequence[TrainingSource], validation: SliceSet, module: str
 ) -> str:
     """Return a digest of all that decides the course of a training.
 
     Settings and other plain values in `parts`, slices with their masks and the bytes of their
-    images, and fewshot's own code: a checkpoint or a model under another key is of another
-    training. Raises `InputError` when an image cannot be read.
+    images, and the code that `module` depends on: a checkpoint or a model under another key is of
+    another training. Raises `InputError` when an image cannot be read.
     """
     shown = [
         [
@@ -32,7 +32,7 @@ def job_digest(
         ]
         for source in sources
     ]
-    text = json.dumps([*parts, shown, _content(validation), code_digest()], sort_keys=True)
+    text = json.dumps([*parts, shown, _content(validation), code_digest(module)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -209,7 +209,7 @@ def test_demo_runs_everything_and_its_settings_run_again(
     stages = answer(f"{again} --resume --dry-run --seed 5 --control")["stages"]
     reasons = {stage["stage"]: stage["status"] for stage in stages}
     assert reasons["train control"] == "not done yet"
-    assert reasons["data"] == reasons["train rough"] == "its settings changed"
+    assert reasons["data"] == reasons["train rough"] == "its settings changed (seed)"
     stages = answer(f"{again} --overwrite --dry-run")["stages"]
     assert {stage["status"] for stage in stages} == {"the directory is emptied first"}
 

@@ -17,12 +17,18 @@ from fewshot.masks.coco import SliceSet, read_coco, write_coco
 from fewshot.masks.merge import MergeRule
 from fewshot.masks.vote import Vote, vote
 from fewshot.metrics.merge_rules import TUNINGS, calibrate, read_rule
-from fewshot.pipeline import stages, training
+from fewshot.pipeline.merging import merge
 from fewshot.pipeline.run import run
 from fewshot.pipeline.scores import score_predictions, score_watershed
+from fewshot.pipeline.submission import submit
 from fewshot.radiologists.audit import audit_soft_labels
 from fewshot.radiologists.soft_label_set import SoftLabels
-from fewshot.radiologists.weights import assign_slices, weights_from_precision
+from fewshot.radiologists.weights import (
+    assign_slices,
+    read_weights,
+    weigh,
+    weights_from_precision,
+)
 from fewshot.slices.images import write_image
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
 from fewshot.slices.split import split_slices
@@ -77,8 +83,8 @@ def test_a_model_that_finds_nothing_is_calibrated_merged_submitted_and_scored(
         summary = score_predictions(read_coco(truth), read_coco(predictions), rule)
         # Nothing is right for the one slice without structures alone.
         assert summary.mean("ari_all") == pytest.approx(1 / 6)
-    stages.merge(predictions, MergeRule(0.5, 0, "nearest"), nothing_found / "merged.json")
-    stages.submit(nothing_found / "merged.json", nothing_found / "submission.csv")
+    merge(predictions, MergeRule(0.5, 0, "nearest"), nothing_found / "merged.json")
+    submit(nothing_found / "merged.json", nothing_found / "submission.csv")
     table = read_label_csv(nothing_found / "submission.csv")
     assert len(table.names) == 6
     assert not table.pixels.any()
@@ -146,8 +152,8 @@ def test_weights_of_a_worthless_radiologist_come_from_its_model(tmp_path: Path) 
         described = {"kind": "mask_rcnn", "name": name, "iterations": 1, "detector": {}}
         described["average_precision"] = {"ap": precision}
         write_json(models[name] / "model.json", described)
-    training.weigh(models, tmp_path / "weights.json")
-    assert training.read_weights(tmp_path / "weights.json") == {"good": 1.0, "worthless": 0.0}
+    weigh(models, tmp_path / "weights.json")
+    assert read_weights(tmp_path / "weights.json") == {"good": 1.0, "worthless": 0.0}
 
 
 @pytest.mark.slow

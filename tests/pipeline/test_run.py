@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import pytest
 from fewshot.config.load import load_settings, parse_settings
 from fewshot.config.tree import RunSettings
 from fewshot.errors import FewshotError, InputError
+from fewshot.importing.datasets import phantom_files
 from fewshot.masks.coco import read_coco
 from fewshot.metrics.slice_metrics import METRICS
-from fewshot.pipeline.run import run, status
+from fewshot.pipeline.run import UNCHANGED, run, status
 from fewshot.slices.label_csv import read_label_csv
 from fewshot.submission.scoring import score_submission
 
@@ -97,12 +98,35 @@ def test_a_finished_run_is_skipped_and_its_files_stay(done: Path, settings: RunS
 
 
 @pytest.fixture
-def to_be_changed(done: Path, tmp_path: Path) -> Iterator[Path]:
-    """The run at its own place, since its records name absolute paths; put back afterwards."""
-    shutil.copytree(done, tmp_path / "saved")
-    yield done
-    shutil.rmtree(done)
-    shutil.copytree(tmp_path / "saved", done)
+def to_be_changed(done: Path, tmp_path: Path) -> Path:
+    """The run, copied elsewhere."""
+    return Path(shutil.copytree(done, tmp_path / "copied"))
+
+
+def test_a_copied_run_is_as_done_as_the_first_and_reads_its_own_images(
+    done: Path, to_be_changed: Path, settings: RunSettings
+) -> None:
+    assert {reason for _, reason in status(settings, to_be_changed)} == {UNCHANGED}
+    for path in to_be_changed.rglob("*.json"):
+        assert str(done) not in path.read_text(), path
+    for name in ("data/train.json", "soft_labels/annotations.json", "predictions/final/test.json"):
+        assert read_coco(to_be_changed / name).images.is_relative_to(to_be_changed)
+
+
+def test_a_run_of_the_first_release_says_what_is_done_again_and_why(
+    to_be_changed: Path, settings: RunSettings
+) -> None:
+    """Its records have absolute paths and one digest of all code."""
+    for path in to_be_changed.rglob("stage.json"):
+        record = json.loads(path.read_text())
+        record["inputs"] = {
+            str(to_be_changed / role): one for role, one in record["inputs"].items()
+        }
+        record["code"] = "98f884065d3ab98c"
+        record["environment"]["fewshot"] = "0.1.0"
+        path.write_text(json.dumps(record))
+    reasons = {reason for _, reason in status(settings, to_be_changed)}
+    assert reasons == {"done by fewshot 0.1.0, whose records do not say which code a stage used"}
 
 
 def test_a_changed_threshold_runs_exactly_what_follows(to_be_changed: Path) -> None:
@@ -177,8 +201,24 @@ def test_no_soft_labels_at_all_is_a_warning_and_the_run_goes_on(
 ) -> None:
     sure = [f"radiologists.{name}.score_threshold=0.999" for name in ("rough", "steady", "fine")]
     short = [f"radiologists.{name}.iterations=1" for name in ("rough", "steady", "fine")]
-    settings = parse_settings(TREE, [*sure, *short, "final.iterations=2", "control=false"])
-    metrics = run(settings, tmp_path / "run")
+    shorter = [*sure, *short, "final.iterations=2", "control=false"]
+    metrics = run(parse_settings(_on_files(done / "phantom"), shorter), tmp_path / "run")
     assert "no soft labels at all" in capfd.readouterr().err.replace("\n", " ")
     assert "control" not in metrics["test"]
     assert (tmp_path / "run" / "submission.csv").is_file()
+
+    # The same data, mounted elsewhere: nothing is done again, and what is reads them there.
+    mounted = Path(shutil.copytree(done / "phantom", tmp_path / "mounted"))
+    settings = parse_settings(_on_files(mounted), shorter)
+    assert {reason for _, reason in status(settings, tmp_path / "run")} == {UNCHANGED}
+    (tmp_path / "run" / "score" / "stage.json").unlink()
+    assert run(settings, tmp_path / "run", "resume") == metrics
+    images = read_coco(tmp_path / "run" / "data" / "train.json").images
+    assert images == tmp_path / "run" / "images" / "train"
+    assert images.resolve() == mounted / "X_train"
+
+
+def _on_files(folder: Path) -> Mapping[str, Any]:
+    """The settings of the miniature run on files like those of a user."""
+    data = {key: str(path) for key, path in phantom_files(folder).items()}
+    return {**TREE, "data": data}

@@ -12,18 +12,19 @@ from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
-from fewshot.pipeline.plan import RunPlan
-from fewshot.run.stages import run_stage, why_run
+from fewshot.pipeline import plan
+from fewshot.run.layout import RunLayout
+from fewshot.run.stages import StageRunner
 from fewshot.sam.model import build_sam, save_sam
 
 
-def _plan(root: Path, **sam: Any) -> RunPlan:
+def _layout(root: Path, **sam: Any) -> RunLayout:
     tree = {
         "data": {"phantom": {"size": 64}},
         "detector": {"device": "cpu"},
         "sam": {"checkpoint": str(root / "small.pth"), **sam},
     }
-    return RunPlan(parse_settings(tree), root / "run")
+    return RunLayout(parse_settings(tree), root / "run")
 
 
 @pytest.fixture
@@ -47,27 +48,27 @@ def root(tmp_path: Path) -> Path:
 def test_stages_are_added_and_every_one_finds_its_inputs(
     refine: Any, added: set[str], root: Path
 ) -> None:
-    plan = _plan(root, refine=refine)
-    stages = plan.stages()
+    layout = _layout(root, refine=refine)
+    stages = plan.stages(layout)
     names = [stage.name for stage in stages]
     assert {name for name in names if name.startswith("refine")} == added
     assert len(set(names)) == len(names)
     made: set[Path] = set()
     for stage in stages:
-        inside = {path for path in stage.inputs if plan.root in path.parents}
-        others = {plan.phantom / "X_train", plan.phantom / "X_test", plan.review}
+        inside = {path for path in stage.inputs.values() if layout.root in path.parents}
+        others = {layout.phantom / "X_train", layout.phantom / "X_test", layout.review}
         assert inside - others <= made, stage.name
         made |= set(stage.outputs)
     if "refine soft labels" in added:
         final = stages[names.index("train final")]
-        assert plan.root / "soft_labels" / "refined" / "annotations.json" in final.inputs
+        assert layout.root / "soft_labels" / "refined" / "annotations.json" in final.inputs.values()
 
 
 def test_a_missing_checkpoint_is_said_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"sam\.checkpoint vit_b: .*375 MB"):
-        _plan(tmp_path, refine="predictions", checkpoint="vit_b").stages()
+        plan.stages(_layout(tmp_path, refine="predictions", checkpoint="vit_b"))
     with pytest.raises(InputError, match=r"sam: refine: needs sam\.checkpoint"):
-        _plan(tmp_path, refine="both", checkpoint=None)
+        _layout(tmp_path, refine="both", checkpoint=None)
 
 
 def _predicted(slices: SliceSet, gap: int) -> SliceSet:
@@ -84,24 +85,25 @@ def _predicted(slices: SliceSet, gap: int) -> SliceSet:
 def test_the_stages_work_on_files_and_are_skipped_when_done(
     root: Path, miniature: SliceSet
 ) -> None:
-    plan = _plan(root, refine="both")
-    shutil.copytree(miniature.images, plan.phantom / "X_train")
-    (plan.phantom / "X_test").mkdir()
+    layout = _layout(root, refine="both")
+    shutil.copytree(miniature.images, layout.phantom / "X_train")
+    (layout.phantom / "X_test").mkdir()
     labelled = miniature.subset([0, 1])
-    for part in (plan.validation, plan.test):
+    for part in (layout.validation, layout.test):
         write_coco(part, labelled, "truth")
-    for name in (*plan.radiologists, "final"):
-        for part in (plan.validation, plan.test):
-            write_coco(plan.predictions(name) / part.name, _predicted(labelled, 5), "predictions")
-    write_coco(plan.soft_labels, _predicted(miniature.subset([2]), 7), "soft labels")
-    stages = {stage.name: stage for stage in plan.stages()}
+    for name in (*layout.radiologists, "final"):
+        for part in (layout.validation, layout.test):
+            write_coco(layout.predictions(name) / part.name, _predicted(labelled, 5), "predictions")
+    write_coco(layout.soft_labels, _predicted(miniature.subset([2]), 7), "soft labels")
+    stages = {stage.name: stage for stage in plan.stages(layout)}
+    runner = StageRunner()
     for name in ("refine soft labels", "refine final"):
-        run_stage(stages[name])
-        assert why_run(stages[name]) is None
+        runner.run(stages[name])
+        assert runner.why_run(stages[name]) is None
         choice = read_json(stages[name].folder / "refinement.json")
         assert choice["checkpoint"] == "small"
         assert choice["objective"] == ("foreground" if name == "refine final" else "overlap")
-    before, after = read_coco(plan.soft_labels), read_coco(plan.labels_to_learn)
+    before, after = read_coco(layout.soft_labels), read_coco(layout.labels_to_learn)
     assert len(after.masks_of(2)) == len(before.masks_of(2))
-    assert len(read_coco(plan.answers("final") / "test.json")) == 2
-    assert len(list((plan.root / "embeddings").glob("*.npz"))) >= 2
+    assert len(read_coco(layout.answers("final") / "test.json")) == 2
+    assert len(list((layout.root / "embeddings").glob("*.npz"))) >= 2

@@ -10,9 +10,10 @@ from fewshot.config.load import load_settings, parse_settings
 from fewshot.errors import InputError
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import read_coco
-from fewshot.pipeline.plan import RunPlan
+from fewshot.pipeline import plan
 from fewshot.pipeline.run import run, status
 from fewshot.radiologists.mask_source import refine_masks
+from fewshot.run.layout import RunLayout
 
 NETWORK = {
     "kind": "semantic",
@@ -83,7 +84,9 @@ def test_a_radiologist_lends_its_encoder_and_redraws_the_answer(tmp_path: Path) 
     scratch = parse_settings(tree, [*sure, "final.warm_start=false"])
     reasons = dict(status(scratch, out))
     assert "train control-net" not in reasons
-    assert {reasons["train final"], reasons["train control"]} == {"its settings changed"}
+    assert {reasons["train final"], reasons["train control"]} == {
+        "its settings changed (warm_start)"
+    }
     predicted = out / "predictions"
     plain = [read_coco(predicted / name / "test.json") for name in ("final", "control")]
     wanted = parse_settings(tree, [*sure, "prediction.refine_with=net"])
@@ -107,15 +110,15 @@ def test_nothing_that_has_seen_unlabelled_slices_answers_with_the_control(
     tmp_path: Path, part: str
 ) -> None:
     settings = parse_settings(TREE, ["control=true", part])
-    stages = {stage.name: stage for stage in RunPlan(settings, tmp_path).stages()}
+    stages = {stage.name: stage for stage in plan.stages(RunLayout(settings, tmp_path))}
     net, twin = tmp_path / "radiologists" / "net", tmp_path / "control-net"
-    read = {name: set(stages[f"predict {name}"].inputs) for name in ("final", "control")}
+    read = {name: stages[f"predict {name}"].inputs.values() for name in ("final", "control")}
     assert net / "model.pth" in read["final"]
     assert twin / "model.pth" not in read["final"]
     assert net / "model.pth" not in read["control"]
     assert twin / "model.pth" in read["control"]
-    assert tmp_path / "data" / "unlabelled.json" in stages["train net"].inputs
-    assert tmp_path / "data" / "unlabelled.json" not in stages["train control-net"].inputs
+    assert tmp_path / "data" / "unlabelled.json" in stages["train net"].inputs.values()
+    assert tmp_path / "data" / "unlabelled.json" not in stages["train control-net"].inputs.values()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from fewshot.detector import prediction
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
-from fewshot.pipeline import stages, training
+from fewshot.pipeline import training
+from fewshot.pipeline.prediction import predict
 
 SIZE, FEW, MANY = 96, 500, 5000
 # The label maps of the slices between FEW and MANY would be 42 MB, their masks four times that.
@@ -31,7 +32,8 @@ from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, write_masks
 from fewshot.masks.merge import MergeRule
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes
-from fewshot.pipeline import stages
+from fewshot.pipeline.merging import merge
+from fewshot.pipeline.submission import submit
 from fewshot.slices.phantom import phantom_slice
 
 size, count, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
@@ -48,8 +50,8 @@ def predictions():
         yield SliceMasks.from_stack(number, masks, scores, boxes, "final")
 
 write_masks(folder / "predictions.json", slices, predictions(), "soak")
-stages.merge(folder / "predictions.json", MergeRule(0.4), folder / "merged.json")
-stages.submit(folder / "merged.json", folder / "submission.csv")
+merge(folder / "predictions.json", MergeRule(0.4), folder / "merged.json")
+submit(folder / "merged.json", folder / "submission.csv")
 print(json.dumps({
     "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "masks": sum(len(one) for one in open_coco(folder / "merged.json").masks()),
@@ -122,7 +124,7 @@ def test_predictions_are_written_as_they_come(
         return masks
 
     monkeypatch.setattr(prediction, "_to_masks", counted)
-    stages.predict([tmp_path / "model"], slices, tmp_path / "predictions.json", device="cpu")
+    predict([tmp_path / "model"], slices, tmp_path / "predictions.json", device="cpu")
     assert len(alive) == 24
     assert max(alive) <= 3
     assert len(read_coco(tmp_path / "predictions.json")) == 24

@@ -13,7 +13,7 @@ from fewshot.config.tree import PredictionSettings, RunSettings, ViewSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
-from fewshot.pipeline import stages
+from fewshot.pipeline.prediction import predict
 from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
 from fewshot.pipeline.training import ModelToTrain, train_model
 
@@ -71,7 +71,7 @@ def test_each_radiologist_labels_its_share(
 
     # The same model asked directly: thresholds are the only difference.
     target = tmp_path / "predictions.json"
-    stages.predict([what.models["rough"]], miniature, target, device="cpu")
+    predict([what.models["rough"]], miniature, target, device="cpu")
     predicted = read_coco(target)
     assert predicted.records == miniature.records
     for image_id in shares["rough"]:
@@ -101,7 +101,7 @@ def test_all_vote_and_the_rest_is_split_by_thresholds_and_numbers(
     # What the two say together when they are asked directly, split at the two thresholds.
     target, views = tmp_path / "together.json", PredictionSettings()
     weights = {"rough": 2 / 3, "fine": 1 / 3}
-    stages.predict(list(what.models.values()), miniature, target, views, "cpu", weights)
+    predict(list(what.models.values()), miniature, target, views, "cpu", weights)
     together = read_coco(target)
     for image_id in range(6):
         scores = together.masks_of(image_id).scores
@@ -132,8 +132,8 @@ def test_a_threshold_may_be_a_precision(what: SoftLabelling, tmp_path: Path) -> 
 def test_views_vote(what: SoftLabelling, miniature: SliceSet, tmp_path: Path) -> None:
     both = PredictionSettings(tta=(ViewSettings(), ViewSettings(flip=True)))
     model = [what.models["rough"]]
-    stages.predict(model, miniature, tmp_path / "plain.json", device="cpu")
-    stages.predict(model, miniature, tmp_path / "both.json", both, "cpu")
+    predict(model, miniature, tmp_path / "plain.json", device="cpu")
+    predict(model, miniature, tmp_path / "both.json", both, "cpu")
     plain, voted = (read_coco(tmp_path / f"{name}.json") for name in ("plain", "both"))
     assert any(plain.masks_of(i).rles != voted.masks_of(i).rles for i in range(6))
     assert {source for i in range(6) for source in voted.masks_of(i).sources} == {"rough"}

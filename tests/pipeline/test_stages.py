@@ -20,8 +20,9 @@ from fewshot.masks.merge import MergeRule
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import encode_stack
 from fewshot.metrics.merge_rules import TUNINGS, calibrate, read_rule, read_validation
-from fewshot.pipeline import stages
+from fewshot.pipeline.merging import merge
 from fewshot.pipeline.scores import score_predictions, score_watershed
+from fewshot.pipeline.submission import submit
 from fewshot.slices.images import read_image
 from fewshot.slices.label_csv import read_label_csv
 
@@ -64,8 +65,8 @@ def files(miniature: SliceSet, tmp_path: Path) -> Path:
 def test_merged_masks_share_no_pixel_and_reach_the_submission(
     files: Path, miniature: SliceSet
 ) -> None:
-    stages.merge(files / "predictions.json", MergeRule(THRESHOLD), files / "merged.json")
-    stages.submit(files / "merged.json", files / "submission.csv")
+    merge(files / "predictions.json", MergeRule(THRESHOLD), files / "merged.json")
+    submit(files / "merged.json", files / "submission.csv")
     merged, table = read_coco(files / "merged.json"), read_label_csv(files / "submission.csv")
     assert table.names == tuple(record.file_name for record in miniature.records)
     for record in miniature.records:
@@ -82,7 +83,7 @@ def test_merged_masks_share_no_pixel_and_reach_the_submission(
 def test_a_lower_threshold_fills_what_is_left_with_the_rest(
     files: Path, miniature: SliceSet
 ) -> None:
-    stages.merge(files / "predictions.json", MergeRule(0.1), files / "merged.json")
+    merge(files / "predictions.json", MergeRule(0.1), files / "merged.json")
     merged = read_coco(files / "merged.json")
     for record in miniature.records:
         assert merged.masks_of(record.image_id).decode().sum(axis=0).min() == 1

@@ -16,9 +16,7 @@ from fewshot.pipeline.training import (
     SoftTraining,
     WarmStart,
     model_to_train,
-    read_weights,
     train_model,
-    weigh,
 )
 
 HALF = SoftLabelSettings(labelled_share=0.5)
@@ -40,25 +38,6 @@ def soft(miniature: SliceSet, tmp_path: Path) -> SoftTraining:
     """Two slices of which the true masks are the soft labels."""
     write_coco(tmp_path / "soft.json", miniature.subset([3, 4]), "soft labels")
     return SoftTraining(tmp_path / "soft.json", HALF)
-
-
-# Weights
-
-
-def test_weights_are_the_share_of_average_precision(tmp_path: Path) -> None:
-    models = {name: describe(tmp_path / name, ap) for name, ap in (("a", 0.3), ("b", 0.1))}
-    weigh(models, tmp_path / "weights.json")
-    assert read_weights(tmp_path / "weights.json") == pytest.approx({"a": 0.75, "b": 0.25})
-
-
-@pytest.mark.parametrize(
-    "content",
-    [[], {}, {"weights": [1]}, {"weights": {"a": "heavy"}}, {"weights": {"a": -0.5}}],
-)
-def test_damaged_weights_are_refused(tmp_path: Path, content: object) -> None:
-    write_json(tmp_path / "weights.json", content)
-    with pytest.raises(InputError, match=r"weights\.json: .* run train-radiologists again"):
-        read_weights(tmp_path / "weights.json")
 
 
 # What a run's settings say of its models

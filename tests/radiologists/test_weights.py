@@ -2,13 +2,21 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot.radiologists.weights import assign_slices, weights_from_precision
+from fewshot.errors import InputError
+from fewshot.files import write_json
+from fewshot.radiologists.weights import (
+    assign_slices,
+    read_weights,
+    weigh,
+    weights_from_precision,
+)
 
 _bad = pytest.raises(ValueError, match="finite and not negative")
 
@@ -120,3 +128,22 @@ def test_the_seed_decides_who_reads_what() -> None:
     for part in first.values():
         assert min(part) < 20
         assert max(part) >= 80
+
+
+def test_weights_are_the_share_of_average_precision(tmp_path: Path) -> None:
+    models = {"a": tmp_path / "a", "b": tmp_path / "b"}
+    for folder, precision in zip(models.values(), (0.3, 0.1), strict=True):
+        described = {"kind": "mask_rcnn", "name": folder.name, "iterations": 1, "detector": {}}
+        write_json(folder / "model.json", {**described, "average_precision": {"ap": precision}})
+    weigh(models, tmp_path / "weights.json")
+    assert read_weights(tmp_path / "weights.json") == pytest.approx({"a": 0.75, "b": 0.25})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], {}, {"weights": [1]}, {"weights": {"a": "heavy"}}, {"weights": {"a": -0.5}}],
+)
+def test_damaged_weights_are_refused(tmp_path: Path, content: object) -> None:
+    write_json(tmp_path / "weights.json", content)
+    with pytest.raises(InputError, match=r"weights\.json: .* run train-radiologists again"):
+        read_weights(tmp_path / "weights.json")

@@ -21,8 +21,8 @@ def write(folder: Path, stage: str, when: str, **changes: Any) -> None:
 
 
 def test_records_come_in_the_order_of_the_run(tmp_path: Path) -> None:
-    write(tmp_path / "predictions" / "final", "predict final", "2026-11-21T10:00:05+0000")
-    write(tmp_path / "calibration" / "final", "calibrate final", "2026-11-21T10:00:05+0000")
+    write(tmp_path / "predictions" / "final", "predict final", "2026-11-21T10:00:05.1+00:00")
+    write(tmp_path / "calibration" / "final", "calibrate final", "2026-11-21T10:00:05.2+00:00")
     # One hour further east: this one came first.
     write(tmp_path / "data", "data", "2026-11-21T11:00:04+0100")
     write(tmp_path / "report", "report", "2026-11-21T09:00:00+0000")

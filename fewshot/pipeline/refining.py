@@ -1,14 +1,11 @@
-"""The stages that Segment Anything adds to a run: refining soft labels, and predictions."""
+"""Refining with Segment Anything: soft labels, and predictions, each where the settings say so."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fewshot.errors import InputError
-from fewshot.masks.coco import read_coco
-from fewshot.masks.predicted import SliceMasks
 from fewshot.run.layout import RunLayout
 from fewshot.run.stages import Stage
-from fewshot.sam.checkpoints import find_checkpoint
 
 if TYPE_CHECKING:
     from fewshot.sam.embeddings import Embedder
@@ -16,11 +13,17 @@ if TYPE_CHECKING:
 CHOICE = "refinement.json"
 
 
-def refine_predictions(layout: RunLayout, name: str) -> list[Stage]:
-    """Return the stage between a model's predictions and their merge; none where it is off."""
+def stages(layout: RunLayout) -> list[Stage]:
+    """Return the stages that are wanted: that of the soft labels, and one a model."""
+    sam = layout.settings.sam
+    soft_labels = [_refine_soft_labels(layout)] if sam.soft_labels else []
+    models = layout.models if sam.predictions else []
+    return [*soft_labels, *(_refine_predictions(layout, name) for name in models)]
+
+
+def _refine_predictions(layout: RunLayout, name: str) -> Stage:
+    """Return the stage between a model's predictions and their merge."""
     settings = layout.settings
-    if not settings.sam.predictions:
-        return []
     source, folder = layout.predictions(name), layout.answers(name)
     parts = [path.name for path in layout.predicted_parts(name)]
     threshold = settings.final.score_threshold
@@ -38,36 +41,33 @@ def refine_predictions(layout: RunLayout, name: str) -> list[Stage]:
         targets = {source / part: folder / part for part in parts}
         refine(what, _embedder(layout), targets, folder / CHOICE)
 
-    return [
-        Stage(
-            name=f"refine {name}",
-            folder=folder,
-            settings={"merge": settings.merge.model_dump(), "score_threshold": threshold},
-            inputs=[_checkpoint(layout), layout.validation, *layout.images]
-            + [source / part for part in parts],
-            outputs=[folder / part for part in (*parts, CHOICE)],
-            work=work,
-        )
-    ]
+    return Stage(
+        name=f"refine {name}",
+        folder=folder,
+        settings={"merge": settings.merge.model_dump(), "score_threshold": threshold},
+        inputs=_inputs(layout, [layout.validation, *(source / part for part in parts)]),
+        outputs=[folder / part for part in (*parts, CHOICE)],
+        work=work,
+    )
 
 
-def refine_soft_labels(layout: RunLayout) -> list[Stage]:
-    """Return the stage between soft labels and the final training; none where it is off.
+def _refine_soft_labels(layout: RunLayout) -> Stage:
+    """Return the stage between soft labels and the final training.
 
     It is chosen on what the radiologists predict of the validation slices, as certain as the least
     certain soft label, by the overlap of single masks: they are to be learnt from.
     """
-    if not layout.settings.sam.soft_labels:
-        return []
-    source, target = layout.soft_labels, layout.labels_to_learn
+    source, target = layout.soft_labels, layout.refined_soft_labels
     predictions = [
         layout.predictions(name) / layout.validation.name for name in layout.radiologists
     ]
 
     def work() -> None:
+        from fewshot.masks.coco import read_coco
         from fewshot.sam.refining import Refinement, refine
 
-        least = min((float(one.scores.min()) for one in _filled(source)), default=0.0)
+        filled = [one for one in read_coco(source).masks.values() if len(one)]
+        least = min((float(one.scores.min()) for one in filled), default=0.0)
         what = Refinement(
             truth=layout.validation,
             predictions=predictions,
@@ -76,24 +76,24 @@ def refine_soft_labels(layout: RunLayout) -> list[Stage]:
         )
         refine(what, _embedder(layout), {source: target}, target.parent / CHOICE)
 
-    return [
-        Stage(
-            name="refine soft labels",
-            folder=target.parent,
-            settings={},
-            inputs=[_checkpoint(layout), source, layout.validation, *layout.images, *predictions],
-            outputs=[target, target.parent / CHOICE],
-            work=work,
-        )
-    ]
+    return Stage(
+        name="refine soft labels",
+        folder=target.parent,
+        settings={},
+        inputs=_inputs(layout, [source, layout.validation, *predictions]),
+        outputs=[target, target.parent / CHOICE],
+        work=work,
+    )
 
 
-def _filled(path: Path) -> list[SliceMasks]:
-    return [one for one in read_coco(path).masks.values() if len(one)]
+def _inputs(layout: RunLayout, read: list[Path]) -> dict[str, Path]:
+    return {"sam.checkpoint": _checkpoint(layout), **layout.files(read), **layout.images}
 
 
 def _checkpoint(layout: RunLayout) -> Path:
     """Return the file; that it is missing is said before any work starts."""
+    from fewshot.sam.checkpoints import find_checkpoint
+
     try:
         return find_checkpoint(layout.settings.sam.checkpoint or "")
     except InputError as error:

@@ -1,0 +1,91 @@
+"""The first stages: a phantom where one is wanted, and slices and labels as COCO files."""
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from fewshot.run.layout import RunLayout
+from fewshot.run.names import TEST
+from fewshot.run.stages import Stage
+
+if TYPE_CHECKING:
+    from fewshot.masks.coco import SliceSet
+
+
+def stages(layout: RunLayout) -> list[Stage]:
+    """Return the stage that makes the phantom, if one is wanted, and that of the COCO files."""
+    phantom, source = layout.settings.data.phantom, layout.source
+    read = cache(lambda: read_datasets(layout))
+
+    def write() -> None:
+        from fewshot.importing.datasets import write_datasets
+
+        parts = {
+            name: replace(
+                part,
+                images=layout.image_folder(f"data.{'test' if name == TEST else 'train'}_images"),
+                home=layout.root,
+            )
+            for name, part in read().items()
+        }
+        write_datasets(parts, layout.data)
+
+    convert = Stage(
+        name="data",
+        folder=layout.data,
+        settings={
+            "labelled": source.labelled,
+            "validation_fraction": source.validation_fraction,
+            "seed": layout.settings.seed,
+            **dict.fromkeys(layout.groups_off, "none"),
+        },
+        inputs=layout.source_files,
+        outputs=[layout.train, layout.validation, layout.unlabelled, layout.test],
+        work=write,
+        check=read if phantom is None else None,
+    )
+    return [convert] if phantom is None else [_phantom(layout), convert]
+
+
+def _phantom(layout: RunLayout) -> Stage:
+    def make() -> None:
+        from fewshot.importing.datasets import make_phantom
+
+        assert layout.settings.data.phantom is not None
+        make_phantom(layout.settings.data.phantom, layout.phantom)
+
+    assert layout.settings.data.phantom is not None
+    return Stage(
+        name="phantom",
+        folder=layout.phantom,
+        settings=layout.settings.data.phantom.model_dump(),
+        inputs={},
+        outputs=[*layout.source_files.values()],
+        work=make,
+    )
+
+
+def read_datasets(layout: RunLayout) -> dict[str, "SliceSet"]:
+    """Return the slices of a run by the names of their COCO files.
+
+    Raises `InputError` for whatever is wrong with the user's files.
+    """
+    from fewshot.errors import InputError
+    from fewshot.importing.datasets import TrainingFiles, read_test, read_training, tell
+    from fewshot.importing.slices import Imported
+
+    source = layout.source
+    if not (source.train_images and source.train_labels and source.test_images):
+        raise InputError("data: needs train_images, train_labels and test_images")
+    read: list[Imported] = []
+    parts = read_training(
+        TrainingFiles(source.train_images, source.train_labels, source.groups),
+        source.validation_fraction,
+        layout.settings.seed,
+        None if source.labelled == "auto" else source.labelled,
+        read.append,
+    )
+    test = read_test(source.test_images, source.test_labels, source.test_groups, read.append)
+    for one in read:
+        tell(one)
+    return {**parts, TEST: test}

@@ -1,0 +1,77 @@
+"""Training the final model, and the control and the twins that it is compared with."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewshot.errors import InputError
+from fewshot.pipeline.training_stage import training_stage
+from fewshot.run.layout import RunLayout
+from fewshot.run.names import FINAL, UNCERTAIN, WEIGHTS
+from fewshot.run.stages import Stage
+
+if TYPE_CHECKING:
+    from fewshot.config.tree import RunSettings
+
+NAME = "train-final"
+
+
+def stages(layout: RunLayout) -> list[Stage]:
+    """Return the stage of the final model, and one for each model it is compared with."""
+    return [training_stage(layout, name) for name in (FINAL, *layout.controls)]
+
+
+def command(
+    settings: "RunSettings",
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="Folder with train.json and validation.json (see convert)."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
+    soft_labels: Annotated[
+        Path | None,
+        typer.Option(help="annotations.json of soft-label; the labelled slices alone without."),
+    ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option("--review", help="review.json of fewshot review: what a person decided."),
+    ] = None,
+    radiologists: Annotated[
+        Path | None,
+        typer.Option(help="Folder that train-radiologists made, for --set final.warm_start=…."),
+    ] = None,
+) -> Any:
+    """Train the final model on labelled and soft-labelled slices.
+
+    Masks to be ignored are read from uncertain.json beside the soft labels, where there is one.
+    """
+    from fewshot.files import read_json, remove_remains
+    from fewshot.lock import locked
+    from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train, train_model
+    from fewshot.progress import warn
+    from fewshot.radiologists.review import read_review
+
+    if review is not None:
+        if soft_labels is None:
+            raise InputError("--review: is about soft labels; give --soft-labels too")
+        read_review(review)
+    soft = warm_start = None
+    if soft_labels is not None:
+        uncertain = soft_labels.with_name(UNCERTAIN)
+        soft = SoftTraining(
+            soft_labels, settings.soft_labels, uncertain if uncertain.is_file() else None, review
+        )
+    if radiologists is not None:
+        folders = {one.name: radiologists / one.name for one in settings.radiologists}
+        warm_start = WarmStart(folders, radiologists / WEIGHTS)
+    model = model_to_train(settings, FINAL, data, soft, warm_start)
+    if settings.final.warm_start and model.warm_start is None:
+        warn(
+            f"{settings.final.warm_start} has learnt from unlabelled slices; without soft labels "
+            "the model starts from scratch"
+        )
+    with locked(out):
+        remove_remains(out)
+        train_model(model, out, replace=False)
+    return read_json(out / "model.json")

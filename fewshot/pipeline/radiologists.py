@@ -1,0 +1,75 @@
+"""Training the radiologists, and weighing them by their validation average precision."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewshot.errors import InputError
+from fewshot.pipeline.training_stage import training_stage
+from fewshot.run.layout import RunLayout
+from fewshot.run.names import WEIGHTS
+from fewshot.run.stages import Stage
+
+if TYPE_CHECKING:
+    from fewshot.config.tree import RunSettings
+
+NAME = "train-radiologists"
+
+
+def stages(layout: RunLayout) -> list[Stage]:
+    """Return one stage a radiologist, and that of their weights."""
+    return [*(training_stage(layout, name) for name in layout.radiologists), _weigh(layout)]
+
+
+def _weigh(layout: RunLayout) -> Stage:
+    models = layout.radiologist_models
+
+    def work() -> None:
+        from fewshot.radiologists.weights import weigh
+
+        weigh(models, layout.weights)
+
+    return Stage(
+        name="weigh radiologists",
+        folder=layout.weights.parent,
+        settings={},
+        inputs=layout.files(folder / "model.json" for folder in models.values()),
+        outputs=[layout.weights],
+        work=work,
+    )
+
+
+def command(
+    settings: "RunSettings",
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="Folder with train.json and validation.json (see convert)."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
+    only: Annotated[
+        str | None, typer.Option("--only", help="Train this radiologist alone, without weights.")
+    ] = None,
+) -> Any:
+    """Train the radiologists on the labelled slices and weigh them by validation AP.
+
+    Leaves one model folder a radiologist, and weights.json. Given again with the same settings and
+    slices, an interrupted command goes on where it stopped.
+    """
+    from fewshot.files import read_json, remove_remains
+    from fewshot.lock import locked
+    from fewshot.pipeline.training import model_to_train, train_model
+    from fewshot.radiologists.weights import weigh
+
+    names = [one.name for one in settings.radiologists]
+    chosen = [name for name in names if only in (None, name)]
+    if not chosen:
+        raise InputError(f"--only {only}: no such radiologist; there are {', '.join(names)}")
+    with locked(out):
+        remove_remains(out)
+        for name in chosen:
+            model = model_to_train(settings, name, data)
+            train_model(model, out / name, out / "tensorboard", replace=False)
+        if only is None:
+            weigh({name: out / name for name in chosen}, out / WEIGHTS)
+    return read_json(out / WEIGHTS if only is None else out / only / "model.json")
