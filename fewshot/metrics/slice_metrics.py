@@ -143,7 +143,7 @@ _TABLE = (
     ),
     SliceMetric(
         "true_regions",
-        "True",
+        "Structures, true",
         "true structures a slice",
         higher_is_better=None,
         digits=2,
@@ -152,7 +152,7 @@ _TABLE = (
     ),
     SliceMetric(
         "predicted_regions",
-        "Predicted",
+        "Structures, predicted",
         "predicted structures a slice",
         higher_is_better=None,
         digits=2,

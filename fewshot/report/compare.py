@@ -10,14 +10,14 @@ from fewshot.config.names import FINAL, WATERSHED
 from fewshot.errors import InputError
 from fewshot.files import write_text
 from fewshot.metrics.bootstrap import PairedDifference
-from fewshot.metrics.slice_metrics import METRICS, Measure, decimals
+from fewshot.metrics.slice_metrics import Measure, decimals
 from fewshot.report.answer_gallery import MERGED, ROOM, TRUTH
 from fewshot.report.gallery import Gallery, GallerySlice, Layer, Order
 from fewshot.report.html import Section, render_page
 from fewshot.report.results import Differences, RunResults, paired_differences, read_results
 from fewshot.report.sections.settings import differing
 from fewshot.report.wording import span
-from fewshot.run.scores import ModelScores, columns
+from fewshot.run.scores import MASK_AP50, ModelScores, columns
 
 _ANSWER = """
 <dl class="answer">
@@ -166,16 +166,21 @@ def _change(pair: RunPair, name: str, measure: Measure, found: PairedDifference 
         verdict = (
             f"the {'second' if better else 'first'} run is better" if mark else "may be chance"
         )
-    return _Change(measure.heading, change, " to ".join(texts), interval, verdict, mark)
+    return _Change(
+        measure.heading,
+        change,
+        " to ".join(texts) if texts != ["–", "–"] else "",
+        interval,
+        verdict,
+        mark,
+    )
 
 
 def _answer(pair: RunPair) -> Mapping[str, Any]:
     found = pair.differences(FINAL)
-    metrics = sorted(
-        (one for one in METRICS.values() if one.has_column),
-        key=lambda one: (one.name != f"ari_{pair.metric}", one.tuned_for is None),
-    )
-    cards = [_change(pair, FINAL, metric, found.get(metric.name)) for metric in metrics]
+    shown = [one for one in columns() if one is not MASK_AP50]
+    shown.sort(key=lambda one: one.name != f"ari_{pair.metric}")
+    cards = [_change(pair, FINAL, one, found.get(one.name)) for one in shown]
     return {"pair": pair, "cards": cards}
 
 

@@ -40,7 +40,11 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> str:
     gallery = Gallery(
         "slices",
         [Layer("truth", "truth"), *(Layer(name, name) for name in ("a", "b", "final"))],
-        [Order("all", "ARI, all pixels"), Order("missed", "Missed", highest_first=True)],
+        [
+            Order("all", "ARI, all pixels"),
+            Order("missed", "Missed", highest_first=True),
+            Order("x", "a very long name of an order " * 4),
+        ],
         [drawn(number) for number in range(SLICES)],
     )
     template = "{{ slices(gallery, 'Slices') }}"
@@ -72,6 +76,11 @@ def test_worst_slices_come_first_and_every_order_can_be_had(visit: Visit, galler
     page.get_by_label("Sort by").select_option(label="file")
     assert shown(page) == [f"{number}.png" for number in range(8)]
     assert page.get_by_role("button", name="Previous").is_disabled()
+
+
+def test_a_long_name_of_an_order_fits_a_phone(visit: Visit, gallery: str) -> None:
+    page = visit(gallery, viewport={"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_outlines_and_layers_can_be_turned_off_and_on(visit: Visit, gallery: str) -> None:
