@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from fewshot.drawing.orientation import Edges, edges_of
 from fewshot.drawing.palette import DARK_INK, DARK_MUTED, DARK_PAGE
-from fewshot.drawing.panels import spread
 from fewshot.drawing.slice_tile import (
     CAPTION,
     SIDE,
+    Edges,
     Tile,
     draw_tile,
+    edges_of,
     font,
     shortened,
     wrapped,
@@ -117,6 +117,12 @@ def choose(slices: SliceSet, most: int) -> list[SliceRecord]:
     chosen = spread(labelled, most - reserved) if labelled else []
     chosen += spread(others, most - len(chosen)) if others else []
     return [slices.records[place] for place in sorted(chosen)]
+
+
+def spread(ranked: Sequence[int], most: int) -> list[int]:
+    """Return at most `most` items of a ranking, evenly from its first to its last."""
+    chosen = np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int)
+    return [ranked[index] for index in chosen]
 
 
 def _shares(parts: Mapping[str, SliceSet], most: int) -> list[tuple[str, SliceSet, int]]:

@@ -1,6 +1,5 @@
 """Drawing with Matplotlib into SVG data URIs, in the page's fonts and in colours of two themes."""
 
-import base64
 import io
 import re
 from collections.abc import Callable, Iterable
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fewshot.config.names import CONTROL, FINAL
+from fewshot.drawing.contours import data_uri
 from fewshot.drawing.palette import (
     BLUE,
     GREEN,
@@ -87,11 +87,6 @@ def legend_above(axes: Axes) -> None:
         handlelength=2.2,
         columnspacing=1.2,
     )
-
-
-def data_uri(kind: str, content: bytes) -> str:
-    """Return content as a URI that holds it, of a media type such as `image/png`."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _render(plot: Callable[[Axes], None]) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from fewshot.drawing.contact_sheet import spread
 from fewshot.drawing.palette import DARK_INK, DARK_MUTED, DARK_PAGE
-from fewshot.drawing.panels import spread
 from fewshot.drawing.slice_tile import CAPTION, SIDE, Tile, draw_tile, font
 from fewshot.files import atomic_path
 from fewshot.masks.coco import SliceRecord, SliceSet

@@ -1,4 +1,4 @@
-"""One slice of a contact sheet: image, outlines, edge letters and caption."""
+"""One slice of a contact sheet: image, outlines, letters of its edges and caption."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from fewshot.drawing.orientation import Edges
 from fewshot.drawing.palette import (
     ALARM,
     DARK_GRID,
@@ -22,15 +21,29 @@ from fewshot.drawing.palette import (
     YELLOW,
     rgb,
 )
+from fewshot.masks.coco import Volume
+from fewshot.slices.volume import slice_of
 
 SIDE = 208
 """The longer side of a slice on the sheet, in pixels."""
 CAPTION = 38
 """The height of two lines of caption, in pixels."""
+# Towards negative and towards positive x, y and z, in mm of the patient (RAS, as NIfTI has it).
+_NEGATIVE, _POSITIVE = "LPI", "RAS"
 _TEXT, _LETTER = 12, 15
 _SMALLEST_SIDE = 24
 _BRIGHTNESS = 0.75
 _LONGEST = 200  # characters, more than fit in any case
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Where the four edges of a slice point to in the patient: one of R, L, A, P, S, I each."""
+
+    top: str
+    bottom: str
+    left: str
+    right: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +65,23 @@ class Tile:
     edges: Edges | None
     problem: str | None
     caption: tuple[str, str]
+
+
+def edges_of(volume: Volume) -> Edges:
+    """Return where the edges of a volume's slices point to; for oblique ones the nearest letters.
+
+    Found by cutting a slice from a volume that holds positions, by the same function that cut the
+    images: the letters tell how the pixels lie, whatever rule that function follows.
+    """
+    affine = np.array(volume.affine)
+    grid = np.indices((2, 2, 2)).astype(np.float64)
+    across, along, height = (
+        slice_of(np.tensordot(row[:3], grid, axes=1), volume.axis, 0, affine) for row in affine[:3]
+    )
+    positions = np.stack([across, along, height], axis=-1)
+    bottom, top = _directions(positions[1, 0] - positions[0, 0])
+    right, left = _directions(positions[0, 1] - positions[0, 0])
+    return Edges(top, bottom, left, right)
 
 
 def draw_tile(tile: Tile) -> Image.Image:
@@ -150,3 +180,10 @@ def _letter(pen: ImageDraw.ImageDraw, edges: Edges, frame: tuple[int, int, int, 
             stroke_width=2,
             stroke_fill="black",
         )
+
+
+def _directions(step: NDArray[np.float64]) -> tuple[str, str]:
+    """Return the letters of the direction of a step in mm, and of the opposite one."""
+    axis = int(np.abs(step).argmax())
+    forwards, backwards = _POSITIVE[axis], _NEGATIVE[axis]
+    return (forwards, backwards) if step[axis] > 0 else (backwards, forwards)

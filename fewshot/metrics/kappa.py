@@ -1,9 +1,14 @@
-"""Cohen's kappa: how far two people, or a model and a person, agree beyond chance."""
+"""Kappa: how far two (Cohen) or more raters (Fleiss) agree beyond chance."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fewshot.metrics.contingency import Contingency, LabelMap, contingency
-from fewshot.metrics.overlap import Matching, match_regions
+from fewshot.errors import InputError
+from fewshot.metrics.contingency import Contingency, LabelMap
+from fewshot.metrics.overlap import LabelPair, Matching
 
 
 def cohen_kappa(a: LabelMap, b: LabelMap, *, regions: bool) -> float:
@@ -18,8 +23,8 @@ def cohen_kappa(a: LabelMap, b: LabelMap, *, regions: bool) -> float:
     Raises `InputError` when the shapes differ or ids are negative or not integers.
     Source: J. Cohen, A coefficient of agreement for nominal scales, 1960.
     """
-    cells = contingency(a, b)
-    return region_kappa(cells, match_regions(cells)) if regions else foreground_kappa(cells)
+    pair = LabelPair(a, b)
+    return region_kappa(pair.cells, pair.matching) if regions else foreground_kappa(pair.cells)
 
 
 def foreground_kappa(cells: Contingency) -> float:
@@ -41,6 +46,36 @@ def region_kappa(cells: Contingency, matching: Matching) -> float:
     expected = int(sizes_a[0]) * int(sizes_b[0])
     expected += int(np.dot(sizes_a[matching.truth], sizes_b[matching.prediction]))
     return _kappa(cells.pixels(), agreed, expected)
+
+
+def fleiss_kappa(raters: Sequence[NDArray[np.integer[Any]]]) -> float:
+    """Return Fleiss' kappa of two or more label maps of one shape, pixel by pixel.
+
+    Ids are categories, 0 (background) is one of them. Where chance alone gives full agreement, as
+    on empty label maps, kappa is undefined and 1 here.
+    Raises `InputError` for fewer than two raters or shapes that differ.
+    Source: J. L. Fleiss, Measuring nominal scale agreement among many raters, Psychological
+    Bulletin 76, 1971.
+    """
+    if len(raters) < 2:
+        raise InputError(f"Fleiss' kappa needs two raters or more, not {len(raters)}")
+    shapes = {rater.shape for rater in raters}
+    if len(shapes) > 1:
+        raise InputError(f"label maps: raters give shapes {sorted(shapes)}; give one size")
+    flat = [rater.ravel() for rater in raters]
+    count, pixels = len(flat), flat[0].size
+    if not pixels:
+        return 1.0
+    agreeing = sum(
+        int(np.count_nonzero(a == b)) for row, a in enumerate(flat) for b in flat[row + 1 :]
+    )
+    observed = agreeing / (pixels * count * (count - 1) / 2)
+    totals = np.zeros(1 + max(int(one.max()) for one in flat), dtype=np.int64)
+    for one in flat:
+        totals += np.bincount(one, minlength=totals.size)
+    shares = totals / (pixels * count)
+    expected = float(shares @ shares)
+    return 1.0 if expected == 1 else (observed - expected) / (1 - expected)
 
 
 def _kappa(pixels: int, agreed: int, expected: int) -> float:

@@ -6,7 +6,7 @@ A new metric is a file with its function and a line here: `fewshot score`, `metr
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class Measure:
     name: str
     heading: str
     meaning: str
+    _: KW_ONLY
     higher_is_better: bool | None = True
     digits: int = 3
 
@@ -52,7 +53,7 @@ class Measure:
         return decimals(value, self.digits, signed=signed)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SliceMetric(Measure):
     """A measure of a predicted label map of one slice.
 
@@ -66,9 +67,30 @@ class SliceMetric(Measure):
     """
 
     of: Callable[[LabelPair], float]
+    _: KW_ONLY
     has_column: bool = False
     needs_truth: bool = False
     tuned_for: Metric | None = None
+
+
+def _count(
+    name: str,
+    heading: str,
+    meaning: str,
+    of: Callable[[LabelPair], float],
+    lower_is_better: bool = False,
+) -> SliceMetric:
+    """Return a metric that counts structures; those that should be few have a column."""
+    return SliceMetric(
+        name,
+        heading,
+        meaning,
+        of,
+        higher_is_better=False if lower_is_better else None,
+        digits=2,
+        has_column=lower_is_better,
+        needs_truth=True,
+    )
 
 
 _TABLE = (
@@ -76,7 +98,7 @@ _TABLE = (
         "ari_all",
         "ARI, all pixels",
         "adjusted Rand, all pixels",
-        of=lambda pair: adjusted_rand_of(pair.cells),
+        lambda pair: adjusted_rand_of(pair.cells),
         has_column=True,
         tuned_for="all",
     ),
@@ -84,80 +106,68 @@ _TABLE = (
         "ari_foreground",
         "ARI, foreground",
         "adjusted Rand, foreground (pixels with a true label)",
-        of=lambda pair: adjusted_rand_of(pair.cells.foreground()),
+        lambda pair: adjusted_rand_of(pair.cells.foreground()),
         has_column=True,
         needs_truth=True,
         tuned_for="foreground",
     ),
-    SliceMetric("iou", "IoU", "IoU of best-matching regions", of=lambda pair: pair.matching.iou()),
+    SliceMetric("iou", "IoU", "IoU of best-matching regions", lambda pair: pair.matching.iou()),
     SliceMetric(
         "dice",
         "Dice",
         "Dice of best-matching regions",
-        of=lambda pair: pair.matching.dice(),
+        lambda pair: pair.matching.dice(),
         has_column=True,
     ),
     SliceMetric(
         "ap50",
         "AP50",
         "average precision at IoU 0.50, without scores",
-        of=lambda pair: float(pair.matching.precision()[0]),
+        lambda pair: float(pair.matching.precision()[0]),
     ),
     SliceMetric(
         "ap",
         "AP",
         "average precision at IoU 0.50:0.95, without scores",
-        of=lambda pair: float(pair.matching.precision().mean()),
+        lambda pair: float(pair.matching.precision().mean()),
     ),
     SliceMetric(
         "kappa",
         "Kappa",
         "Cohen's kappa, foreground or background",
-        of=lambda pair: foreground_kappa(pair.cells),
+        lambda pair: foreground_kappa(pair.cells),
     ),
     SliceMetric(
         "kappa_regions",
         "Kappa, regions",
         "Cohen's kappa, matched regions",
-        of=lambda pair: region_kappa(pair.cells, pair.matching),
+        lambda pair: region_kappa(pair.cells, pair.matching),
     ),
-    SliceMetric(
+    _count(
         "missed",
         "Missed",
         "missed structures a slice (IoU below 0.50)",
-        higher_is_better=False,
-        digits=2,
-        of=lambda pair: pair.matching.missed(),
-        has_column=True,
-        needs_truth=True,
+        lambda pair: pair.matching.missed(),
+        lower_is_better=True,
     ),
-    SliceMetric(
+    _count(
         "extra",
         "Extra",
         "extra structures a slice (IoU below 0.50)",
-        higher_is_better=False,
-        digits=2,
-        of=lambda pair: pair.matching.extra(),
-        has_column=True,
-        needs_truth=True,
+        lambda pair: pair.matching.extra(),
+        lower_is_better=True,
     ),
-    SliceMetric(
+    _count(
         "true_regions",
         "Structures, true",
         "true structures a slice",
-        higher_is_better=None,
-        digits=2,
-        of=lambda pair: pair.matching.true_regions,
-        needs_truth=True,
+        lambda pair: pair.matching.true_regions,
     ),
-    SliceMetric(
+    _count(
         "predicted_regions",
         "Structures, predicted",
         "predicted structures a slice",
-        higher_is_better=None,
-        digits=2,
-        of=lambda pair: pair.matching.predicted_regions,
-        needs_truth=True,
+        lambda pair: pair.matching.predicted_regions,
     ),
 )
 METRICS = {metric.name: metric for metric in _TABLE}

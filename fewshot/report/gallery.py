@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.drawing.contours import outline
-from fewshot.drawing.figures import data_uri
+from fewshot.drawing.contours import data_uri, outline
 from fewshot.drawing.palette import ON_SLICES, WHITE
 from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec

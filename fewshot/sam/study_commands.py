@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fewshot.drawing.panels import spread
+from fewshot.drawing.contact_sheet import spread
 from fewshot.drawing.side_by_side import Column, write_side_by_side
 from fewshot.files import write_json, write_text
 from fewshot.masks.coco import SliceSet, check_images

@@ -16,8 +16,7 @@ from fewshot.errors import InputError
 from fewshot.export.folder import filled_folder
 from fewshot.files import write_json
 from fewshot.metrics.contingency import contingency
-from fewshot.metrics.fleiss import fleiss_kappa
-from fewshot.metrics.kappa import foreground_kappa
+from fewshot.metrics.kappa import fleiss_kappa, foreground_kappa
 from fewshot.progress import say, warn
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.bland_altman import bland_altman, write_figure

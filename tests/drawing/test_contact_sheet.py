@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot.drawing.contact_sheet import choose, contact_sheet, describe, write_contact_sheet
-from fewshot.drawing.orientation import Edges
-from fewshot.drawing.slice_tile import SIDE, Tile, draw_tile, fitted, font, shortened
+from fewshot.drawing.slice_tile import SIDE, Edges, Tile, draw_tile, fitted, font, shortened
 from fewshot.masks.coco import SliceRecord, SliceSet, Volume
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import write_image

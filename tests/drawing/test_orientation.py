@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fewshot.drawing.orientation import Edges, edges_of
+from fewshot.drawing.slice_tile import Edges, edges_of
 from fewshot.masks.coco import Volume
 from fewshot.slices.volume import slice_of
 

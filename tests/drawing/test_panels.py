@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.drawing.panels import Panel, filled_panel, spread
+from fewshot.drawing.contact_sheet import spread
+from fewshot.drawing.contours import Panel, filled_panel
 
 Mask = NDArray[np.bool_]
 

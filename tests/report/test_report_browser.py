@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewshot.drawing.figures import data_uri
+from fewshot.drawing.contours import data_uri
 from fewshot.report.gallery import Gallery, GallerySlice, Layer, Order, picture
 from fewshot.report.html import Section, render_page
 

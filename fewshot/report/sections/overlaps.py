@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.config.names import FINAL
-from fewshot.drawing.panels import Panel, filled_panel
+from fewshot.drawing.contours import Panel, filled_panel
 from fewshot.masks.coco import SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewshot.drawing.contact_sheet import spread
 from fewshot.drawing.figures import Picture
-from fewshot.drawing.panels import spread
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.radiologists.review import VERDICTS, read_review
 from fewshot.report.gallery import (

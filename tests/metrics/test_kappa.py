@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fewshot.errors import InputError
-from fewshot.metrics.fleiss import fleiss_kappa
+from fewshot.metrics.kappa import fleiss_kappa
 
 # Ten subjects, fourteen raters, five categories; kappa is 0.210 (J. L. Fleiss, 1971, as it is
 # usually worked through).
