@@ -78,7 +78,7 @@ def choose_rule(
     """
     if not truth:
         raise InputError("calibration: there are no validation slices to choose on")
-    truth = dict(sorted(truth.items()))  # the first slice and the rounding of sums hang on it
+    truth = dict(sorted(truth.items()))  # the first slice and the rounding of sums follow from it
     first = next(iter(truth.values()))
     thresholds = _THRESHOLDS if score_threshold is None else (score_threshold,)
     backgrounds: Sequence[Background] = (

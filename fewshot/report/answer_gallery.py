@@ -53,16 +53,16 @@ def answer_gallery(
     there = {name: one for name, one in models.items() if one.predictions.is_file()}
     if not truth.is_file() or FINAL not in there:
         return None
-    artist = _Artist(read_coco(truth), there, scores)
+    drawing = _SliceDrawing(read_coco(truth), there, scores)
     index = f"ari_{scores.metric}"
-    by_score = artist.answers.of_images(index)
+    by_score = drawing.answers.of_images(index)
     # The worst slices first, so that what finds no room is what went well.
-    records = artist.labels.records
+    records = drawing.labels.records
     ranked = sorted(records, key=lambda one: (by_score.get(one.file_name, 0.0), one.image_id))
     slices: dict[str, GallerySlice] = {}
     room = ROOM
     for record in ranked:
-        drawn = artist.draw(record)
+        drawn = drawing.draw(record)
         room -= drawn.room()
         if room < 0:
             break
@@ -73,13 +73,13 @@ def answer_gallery(
     return Gallery(
         key="slices",
         layers=[Layer(key, title) for key, title in titles.items()],
-        orders=artist.orders(),
+        orders=drawing.orders(),
         slices=[slices[one.file_name] for one in records if one.file_name in slices],
         left_out=len(ranked) - len(slices),
     )
 
 
-class _Artist:
+class _SliceDrawing:
     """Draws slices with the masks of all models."""
 
     def __init__(

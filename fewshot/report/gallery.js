@@ -24,23 +24,23 @@
       return path;
     });
 
-  const describe = (slide, title, regions, hasTruth) => {
+  const describe = (slice, title, regions, hasTruth) => {
     const paired = regions.filter(([color]) => color > 0).length;
     const partners = hasTruth ? `, ${paired} with a partner` : "";
-    return `${slide.t}, ${title}: ${count(regions.length, "region")} outlined${partners}`;
+    return `${slice.t}, ${title}: ${count(regions.length, "region")} outlined${partners}`;
   };
 
-  const panel = (data, slide, key, title) => {
-    const hasTruth = "truth" in slide.l;
-    const regions = key ? slide.l[key] || [] : [];
-    const alt = key ? describe(slide, title, regions, hasTruth) : `${slide.t}: the slice without outlines`;
-    const image = element("img", { src: slide.i, width: slide.w, height: slide.h, alt });
+  const panel = (data, slice, key, title) => {
+    const hasTruth = "truth" in slice.l;
+    const regions = key ? slice.l[key] || [] : [];
+    const alt = key ? describe(slice, title, regions, hasTruth) : `${slice.t}: the slice without outlines`;
+    const image = element("img", { src: slice.i, width: slice.w, height: slice.h, alt });
     const drawing = document.createElementNS(SVG, "svg");
-    drawing.setAttribute("viewBox", `-0.5 -0.5 ${slide.w} ${slide.h}`);
+    drawing.setAttribute("viewBox", `-0.5 -0.5 ${slice.w} ${slice.h}`);
     drawing.setAttribute("aria-hidden", "true");
     drawing.append(...paths(data.colors, regions, false));
-    if (key && key !== "truth" && hasTruth) drawing.append(...paths(data.colors, slide.l.truth, true));
-    const words = slide.c[key] ? `${title} · ${slide.c[key]}` : title;
+    if (key && key !== "truth" && hasTruth) drawing.append(...paths(data.colors, slice.l.truth, true));
+    const words = slice.c[key] ? `${title} · ${slice.c[key]}` : title;
     const made = element("span", { class: "panel", "data-layer": key || "slice" }, element("span", {}, image, drawing), words);
     return made;
   };
@@ -92,35 +92,35 @@
     place.append(controls, cards, pager);
 
     const ordered = () => {
-      const numbered = data.slices.map((slide, index) => [slide, index]);
-      const value = ([slide, index]) => (state.sort ? slide.v[state.sort] : index);
+      const numbered = data.slices.map((slice, index) => [slice, index]);
+      const value = ([slice, index]) => (state.sort ? slice.v[state.sort] : index);
       const known = numbered.filter((one) => value(one) !== undefined);
       const unknown = numbered.filter((one) => value(one) === undefined);
       const sign = state.down ? -1 : 1;
       known.sort((a, b) => sign * (value(a) - value(b)) || a[1] - b[1]);
-      return [...known, ...unknown].map(([slide]) => slide);
+      return [...known, ...unknown].map(([slice]) => slice);
     };
 
     const apply = () => {
       for (const one of cards.querySelectorAll(".panel")) one.hidden = state.hidden.has(one.dataset.layer);
     };
 
-    const card = (slide) => {
-      const panels = [panel(data, slide, "", "slice"), ...data.layers.map(([key, title]) => panel(data, slide, key, title))];
-      const caption = element("figcaption", {}, element("strong", {}, slide.t), ` ${slide.n}`);
-      return element("figure", { class: "slide" }, caption, element("div", { class: "panels" }, ...panels));
+    const card = (slice) => {
+      const panels = [panel(data, slice, "", "slice"), ...data.layers.map(([key, title]) => panel(data, slice, key, title))];
+      const caption = element("figcaption", {}, element("strong", {}, slice.t), ` ${slice.n}`);
+      return element("figure", { class: "slice" }, caption, element("div", { class: "panels" }, ...panels));
     };
 
     const draw = () => {
-      const slides = ordered();
-      const pages = Math.max(1, Math.ceil(slides.length / size));
+      const ranked = ordered();
+      const pages = Math.max(1, Math.ceil(ranked.length / size));
       state.page = Math.min(state.page, pages - 1);
       const first = state.page * size;
-      const chosen = slides.slice(first, first + size);
+      const chosen = ranked.slice(first, first + size);
       cards.replaceChildren(...chosen.map(card));
       apply();
       direction.textContent = state.down ? "Highest first" : "Lowest first";
-      status.textContent = `${first + 1} to ${first + chosen.length} of ${slides.length} slices`;
+      status.textContent = `${first + 1} to ${first + chosen.length} of ${ranked.length} slices`;
       back.disabled = state.page === 0;
       forth.disabled = state.page === pages - 1;
     };
@@ -144,5 +144,5 @@
     draw();
   };
 
-  for (const place of document.querySelectorAll(".slides")) build(place);
+  for (const place of document.querySelectorAll(".slices")) build(place);
 })();

@@ -37,7 +37,7 @@ def threshold_curve(truth: SliceSet, predictions: SliceSet) -> ThresholdCurve | 
     """Return the curve of one model; None where there is no true structure or no mask.
 
     A mask is right if it overlaps a true one by an IoU of at least 0.5 that no better scored mask
-    took. A mask's place does not hang on the threshold, for only better ones can stand before it.
+    took. A mask's place does not depend on the threshold, for only better ones can stand before it.
     """
     scores: list[float] = []
     right: list[bool] = []

@@ -39,7 +39,7 @@ def true_map(slices: SliceSet, image_id: int) -> LabelMap:
 
 
 def half_of_the_masks(slices: SliceSet) -> SliceSet:
-    """A contender that finds every other mask."""
+    """A model that finds every other mask."""
     found = []
     for record in slices.records:
         masks = slices.masks_of(record.image_id)
@@ -52,7 +52,7 @@ def half_of_the_masks(slices: SliceSet) -> SliceSet:
 
 @pytest.fixture
 def scored(miniature: SliceSet, tmp_path: Path) -> Path:
-    """Two contenders, of whom `all` finds everything, scored on validation and test slices."""
+    """Two models, of which `all` finds everything, scored on validation and test slices."""
     ids = [record.image_id for record in miniature.records]
     truths = {"validation": miniature.subset(ids[:2]), "test": miniature.subset(ids[2:])}
     for part, slices in truths.items():
@@ -63,14 +63,14 @@ def scored(miniature: SliceSet, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def contender(folder: Path, name: str) -> ScoredModel:
+def scored_model(folder: Path, name: str) -> ScoredModel:
     return ScoredModel(name, folder / name, folder / "rule.json")
 
 
 def scores_of(folder: Path, *parts: str, final: str = "half") -> dict[str, Any]:
     write_scores(
         truths={part: folder / f"{part}.json" for part in parts},
-        models=[contender(folder, "all"), contender(folder, "half")],
+        models=[scored_model(folder, "all"), scored_model(folder, "half")],
         final=final,
         metric="foreground",
         watershed=WatershedSettings(),
@@ -148,7 +148,7 @@ def test_the_table_has_a_row_for_each_image_and_its_means_are_the_scores(scored:
     metrics = scores_of(scored, "validation", "test")
     with (scored / "per_image.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    # The watershed is not tuned, the two contenders are tuned for either metric.
+    # The watershed is not tuned, the two models are tuned for either metric.
     assert len(rows) == 6 * (1 + 2 * 2)
     for part in ("validation", "test"):
         for model, tuned_for in (("watershed", ""), ("half", "all"), ("all", "foreground")):

@@ -99,5 +99,5 @@ def test_figures_do_not_depend_on_the_users_matplotlib_settings() -> None:
 
 
 def test_many_radiologists_are_told_apart() -> None:
-    curves = {f"reader-{number}": CURVES["rough"] for number in range(9)}
-    assert {f"reader-{number}" for number in range(9)} <= words(loss_figure(curves))
+    curves = {f"radiologist-{number}": CURVES["rough"] for number in range(9)}
+    assert {f"radiologist-{number}" for number in range(9)} <= words(loss_figure(curves))

@@ -56,7 +56,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def shown(page: Any) -> list[str]:
-    names: list[str] = page.locator(".slide strong").all_text_contents()
+    names: list[str] = page.locator(".slice strong").all_text_contents()
     return names
 
 
@@ -85,13 +85,13 @@ def test_a_long_name_of_an_order_fits_a_phone(visit: Visit, gallery: str) -> Non
 
 def test_outlines_and_layers_can_be_turned_off_and_on(visit: Visit, gallery: str) -> None:
     page = visit(gallery)
-    outlines = page.locator(".slide >> nth=0 >> .panel[data-layer=final] svg path:not(.truth)")
+    outlines = page.locator(".slice >> nth=0 >> .panel[data-layer=final] svg path:not(.truth)")
     assert outlines.count() == 2
     assert outlines.first.is_visible()
     page.get_by_label("outlines").uncheck()
     assert not outlines.first.is_visible()
     page.get_by_label("outlines").check()
-    truth = page.locator(".slide >> nth=0 >> .panel[data-layer=final] svg path.truth")
+    truth = page.locator(".slice >> nth=0 >> .panel[data-layer=final] svg path.truth")
     assert not truth.first.is_visible()
     page.get_by_label("truth over all, dashed").check()
     assert truth.first.is_visible()
@@ -106,7 +106,7 @@ def test_every_picture_says_what_is_on_it(visit: Visit, gallery: str) -> None:
     image = page.locator(".panel[data-layer=final] img").first
     words = image.get_attribute("alt")
     assert re.fullmatch(r"\d+\.png, final: 2 regions outlined, 1 with a partner", words)
-    assert page.locator(".slide figcaption").first.text_content().endswith("<b>a note</b>")
+    assert page.locator(".slice figcaption").first.text_content().endswith("<b>a note</b>")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -114,7 +114,7 @@ def test_the_page_of_a_run_passes_the_accessibility_check(
     visit: Visit, accessibility: Callable[[Any], list[str]], report_of_a_run: Path, scheme: str
 ) -> None:
     page = visit(report_of_a_run.as_uri(), color_scheme=scheme)
-    assert page.locator(".slide").count() > 2
+    assert page.locator(".slice").count() > 2
     assert accessibility(page) == []
 
 

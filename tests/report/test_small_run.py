@@ -12,6 +12,7 @@ from fewshot.cli.app import main
 from fewshot.config.load import load_settings
 from fewshot.detector.watch import NAMES
 from fewshot.errors import InputError
+from fewshot.metrics.slice_metrics import METRICS
 from fewshot.pipeline.run import run, status
 from fewshot.radiologists.review import Decision, mask_key, write_review
 from fewshot.report.compare import report_two
@@ -32,6 +33,7 @@ def test_the_report_of_a_run_has_all_its_parts(report_of_a_run: Path) -> None:
         "What becomes of overlapping masks",
         "Chosen for",
         "Environment and how to run it again",
+        *(metric.heading for metric in METRICS.values()),
     ):
         assert words in text
     data = text.partition('id="slices-data">')[2].partition("</script>")[0]
@@ -91,7 +93,7 @@ def test_two_runs_side_by_side(
     text = (other / "compared-with-small.html").read_text(encoding="utf-8")
     assert "<code>final.iterations</code></th><td>8</td><td>80</td>" in text
     assert "The slices that changed most" in text
-    assert text.count('<th scope="row">') >= 5 + 5  # contenders and slices
+    assert text.count('<th scope="row">') >= 5 + 5  # models and slices
     assert 'id="changes-data"' in text
 
 
