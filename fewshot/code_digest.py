@@ -120,7 +120,7 @@ def running_code() -> PackageCode:
     return PackageCode()
 
 
-def code_digest(*modules: str) -> str:
+def code_digest(module: str, *more: str) -> str:
     """Return a digest of all that these modules (dotted names) of the running package depend on."""
-    text = json.dumps(running_code().digests(modules), sort_keys=True)
+    text = json.dumps(running_code().digests([module, *more]), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
