@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from fewshot.config.tree import RunSettings
 
 NAME = "soft-label"
-# What the final training, not soft-labelling, makes of the soft labels' settings.
-OF_TRAINING = {"score_weighted_loss", "teacher", "labelled_share"}
 
 
 def stages(layout: RunLayout) -> list[Stage]:
     """Return the stage of the soft labels."""
     from fewshot.models.registry import modules_of
+    from fewshot.radiologists.soft_label_set import OF_TRAINING
 
     settings, folder = layout.settings, layout.soft_labels.parent
     what = SoftLabelling(layout.data, layout.radiologist_models, layout.weights)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from fewshot.pipeline.soft_labelling import OF_TRAINING
 from fewshot.run.layout import RunLayout
 from fewshot.run.names import CONTROL, FINAL
 from fewshot.run.stages import Stage
@@ -12,6 +11,7 @@ def training_stage(layout: RunLayout, name: str) -> Stage:
     """Return the stage that trains a radiologist, the final model, or one it is compared with."""
     from fewshot.models.registry import modules_of
     from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train
+    from fewshot.radiologists.soft_label_set import OF_TRAINING
 
     settings, counterparts = layout.settings, layout.counterparts(name)
     soft = None

@@ -38,11 +38,10 @@ DATA_KEYS = (
 )
 
 
-class RunLayout:
-    """The paths of what the stages of a run leave, given its settings and its directory."""
+class RunPaths:
+    """The files of a run directory that lie where they do whatever the settings are."""
 
-    def __init__(self, settings: "RunSettings", root: Path) -> None:
-        self.settings = settings
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.resolved = root / RESOLVED
         self.phantom = root / "phantom"
@@ -64,6 +63,14 @@ class RunLayout:
         self.submission = root / SUBMISSION
         self.metrics = root / METRICS
         self.report = root / REPORT
+
+
+class RunLayout(RunPaths):
+    """The paths of what the stages of a run leave, given its settings and its directory."""
+
+    def __init__(self, settings: "RunSettings", root: Path) -> None:
+        super().__init__(root)
+        self.settings = settings
 
     def files(self, paths: Iterable[Path]) -> dict[str, Path]:
         """Return files in the run directory by their paths relative to it, as roles of inputs."""
