@@ -72,9 +72,12 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON value in `path`; `InputError` when it is missing, not UTF-8 or not JSON."""
+    """Return the JSON value in `path`; `InputError` when it is missing, not UTF-8 or not JSON.
+
+    A byte order mark in front is passed over; an object that has a key twice is refused.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=without_repeats)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
@@ -87,6 +90,18 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: JSON nested too deeply") from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise InputError(f"{path}: broken JSON: {error}") from error
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of JSON pairs; `ValueError` for a repeated key, of which one would win."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key[:40]!r} is there twice in one object")
+            seen.add(key)
+    return found
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:

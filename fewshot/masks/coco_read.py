@@ -1,72 +1,79 @@
 """Reading and checking a COCO file, ours or any other tool's."""
 
 import os
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks import rle as rle_codec
-from fewshot.masks.polygons import encode_polygons
-from fewshot.masks.predicted import MAX_STRUCTURE, SliceMasks
-from fewshot.masks.rle import CheckedRles, short_repr
+from fewshot.masks.coco_annotations import AnnotationReader
+from fewshot.masks.coco_values import (
+    MAX_COORDINATE,
+    Entry,
+    Identity,
+    box,
+    entries_of,
+    file_name,
+    identity,
+    integer,
+    number,
+    numbers,
+    text,
+    whole,
+)
+from fewshot.masks.rle import short_repr
 from fewshot.masks.slice_set import SliceRecord, SliceSet
+from fewshot.slices.remarks import remark
 from fewshot.slices.volume import Volume
 
-# The largest integer that every JSON reader keeps exactly.
-_MAX_INTEGER = 2**53 - 1
-_MAX_COORDINATE = 1e6
-# Control characters and halves of characters have no place in names, or in messages.
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+Box = tuple[float, float, float, float]
 
-_Entry = dict[str, Any]
-# score, box, mask, source, structure, where
-_Row = tuple[float, list[float] | None, object, str, int | None, str]
+# Folders of the system, where no file of masks has images to show.
+_SYSTEM = tuple(Path(name) for name in ("/etc", "/proc", "/sys", "/dev", "/boot"))
 
 
-def read_coco(path: Path, images: Path | None = None) -> SliceSet:
+def read_coco(path: Path, images: Path | None = None, skipped: list[str] | None = None) -> SliceSet:
     """Return the slices and masks of a COCO file.
 
     Masks may be compressed RLE, uncompressed RLE or polygons; several polygons are the parts of one
     mask. Every category becomes organ. An annotation with `iscrowd` 1 is one mask like any other:
-    tools write it to say "this is an RLE", and slices have no crowds. Boxes are taken from `bbox`,
-    or from the mask where there is none; `area` is counted anew. A missing `score` is 1; a missing
-    `source` is `label`, or `prediction` where there is a score. Structures are known for a slice
-    where every annotation of it has a `structure`.
+    tools write it to say "this is an RLE", and slices have no crowds. `area` is counted anew, and a
+    box that is not there, or is not that of its mask, is taken from the mask. A missing `score` is
+    1; a missing `source` is `label`, or `prediction` where there is a score. Structures are known
+    for a slice where every annotation of it has a `structure`. Numbers may be text ("1") or floats
+    (96.0), keys that may be absent null; where ids are other text, images are numbered in their
+    order.
 
-    `images` is the folder of the image files; without it `info.images` of the file, from the file's
-    own folder if relative, and without that the file's own folder.
+    `images` is the folder of the image files, in which they may also lie by the last part of their
+    names; without it `info.images` of the file, from the file's own folder if relative, and without
+    that the file's own folder. With `skipped`, images and annotations that are wrong are passed
+    over, and why is appended to it.
 
-    Raises `InputError` with the first error: the file, the image or annotation and the key.
+    Raises `InputError` with the first error: the file, the image or annotation and the key, and
+    the names of all annotations that are wrong.
     """
     document = _document(path)
-    records = _records(document, path)
-    volumes = _volumes(document, path)
-    rows = _rows(document, path, {record.image_id: record for record in records})
-    rles = {
-        record.image_id: _checked_rles(record, rows[record.image_id])
+    listed = _images(document, path, images, skipped)
+    reader = AnnotationReader(document, path, skipped)
+    entries = entries_of(document, "annotations", path)
+    rows = reader.by_image(entries, listed.records, listed.left_out)
+    records = tuple(listed.records.values())
+    masks = {
+        record.image_id: reader.masks_of(record, rows[record.image_id])
         for record in records
         if record.image_id in rows
     }
+    reader.end()
     try:
-        masks = {
-            record.image_id: _slice_masks(record, rows[record.image_id], rles[record.image_id])
-            for record in records
-            if record.image_id in rows
-        }
         folder, home = _folder(document, path, images)
-        return SliceSet(folder, records, masks, volumes, home)
+        return SliceSet(folder, records, masks, _volumes(document, path), home)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def read_boxes(
-    path: Path, images: Path | None = None
-) -> tuple[SliceSet, dict[int, list[tuple[float, float, float, float]]]]:
+def read_boxes(path: Path, images: Path | None = None) -> tuple[SliceSet, dict[int, list[Box]]]:
     """Return the slices of a COCO file without masks, and the boxes of its annotations.
 
     Boxes are x, y, width, height in pixels by image id, in the order of the file; segmentations
@@ -75,24 +82,25 @@ def read_boxes(
     Raises `InputError` with the first error: the file, the image or annotation and the key.
     """
     document = _document(path)
-    records = _records(document, path)
+    records = _images(document, path, images).records
     folder, home = _folder(document, path, images)
-    slices = SliceSet(folder, records, {}, _volumes(document, path), home)
-    known = {record.image_id for record in records}
-    boxes: dict[int, list[tuple[float, float, float, float]]] = {}
-    for index, entry in enumerate(_entries(document, "annotations", path)):
+    slices = SliceSet(folder, tuple(records.values()), {}, _volumes(document, path), home)
+    boxes: dict[int, list[Box]] = {}
+    for index, entry in enumerate(entries_of(document, "annotations", path)):
         where = f"{path}: annotations[{index}]"
-        image_id = _integer(entry, "image_id", where)
-        if image_id not in known:
-            raise InputError(f"{where}: image_id is {image_id}, which is not among the images")
-        x, y, width, height = _box(entry.get("bbox"), where)
-        boxes.setdefault(image_id, []).append((x, y, width, height))
+        image = identity(entry, "image_id", where)
+        if image not in records:
+            raise InputError(
+                f"{where}: image_id is {short_repr(image)}, which is not among the images"
+            )
+        x, y, width, height = box(entry.get("bbox"), where)
+        boxes.setdefault(records[image].image_id, []).append((x, y, width, height))
     return slices, boxes
 
 
-def read_slices(document: dict[str, Any], path: Path) -> SliceSet:
+def read_slices(document: Entry, path: Path) -> SliceSet:
     """Return the slices of a COCO document without looking at its annotations."""
-    records, volumes = _records(document, path), _volumes(document, path)
+    records, volumes = tuple(_images(document, path).records.values()), _volumes(document, path)
     try:
         folder, home = _folder(document, path, None)
         return SliceSet(folder, records, {}, volumes, home)
@@ -100,29 +108,7 @@ def read_slices(document: dict[str, Any], path: Path) -> SliceSet:
         raise InputError(f"{path}: {error}") from error
 
 
-class AnnotationReader:
-    """Checks the annotations of one slice after another, as `read_coco` does those of all."""
-
-    def __init__(self, document: dict[str, Any], path: Path) -> None:
-        self._path = path
-        self._categories = _categories(document, path)
-
-    def masks(self, record: SliceRecord, entries: Sequence[dict[str, Any]]) -> SliceMasks:
-        """Return the masks of a slice, given all its annotations; `InputError` as `read_coco`."""
-        if not entries:
-            return SliceMasks.empty(record.image_id, record.height, record.width)
-        rows = []
-        for entry in entries:
-            where = f"{self._path}: annotation {entry['id']}"
-            rows.append(_row(entry, record, self._categories, where))
-        rles = _checked_rles(record, rows)
-        try:
-            return _slice_masks(record, rows, rles)
-        except InputError as error:
-            raise InputError(f"{self._path}: {error}") from error
-
-
-def _document(path: Path) -> _Entry:
+def _document(path: Path) -> Entry:
     try:
         document = read_json(path)
     except ValueError as error:  # Python refuses integers of more than 4300 digits.
@@ -136,44 +122,78 @@ def _document(path: Path) -> _Entry:
     return document
 
 
-def _folder(document: _Entry, path: Path, images: Path | None) -> tuple[Path, Path | None]:
-    """Return the folder of images, and the one that holds it and the file, if it is relative."""
+def _folder(document: Entry, path: Path, images: Path | None) -> tuple[Path, Path | None]:
+    """Return the folder of images, and the one that holds it and the file, if it is relative.
+
+    A file can name neither the system's folders, nor those that it lies in itself by ways up.
+    """
     info = document.get("info", {})
     if images is not None:
         return images, None
     if not (isinstance(info, dict) and "images" in info):
         return path.parent, None
-    text, here = _text(info, "images", "info"), path.parent.absolute()
-    folder = Path(os.path.normpath(here / text))
-    home = None if Path(text).is_absolute() else Path(os.path.commonpath([here, folder]))
+    named, here = Path(text(info, "images", f"{path}: info")), path.parent.absolute()
+    folder = Path(os.path.normpath(here / named))
+    home = None if named.is_absolute() else Path(os.path.commonpath([here, folder]))
+    upwards = ".." in named.parts and (here.is_relative_to(folder) or home == Path(here.anchor))
+    if upwards or any(folder.is_relative_to(one) for one in _SYSTEM):
+        raise InputError(
+            f"{path}: info.images is {short_repr(str(named))}; give the folder of the images, "
+            "whole, or from where the file lies"
+        )
     return folder, home
 
 
-def _records(document: _Entry, path: Path) -> tuple[SliceRecord, ...]:
-    records = []
-    for index, entry in enumerate(_entries(document, "images", path)):
-        where = f"{path}: images[{index}]"
-        image_id = _integer(entry, "id", where)
-        where = f"{path}: image {image_id}"
-        height, width = rle_codec.check_size(entry.get("height"), entry.get("width"), where)
-        file_name = _file_name(entry, where)
-        records.append(SliceRecord(image_id, file_name, height, width, **_place(entry, where)))
-    return tuple(records)
+class _Images(NamedTuple):
+    """The images of a file by their ids in it, and the ids of those that cannot be read."""
+
+    records: dict[Identity, SliceRecord]
+    left_out: set[Identity]
 
 
-def _place(entry: _Entry, where: str) -> dict[str, Any]:
+def _images(
+    document: Entry, path: Path, images: Path | None = None, skipped: list[str] | None = None
+) -> _Images:
+    listed = _Images({}, set())
+    entries = entries_of(document, "images", path)
+    ids = [identity(entry, "id", f"{path}: images[{i}]") for i, entry in enumerate(entries)]
+    named = any(isinstance(one, str) for one in ids)
+    if named:
+        remark("ids of images are text; the images are numbered in their order", str(path))
+    for index, (one, entry) in enumerate(zip(ids, entries, strict=True)):
+        where = f"{path}: image {one}"
+        if one in listed.records:
+            raise InputError(f"{where}: two slices have this id")
+        try:
+            height, width = rle_codec.check_size(
+                whole(entry.get("height")), whole(entry.get("width")), where
+            )
+            name = file_name(entry, where, images)
+            place = _place(entry, where)
+        except InputError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+            listed.left_out.add(one)
+            continue
+        number = index if isinstance(one, str) or named else one
+        listed.records[one] = SliceRecord(number, name, height, width, **place)
+    return listed
+
+
+def _place(entry: Entry, where: str) -> dict[str, Any]:
     """Return the checked keys that tell a slice's patient and its place in a volume."""
     readers: dict[str, Callable[[], object]] = {
-        "group": lambda: _text(entry, "group", where),
-        "volume": lambda: _text(entry, "volume", where),
-        "index": lambda: _integer(entry, "index", where),
-        "spacing": lambda: tuple(_numbers(entry["spacing"], "spacing", 2, where)),
-        "position": lambda: _number(entry, "position", where, -_MAX_COORDINATE, _MAX_COORDINATE),
+        "group": lambda: text(entry, "group", where),
+        "volume": lambda: text(entry, "volume", where),
+        "index": lambda: integer(entry, "index", where),
+        "spacing": lambda: tuple(numbers(entry["spacing"], "spacing", 2, where)),
+        "position": lambda: number(entry, "position", where, -MAX_COORDINATE, MAX_COORDINATE),
     }
     return {key: read() for key, read in readers.items() if entry.get(key) is not None}
 
 
-def _volumes(document: _Entry, path: Path) -> dict[str, Volume]:
+def _volumes(document: Entry, path: Path) -> dict[str, Volume]:
     info = document.get("info")
     volumes = info.get("volumes", {}) if isinstance(info, dict) else {}
     if not isinstance(volumes, dict):
@@ -190,153 +210,10 @@ def _volume(name: str, entry: Any, path: Path) -> Volume:
         raise InputError(f"{where}: shape is {short_repr(shape)}; give three sides")
     if not isinstance(affine, list) or len(affine) != 4:
         raise InputError(f"{where}: affine is {short_repr(affine)}; give four rows of four numbers")
-    x, y, z = (_integer({"shape": side}, "shape", where) for side in shape)
-    rows = tuple(tuple(_numbers(row, "affine", 4, where)) for row in affine)
-    source = _text(entry, "source", where)
+    x, y, z = (integer({"shape": side}, "shape", where) for side in shape)
+    rows = tuple(tuple(numbers(row, "affine", 4, where)) for row in affine)
+    source = text(entry, "source", where)
     try:
-        return Volume((x, y, z), _integer(entry, "axis", where), rows, source)
+        return Volume((x, y, z), integer(entry, "axis", where), rows, source)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-
-
-def _rows(
-    document: _Entry, path: Path, records: Mapping[int, SliceRecord]
-) -> dict[int, list[_Row]]:
-    """Return the checked annotations by image id, in the order of the file."""
-    categories = _categories(document, path)
-    rows: dict[int, list[_Row]] = {}
-    seen: set[int] = set()
-    for index, entry in enumerate(_entries(document, "annotations", path)):
-        number = _integer(entry, "id", f"{path}: annotations[{index}]")
-        where = f"{path}: annotation {number}"
-        if number in seen:
-            raise InputError(f"{where}: two annotations have this id")
-        seen.add(number)
-        image_id = _integer(entry, "image_id", where)
-        if image_id not in records:
-            raise InputError(f"{where}: image_id is {image_id}, which is not among the images")
-        rows.setdefault(image_id, []).append(_row(entry, records[image_id], categories, where))
-    return rows
-
-
-def _categories(document: _Entry, path: Path) -> set[int]:
-    return {
-        _integer(entry, "id", f"{path}: categories[{index}]")
-        for index, entry in enumerate(_entries(document, "categories", path))
-    }
-
-
-def _row(entry: _Entry, record: SliceRecord, categories: Collection[int], where: str) -> _Row:
-    category = _integer(entry, "category_id", where)
-    if category not in categories:
-        raise InputError(f"{where}: category_id is {category}, which is not among the categories")
-    crowd = entry.get("iscrowd", 0)
-    if type(crowd) not in (bool, int) or crowd not in (0, 1):
-        raise InputError(f"{where}: iscrowd is {short_repr(crowd)}; give 0 or 1")
-    segmentation = entry.get("segmentation")  # an RLE is checked with the others of its slice
-    if isinstance(segmentation, list):
-        segmentation = encode_polygons(segmentation, record.height, record.width, where)
-    source = "prediction" if "score" in entry else "label"
-    return (
-        _number(entry, "score", where, 0.0, 1.0) if "score" in entry else 1.0,
-        _box(entry["bbox"], where) if "bbox" in entry else None,
-        segmentation,
-        _text(entry, "source", where) if "source" in entry else source,
-        _structure(entry, where) if "structure" in entry else None,
-        where,
-    )
-
-
-def _structure(entry: _Entry, where: str) -> int:
-    structure = _integer(entry, "structure", where)
-    if not 1 <= structure <= MAX_STRUCTURE:
-        raise InputError(
-            f"{where}: structure is {short_repr(structure)}; give 1 to {MAX_STRUCTURE}"
-        )
-    return structure
-
-
-def _checked_rles(record: SliceRecord, rows: list[_Row]) -> CheckedRles:
-    masks = [row[2] for row in rows]
-    return rle_codec.check_rles(masks, record.height, record.width, lambda row: rows[row][-1])
-
-
-def _slice_masks(record: SliceRecord, rows: list[_Row], rles: CheckedRles) -> SliceMasks:
-    scores, given, _, sources, structures, _ = zip(*rows, strict=True)
-    boxes = rle_codec.boxes(rles)
-    for row, box in enumerate(given):
-        if box is not None:
-            x, y, width, height = box
-            boxes[row] = x, y, x + width, y + height
-    return SliceMasks(
-        record.image_id,
-        record.height,
-        record.width,
-        np.array(scores, dtype=np.float32),
-        boxes,
-        rles,
-        sources,
-        () if None in structures else structures,
-    )
-
-
-def _entries(document: _Entry, key: str, path: Path) -> list[_Entry]:
-    if key not in document:
-        raise InputError(f"{path}: has no {key}; a COCO file has images, annotations, categories")
-    entries = document[key]
-    if not isinstance(entries, list):
-        raise InputError(f"{path}: {key} is {short_repr(entries)}; it must be a list")
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise InputError(f"{path}: {key}[{index}] is {short_repr(entry)}; give an object")
-    return entries
-
-
-def _integer(entry: _Entry, key: str, where: str) -> int:
-    value = entry.get(key)
-    if type(value) is not int or not 0 <= value <= _MAX_INTEGER:
-        raise InputError(f"{where}: {key} is {short_repr(value)}; it must be an integer from 0 up")
-    return value
-
-
-def _number(entry: _Entry, key: str, where: str, low: float, high: float) -> float:
-    value: Any = entry.get(key)
-    if type(value) not in (int, float) or not low <= value <= high:
-        raise InputError(
-            f"{where}: {key} is {short_repr(value)}; it must be a number from {low:g} to {high:g}"
-        )
-    return float(value)
-
-
-def _numbers(value: object, key: str, count: int, where: str) -> list[float]:
-    if not isinstance(value, list) or len(value) != count:
-        raise InputError(f"{where}: {key} is {short_repr(value)}; give {count} numbers")
-    return [_number({key: one}, key, where, -_MAX_COORDINATE, _MAX_COORDINATE) for one in value]
-
-
-def _box(value: object, where: str) -> list[float]:
-    if not isinstance(value, list) or len(value) != 4:
-        raise InputError(f"{where}: bbox is {short_repr(value)}; it must be [x, y, width, height]")
-    names = ("bbox x", "bbox y", "bbox width", "bbox height")
-    sides = dict(zip(names, value, strict=True))
-    lowest = (-_MAX_COORDINATE, -_MAX_COORDINATE, 0.0, 0.0)
-    return [
-        _number(sides, name, where, low, _MAX_COORDINATE)
-        for name, low in zip(names, lowest, strict=True)
-    ]
-
-
-def _text(entry: _Entry, key: str, where: str) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str) or not value or _UNUSABLE.search(value):
-        raise InputError(f"{where}: {key} is {short_repr(value)}; it must be plain text")
-    return value
-
-
-def _file_name(entry: _Entry, where: str) -> str:
-    name = _text(entry, "file_name", where)
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        raise InputError(
-            f"{where}: file_name is {short_repr(name)}; give it below the folder of images"
-        )
-    return name

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.errors import InputError
-from fewshot.masks.coco_read import AnnotationReader, read_coco, read_slices
+from fewshot.files import without_repeats
+from fewshot.masks.coco_annotations import AnnotationReader
+from fewshot.masks.coco_read import read_coco, read_slices
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.slice_set import SliceSet
 
@@ -98,7 +100,7 @@ def _head(path: Path) -> dict[str, Any]:
             lines.append(line)
         else:
             raise InputError(f"{path}: has no annotations")
-    document = json.loads("".join(lines) + '"annotations": []}')
+    document = json.loads("".join(lines) + '"annotations": []}', object_pairs_hook=without_repeats)
     if not isinstance(document, dict):
         raise InputError(f"{path}: is no COCO file")
     return document
@@ -107,7 +109,7 @@ def _head(path: Path) -> dict[str, Any]:
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(_lines(path)):
         try:
-            entry = json.loads(line)
+            entry = json.loads(line, object_pairs_hook=without_repeats)
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{path}: broken JSON in annotations[{number}]: {' '.join(str(error).split())}"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.masks.predicted import SliceMasks
-from fewshot.masks.rle import decode
+from fewshot.masks.rle import boxes, decode
 
 _MAX_REGIONS = 255
 
@@ -70,12 +70,15 @@ def _merged(kept: SliceMasks, rule: MergeRule, most: int) -> tuple[NDArray[np.ui
     # Column order, like decoded RLEs: the loop below is twice as fast on equal layouts.
     label_map = np.zeros((kept.height, kept.width), dtype=np.uint16, order="F")
     rows: list[int] = []
+    corners = boxes(kept.rles).astype(np.int64)
     for index in np.lexsort((-kept.areas(), -kept.scores)):
-        visible = decode(kept.rles[index]) & (label_map == 0)
+        left, top, right, bottom = corners[index]
+        where = np.s_[top:bottom, left:right]
+        visible = decode(kept.rles[index])[where] & (label_map[where] == 0)
         if np.count_nonzero(visible) < max(rule.min_area, 1):
             continue
         rows.append(int(index))
-        label_map[visible] = len(rows)
+        label_map[where][visible] = len(rows)
         if len(rows) == most:
             break
     return label_map, rows

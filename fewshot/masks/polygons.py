@@ -8,22 +8,36 @@ from fewshot.errors import InputError
 from fewshot.masks.rle import Rle, check_rle, short_repr
 
 
-def encode_polygons(polygons: list[object], height: int, width: int, where: str) -> Rle:
+def encode_polygons(
+    polygons: list[object], height: int, width: int, where: str, skipped: list[str] | None = None
+) -> Rle:
     """Return the RLE of the union of polygons, filled as COCO does.
 
     Each polygon is a list [x0, y0, x1, y1, ...] of at least three points in pixels. Points may lie
-    outside the slice, by at most its own size.
+    outside the slice, by at most its own size. With `skipped`, polygons of fewer points beside
+    good ones, which annotation tools leave behind, are passed over and noted in it.
 
     Raises `InputError`, beginning with `where`, for anything else, and for outlines so long that
     drawing them would take far more memory than the slice.
     """
     if not polygons:
         raise InputError(f"{where}: segmentation is empty; give an RLE or at least one polygon")
+    if skipped is not None:
+        polygons = _without_stumps(polygons, where, skipped)
     outlines = [_points(polygon, height, width, where) for polygon in polygons]
     if sum(map(_drawn_length, outlines)) > 4 * height * width + 8 * (height + width):
         raise InputError(f"{where}: segmentation has an outline too long for a slice of this size")
     parts = coco_mask.frPyObjects([points.ravel().tolist() for points in outlines], height, width)
     return check_rle(coco_mask.merge(parts), height, width, where)
+
+
+def _without_stumps(polygons: list[object], where: str, skipped: list[str]) -> list[object]:
+    """Return the polygons without those of one or two points, or all where none would be left."""
+    good = [one for one in polygons if not (isinstance(one, list) and len(one) in (0, 2, 4))]
+    if not good or len(good) == len(polygons):
+        return polygons
+    skipped.append(f"{where}: {len(polygons) - len(good)} polygons of fewer than three points")
+    return good
 
 
 def _points(polygon: object, height: int, width: int, where: str) -> NDArray[np.float64]:

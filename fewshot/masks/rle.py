@@ -1,6 +1,6 @@
 """Masks as COCO run-length encodings (RLE), and the check that makes foreign ones safe."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 import numpy as np
@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from fewshot.errors import InputError
-
-MAX_PIXELS = 1 << 28
-"""The largest slice accepted, in pixels (16384 x 16384): a small file cannot ask for gigabytes."""
+from fewshot.slices.limits import MAX_PIXELS_VARIABLE, max_pixels
 
 # A run length below 2**28, or the difference of two, is written in at most six characters of five
 # bits; longer groups are not COCO's and would overflow.
@@ -89,16 +87,16 @@ def iou(a: Sequence[Rle], b: Sequence[Rle]) -> NDArray[np.float64]:
 def check_size(height: object, width: object, where: str) -> tuple[int, int]:
     """Return a slice's size; `InputError` unless both sides are integers from 1 up.
 
-    Sizes above `MAX_PIXELS` are refused too.
+    Sizes above `fewshot.slices.limits.max_pixels` are refused too.
     """
     if type(height) is not int or height < 1:
         raise InputError(f"{where}: height is {short_repr(height)}; give an integer from 1 up")
     if type(width) is not int or width < 1:
         raise InputError(f"{where}: width is {short_repr(width)}; give an integer from 1 up")
-    if height * width > MAX_PIXELS:
+    if height * width > max_pixels():
         raise InputError(
-            f"{where}: height {short_repr(height)} x width {short_repr(width)} is too large; "
-            f"the limit is {MAX_PIXELS} pixels"
+            f"{where}: height {short_repr(height)} x width {short_repr(width)} is too large; the "
+            f"limit is {max_pixels()} pixels, if the size is right set {MAX_PIXELS_VARIABLE} higher"
         )
     return height, width
 
@@ -140,15 +138,21 @@ def check_rle(rle: object, height: int, width: int, where: str) -> Rle:
         )
     if isinstance(counts, str) and np.all(runs[1:] > 0):
         return {"size": [height, width], "counts": counts}
-    mask = np.zeros((width, height), dtype=np.bool_).T
-    _fill(mask, runs)
-    return encode(mask)
+    # Without being drawn: a short list may stand for a large mask.
+    plain = {"size": [height, width], "counts": _without_empty_runs(runs)}
+    return _as_text(coco_mask.frPyObjects([plain], height, width)[0])
 
 
 class CheckedRles(tuple[Rle, ...]):
     """The RLEs of one slice that `check_rles` let pass; `size` is the (height, width) of all."""
 
     size: tuple[int, int]
+
+    def at(self, rows: Iterable[int]) -> "CheckedRles":
+        """Return the RLEs at these places, in their order."""
+        chosen = CheckedRles(self[row] for row in rows)
+        chosen.size = self.size
+        return chosen
 
 
 def check_rles(
@@ -201,6 +205,21 @@ def _are_compressed(rles: Sequence[object], height: int, width: int) -> bool:
         and int(runs.max()) <= height * width
         and bool(np.all(np.add.reduceat(runs, starts) == height * width))
     )
+
+
+def _without_empty_runs(runs: NDArray[np.int64]) -> list[int]:
+    """Return runs of which only the first, outside the mask, may be empty."""
+    kept: list[int] = [0]
+    inside = False
+    for place, run in enumerate(runs.tolist()):
+        if run == 0:
+            continue
+        if (place % 2 == 1) == inside:
+            kept[-1] += run
+        else:
+            kept.append(run)
+            inside = not inside
+    return kept
 
 
 def _fill(mask: NDArray[np.bool_], runs: NDArray[np.int64]) -> None:

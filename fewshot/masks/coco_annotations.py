@@ -1,0 +1,275 @@
+"""The annotations of COCO files, checked one by one, as the masks of slices."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.errors import InputError
+from fewshot.masks import rle as rle_codec
+from fewshot.masks.coco_values import (
+    Entry,
+    Identity,
+    box,
+    crowd,
+    entries_of,
+    identity,
+    number,
+    text,
+    whole,
+)
+from fewshot.masks.polygons import encode_polygons
+from fewshot.masks.predicted import MAX_STRUCTURE, SliceMasks
+from fewshot.masks.rle import CheckedRles, short_repr
+from fewshot.masks.slice_set import SliceRecord
+from fewshot.slices.limits import check_mask_pixels
+from fewshot.slices.remarks import remark
+
+_NEAR = 1.5  # pixels between a box and its mask: tools count pixels or their borders
+_NAMED = 5
+
+
+class Annotation(NamedTuple):
+    """One checked annotation; `segmentation` is an RLE that is not yet checked.
+
+    `box` is [x, y, width, height], None where the file has no usable one; `where` names the
+    annotation in messages. `is_label` tells what people drew from what models predicted.
+    """
+
+    score: float
+    box: list[float] | None
+    segmentation: object
+    source: str
+    structure: int | None
+    where: str
+    name: Identity
+    is_label: bool
+
+
+class WrongAnnotations(InputError):
+    """Annotations that cannot be read, all of them; the rest of the file can."""
+
+
+class AnnotationReader:
+    """Checks the annotations of one slice after another.
+
+    With `skipped` those that are wrong are passed over, and why is appended to it; without, `end`
+    raises one `WrongAnnotations` for all.
+    """
+
+    def __init__(self, document: Entry, path: Path, skipped: list[str] | None = None) -> None:
+        self._path, self.skipped = path, skipped
+        self._categories: set[Identity] = {
+            identity(entry, "id", f"{path}: categories[{index}]")
+            for index, entry in enumerate(entries_of(document, "categories", path))
+        }
+        self._wrong: list[tuple[str, InputError]] = []
+        self._pixels, self._size = 0, path.stat().st_size
+
+    def by_image(
+        self,
+        entries: Sequence[Entry],
+        records: Mapping[Identity, SliceRecord],
+        left_out: Collection[Identity],
+    ) -> dict[int, list[Annotation]]:
+        """Return the sound annotations by image id, in the order of the file.
+
+        `records` has the images by their ids in the file; annotations of those `left_out` are too.
+        """
+        rows: dict[int, list[Annotation]] = {}
+        seen: set[Identity] = set()
+        for index, entry in enumerate(entries):
+            record = None
+            with self._noting(entry):
+                name = identity(entry, "id", f"{self._path}: annotations[{index}]")
+                where = f"{self._path}: annotation {name}"
+                if name in seen:
+                    raise InputError(f"{where}: two annotations have this id")
+                seen.add(name)
+                image = identity(entry, "image_id", where)
+                if image not in left_out:
+                    record = records.get(image)
+                    if record is None:
+                        raise InputError(
+                            f"{where}: image_id is {short_repr(image)}, which is not among the"
+                            " images"
+                        )
+                    row = self._annotation(entry, record, where)
+                    rows.setdefault(record.image_id, []).append(row)
+            if record is not None:
+                self._count(record)
+        return rows
+
+    def masks(self, record: SliceRecord, entries: Sequence[Entry]) -> SliceMasks:
+        """Return the masks of a slice, given all its annotations; `InputError` as `read_coco`."""
+        rows = []
+        for entry in entries:
+            self._count(record)
+            rows.append(self._annotation(entry, record, f"{self._path}: annotation {entry['id']}"))
+        found = self.masks_of(record, rows)
+        self.end()
+        return found
+
+    def end(self) -> None:
+        """Raise the first error that was noted, with the names of all others."""
+        if self.skipped is not None or not self._wrong:
+            return
+        (_, first), *others = self._wrong
+        named = ", ".join(name for name, _ in others[:_NAMED])
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        also = f" (wrong as well: annotations {named}{more})" if others else ""
+        raise WrongAnnotations(f"{first}{also}") from first
+
+    @contextmanager
+    def _noting(self, entry: Entry) -> Iterator[None]:
+        """Note an `InputError` in the `with` block under the annotation's id, and go on."""
+        try:
+            yield
+        except InputError as error:
+            self._wrong.append((short_repr(entry.get("id")), error))
+            if self.skipped is not None:
+                self.skipped.append(str(error))
+
+    def _count(self, record: SliceRecord) -> None:
+        self._pixels += record.height * record.width
+        check_mask_pixels(self._pixels, self._size, str(self._path))
+
+    def _annotation(self, entry: Entry, record: SliceRecord, where: str) -> Annotation:
+        """Return a checked annotation; `InputError` beginning with `where` for a wrong one."""
+        category = identity(entry, "category_id", where)
+        if category not in self._categories:
+            raise InputError(
+                f"{where}: category_id is {short_repr(category)}, which is not among the categories"
+            )
+        crowd(entry, where)
+        segmentation = entry.get("segmentation")
+        if isinstance(segmentation, list):
+            segmentation = encode_polygons(
+                segmentation, record.height, record.width, where, self.skipped
+            )
+        elif isinstance(segmentation, dict):
+            segmentation = _whole_rle(segmentation)
+        scored, given = entry.get("score") is not None, entry.get("source") is not None
+        return Annotation(
+            number(entry, "score", where, 0.0, 1.0) if scored else 1.0,
+            _usable_box(entry.get("bbox"), where),
+            segmentation,
+            text(entry, "source", where) if given else "prediction" if scored else "label",
+            _structure(entry, where) if entry.get("structure") is not None else None,
+            where,
+            entry["id"],
+            not scored and not given,
+        )
+
+    def masks_of(self, record: SliceRecord, rows: Sequence[Annotation]) -> SliceMasks:
+        """Return the masks of a slice from its checked annotations.
+
+        A label without a single pixel is left out; a box that is not that of its mask is replaced.
+        """
+        rows, rles = self._checked(record, rows)
+        areas = rle_codec.area(rles)
+        empty = [row.is_label and not area for row, area in zip(rows, areas, strict=True)]
+        if any(empty):
+            kept = [index for index, gone in enumerate(empty) if not gone]
+            for row, gone in zip(rows, empty, strict=True):
+                if gone:
+                    remark("masks without a pixel are left out", row.where)
+            rows, rles = [rows[index] for index in kept], rles.at(kept)
+        if not rows:
+            return SliceMasks.empty(record.image_id, record.height, record.width)
+        structures = [row.structure for row in rows if row.structure is not None]
+        try:
+            return SliceMasks(
+                record.image_id,
+                record.height,
+                record.width,
+                np.array([row.score for row in rows], dtype=np.float32),
+                _boxes(rows, rles),
+                rles,
+                tuple(row.source for row in rows),
+                tuple(structures) if len(structures) == len(rows) else (),
+            )
+        except InputError as error:
+            raise InputError(f"{self._path}: {error}") from error
+
+    def _checked(
+        self, record: SliceRecord, rows: Sequence[Annotation]
+    ) -> tuple[list[Annotation], CheckedRles]:
+        """Return the annotations whose masks are sound, and these."""
+        height, width = record.height, record.width
+
+        def checked(chosen: list[Annotation]) -> tuple[list[Annotation], CheckedRles]:
+            masks = [row.segmentation for row in chosen]
+            where = [row.where for row in chosen]
+            return chosen, rle_codec.check_rles(masks, height, width, where.__getitem__)
+
+        try:
+            return checked(list(rows))
+        except InputError:
+            sound = []
+            for row in rows:
+                with self._noting({"id": row.name}):
+                    rle_codec.check_rle(row.segmentation, height, width, row.where)
+                    sound.append(row)
+            return checked(sound)
+
+
+def _whole_rle(segmentation: Entry) -> Entry:
+    """Return an RLE with its size, and runs in a list, as integers where they are 96.0."""
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    changed = {}
+    if isinstance(size, list) and any(type(side) is not int for side in size):
+        changed["size"] = [whole(side) for side in size]
+    if isinstance(counts, list) and any(type(run) is float for run in counts):
+        changed["counts"] = [whole(run) for run in counts]
+    return {**segmentation, **changed} if changed else segmentation
+
+
+def _usable_box(value: object, where: str) -> list[float] | None:
+    if value is None or value == []:
+        return None
+    try:
+        return box(value, where)
+    except InputError:
+        remark("boxes that cannot be are taken from the masks", where)
+        return None
+
+
+def _structure(entry: Entry, where: str) -> int:
+    structure: Any = whole(entry["structure"])
+    if type(structure) is not int or not 1 <= structure <= MAX_STRUCTURE:
+        raise InputError(
+            f"{where}: structure is {short_repr(structure)}; give 1 to {MAX_STRUCTURE}"
+        )
+    return structure
+
+
+def _boxes(rows: Sequence[Annotation], rles: CheckedRles) -> NDArray[np.float32]:
+    """Return the given boxes (x0, y0, x1, y1) where they fit their masks, otherwise those of these.
+
+    A label's box is that of its mask; a model's own box holds its mask. Boxes of files that name
+    the `source` are kept: our models may redraw a mask and leave its box.
+    """
+    boxes = rle_codec.boxes(rles)
+    height, width = rles.size
+    for index, row in enumerate(rows):
+        if row.box is None:
+            continue
+        x, y, w, h = row.box
+        given, tight = np.array([x, y, x + w, y + h]), boxes[index]
+        if row.is_label:
+            fits = np.abs(given - tight).max() <= _NEAR
+        elif row.source == "prediction":
+            outside = np.concatenate([given[:2] - tight[:2], tight[2:] - given[2:]])
+            beyond = np.concatenate([-given[:2], given[2:] - [width, height]])
+            fits = max(outside.max(), beyond.max()) <= max(2.0, 0.05 * max(w, h))
+        else:
+            fits = True
+        if fits:
+            boxes[index] = given
+        else:
+            remark("boxes that are not those of their masks are taken from the masks", row.where)
+    return boxes
