@@ -19,6 +19,7 @@ from fewshot.slices.box_table import read_box_table
 from fewshot.slices.groups import read_groups
 from fewshot.slices.images import read_colour, read_ids, read_image, read_values
 from fewshot.slices.label_csv import read_label_csv
+from fewshot.slices.labels.check import LabelRules
 from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.sources.recognise import open_source
 from fewshot.slices.window import Window
@@ -70,14 +71,16 @@ def _source(path: Path) -> None:
 
 def _labels(path: Path) -> None:
     """Read a damaged file as labels of whole images of the same form."""
-    images = path.parent / f"whole{path.suffix}"
+    images = path.parent / f"images{path.suffix}"
     make = {".nii": seeds.nifti, ".npz": seeds.npz, ".npy": seeds.npy}.get(path.suffix)
     if not images.exists():
         (make or seeds.image())(images)
     source = open_source(images)
-    labels = open_labels(path, source)
-    for item in source.slices[:3]:
-        labels.label_map(item, *source.values(item).shape)
+    # The seeds are pictures, which are read where they are trusted to be labels.
+    for rules in (LabelRules(trusted=True), LabelRules(threshold=5)):
+        labels = open_labels(path, source, rules)
+        for item in source.slices[:3]:
+            labels.label_maps(item, *source.values(item).shape)
 
 
 def _folder_with(path: Path, name: str, *beside: tuple[str, seeds.Make]) -> Path:

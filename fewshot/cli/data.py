@@ -106,8 +106,23 @@ def convert(
         bool,
         typer.Option("--structures", help="A label id is the same structure on every slice."),
     ] = False,
+    label_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--label-threshold",
+            help="Labels show one structure: where they reach this value, as 128 for JPEGs.",
+            show_default=False,
+        ),
+    ] = None,
+    trust_labels: Annotated[
+        bool,
+        typer.Option("--trust-labels", help="Take labels that look like pictures as they are."),
+    ] = False,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Report and pass over slices that cannot be read.")
+        bool,
+        typer.Option(
+            "--skip-bad", help="Report and pass over slices and annotations that cannot be read."
+        ),
     ] = False,
     seed: Seed = 0,
     json_: Json = False,
@@ -121,6 +136,7 @@ def convert(
     """
     from fewshot.importing.convert import ConvertRequest
     from fewshot.importing.convert import convert as convert_files
+    from fewshot.slices.labels.check import LabelRules
     from fewshot.slices.sequence import parse_spacing
 
     if not images.exists():
@@ -131,6 +147,7 @@ def convert(
         spacing=parse_spacing(spacing) if spacing is not None else None,
         structures=structures,
         channel=channel,
+        rules=LabelRules(label_threshold, trust_labels),
     )
     request = ConvertRequest(images, labels, groups, test, validation_fraction, seed, options)
     made = convert_files(request, out)

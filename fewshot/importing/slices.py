@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
-from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
+from fewshot.importing.coco_labels import coco_masks
+from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import warn
 from fewshot.slices.box_table import Box, is_box_table, read_box_table
 from fewshot.slices.groups import Named, grouped_by_table, guess_groups, is_off
 from fewshot.slices.images import image_stem, name_a_few, read_image, write_image
+from fewshot.slices.label_names import match_names, slice_names
+from fewshot.slices.labels.check import PLAIN, LabelRules
 from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.labels.source import LabelSource
 from fewshot.slices.labels.table import TableLabels
@@ -39,7 +42,7 @@ class ImportOptions:
     `spacing` makes the slices of each folder one volume (see `fewshot.slices.sequence`). `channel`
     is the one of several channels of a case that is read, or `all`. With
     `structures` a label id means the same structure on every slice, which otherwise only label
-    volumes say.
+    volumes say; `rules` are for labels that are not plainly labels.
     """
 
     window: Window | Auto | None = None
@@ -50,6 +53,7 @@ class ImportOptions:
     spacing: Spacing | None = None
     structures: bool = False
     channel: str = ""
+    rules: LabelRules = PLAIN
 
 
 @dataclass(frozen=True)
@@ -102,14 +106,15 @@ def _imported(
     if not has_boxes and labels is not None and labels.suffix.lower() != ".json":
         # A long table is read after the images: what is wrong with those is said first.
         records = reader.pictures()
-        label_source = open_labels(labels, source)
+        label_source = open_labels(labels, source, options.rules)
         if isinstance(label_source, TableLabels):
             _check_columns(labels, images, label_source, records, bool(reader.skipped))
         masks = reader.masks(records, label_source)
         form: str | None = label_source.form
     else:
         records = reader.pictures()
-        masks = _coco_masks(labels, records) if labels and not has_boxes else {}
+        passed = reader.skipped if options.skip_bad else None
+        masks = coco_masks(labels, source, records, passed) if labels and not has_boxes else {}
         form = None if labels is None else "box table" if has_boxes else "COCO"
     records = [record for record in records if record.image_id not in reader.dropped]
     folder = images if source.ready else options.pictures or images
@@ -122,7 +127,7 @@ def _imported(
     if not records:
         raise InputError(f"{images}: no slice can be read; the first: {' '.join(skipped[:1])}")
     slices = SliceSet(folder, tuple(records), masks, volumes)
-    boxes = _boxes(labels, reader.items, records) if labels and has_boxes else {}
+    boxes = _boxes(labels, source, records) if labels and has_boxes else {}
     return Imported(
         slices,
         source.form,
@@ -221,19 +226,21 @@ class _Reader:
 
     def masks(self, records: Sequence[SliceRecord], labels: LabelSource) -> dict[int, SliceMasks]:
         """Return the masks of the slices that have a label."""
-        masks = {}
+        masks: dict[int, SliceMasks] = {}
+        structures = labels.structures or self._options.structures
         for record in records:
             try:
                 item = self.items[record.image_id]
-                ids = labels.label_map(item, record.height, record.width)
+                maps = labels.label_maps(item, record.height, record.width)
             except InputError as error:
                 self._bad(error)
                 self.dropped.add(record.image_id)
                 continue
-            if ids is not None and ids.any():
-                masks[record.image_id] = SliceMasks.from_label_map(
-                    record.image_id, ids, structures=labels.structures or self._options.structures
-                )
+            for ids in maps:
+                if ids.any():
+                    one = SliceMasks.from_label_map(record.image_id, ids, structures=structures)
+                    before = masks.get(record.image_id)
+                    masks[record.image_id] = before.joined(one) if before is not None else one
         return masks
 
     def _picture(self, item: SourceSlice) -> NDArray[np.uint8]:
@@ -316,45 +323,21 @@ def _check_columns(
             )
 
 
-def _coco_masks(labels: Path, records: Sequence[SliceRecord]) -> dict[int, SliceMasks]:
-    coco = read_coco(labels)
-    theirs = {image_stem(Path(one.file_name).name): one for one in coco.records}
-    if len(theirs) != len(coco.records):
-        raise InputError(f"{labels}: two of its images have one name; give them different names")
-    strange = theirs.keys() - {image_stem(one.file_name) for one in records}
-    if strange:
-        raise InputError(f"{labels}: no image for {name_a_few(sorted(strange))}")
-    masks = {}
-    for record in records:
-        other = theirs.get(image_stem(record.file_name))
-        if other is None or not len(coco.masks_of(other.image_id)):
-            continue
-        if (other.height, other.width) != (record.height, record.width):
-            raise InputError(
-                f"{labels}: image {other.image_id} is {other.height} x {other.width}, "
-                f"{record.file_name} is {record.height} x {record.width}; give the same size"
-            )
-        found = coco.masks_of(other.image_id)
-        masks[record.image_id] = replace(found, image_id=record.image_id)
-    return masks
-
-
 def _boxes(
-    labels: Path, items: Mapping[int, SourceSlice], records: Sequence[SliceRecord]
+    labels: Path, source: SliceSource, records: Sequence[SliceRecord]
 ) -> dict[int, list[Box]]:
     """Return the boxes by image id: patientId is a slice's name, its file's name or its patient."""
     table = read_box_table(labels)
-    found: dict[int, list[Box]] = {}
+    found = match_names(slice_names(source), table)
+    patient = {image: name for name, image in found.items()}
+    boxes: dict[int, list[Box]] = {}
     used: set[str] = set()
     for record in records:
-        file = items[record.image_id].where
-        names = (image_stem(record.file_name), Path(file).stem, record.group or "")
-        for name in names:
-            if name in table:
-                found[record.image_id] = table[name]
-                used.add(name)
-                break
+        name = patient.get(record.file_name, record.group or "")
+        if name in table:
+            boxes[record.image_id] = table[name]
+            used.add(name)
     strange = sorted(table.keys() - used)
     if strange:
         raise InputError(f"{labels}: no image for patientId {name_a_few(strange)}")
-    return found
+    return boxes

@@ -36,7 +36,7 @@ def _without_stumps(polygons: list[object], where: str, skipped: list[str]) -> l
     good = [one for one in polygons if not (isinstance(one, list) and len(one) in (0, 2, 4))]
     if not good or len(good) == len(polygons):
         return polygons
-    skipped.append(f"{where}: {len(polygons) - len(good)} polygons of fewer than three points")
+    skipped.append(f"{where}: {len(polygons) - len(good)} of its outlines have too few points")
     return good
 
 

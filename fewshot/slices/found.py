@@ -76,7 +76,9 @@ def what_is_there(path: Path) -> str:
     """Return what a file or folder is, for a message: `is JSON`, `holds 3 .nrrd`."""
     if path.is_dir():
         return _what_folder(path)
-    return f"is {what_file(path) or 'of no known form'}"
+    return (
+        f"is {what_file(path) or (f'a {path.suffix} file' if path.suffix else 'of no known form')}"
+    )
 
 
 def _what_folder(path: Path) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fewshot.errors import InputError
 from fewshot.masks.predicted import MAX_STRUCTURE
-from fewshot.slices.labels.source import check_label_map
+from fewshot.slices.labels.check import check_label_map
 from fewshot.slices.sources.nifti import NiftiVolume, nifti_files, volume_name
 from fewshot.slices.volume import grid_of, picture_affine
 from fewshot.volume.stack import LabelStack

@@ -108,8 +108,14 @@ def test_boxes_are_written_beside_the_slices(fewshot: Call, work: Path) -> None:
     ("options", "words"),
     [
         ("--images nowhere", ["--images nowhere: no such file or folder"]),
-        ("--images run.yaml", ["run.yaml: is of no known form", "give PNG, JPEG"]),
-        ("--images X_train --labels run.yaml", ["run.yaml: is of no known form, no labels"]),
+        (
+            "--images run.yaml",
+            ["run.yaml: no image in it that is read (it is a .yaml file); give PNG"],
+        ),
+        (
+            "--images X_train --labels run.yaml",
+            ["run.yaml: no labels in it that are read (it is a .yaml file)"],
+        ),
         ("--images X_train --window red", ["window 'red': give soft-tissue, "]),
         ("--images X_train --window lung", ["8-bit grey already"]),
         ("--images X_train --window lung --window bone", ["one window, or three", "lung, bone"]),

@@ -179,7 +179,7 @@ def test_a_stray_point_beside_a_good_outline_goes_alone(tmp_path: Path) -> None:
         read(tmp_path, content)
     skipped: list[str] = []
     assert read(tmp_path, content, skipped).masks_of(2).areas().tolist() == [AREA]
-    assert skipped[0].endswith("annotation 2: 1 polygons of fewer than three points")
+    assert skipped[0].endswith("annotation 2: 1 of its outlines have too few points")
 
 
 def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:

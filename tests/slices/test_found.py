@@ -65,7 +65,9 @@ def test_a_folder_without_images_is_described(
     assert what_is_there(root) == expected
     with pytest.raises(InputError) as caught:
         open_source(root)
-    assert str(caught.value).startswith(f"{root}: {expected}, no image that is read; give PNG")
+    assert str(caught.value).startswith(
+        f"{root}: no image in it that is read (it {expected}); give"
+    )
 
 
 @pytest.mark.parametrize(

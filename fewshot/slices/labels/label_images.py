@@ -1,46 +1,46 @@
-"""Label images, one beside each image under the same name."""
+"""Label images, named as the images they belong to."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from fewshot.errors import InputError
-from fewshot.slices.images import image_stem, list_images, name_a_few, read_ids
-from fewshot.slices.labels.source import check_label_map
+from fewshot.slices.images import list_images, read_ids, read_values
+from fewshot.slices.label_names import label_files, match_names, refuse_strange, slice_names
+from fewshot.slices.labels.check import PLAIN, LabelRules, check_label_map
 from fewshot.slices.sources.source import SliceSource, SourceSlice
-
-_ENDS = ("_labels", "_label", "_masks", "_mask", "_seg", "_gt")
 
 
 class ImageLabels:
     """PNGs or TIFFs whose grey values (or palette indices) are ids.
 
-    The name is that of the image, which may be followed by _label, _mask, _seg or _gt; images
-    without a label image are unlabelled.
+    `fewshot.slices.label_names` says which belongs to which image; several of one image are its
+    several structures. Images without a label image are unlabelled.
     """
 
     form = "label images"
     structures = False
 
-    def __init__(self, path: Path, source: SliceSource) -> None:
-        files = list_images(path) if path.is_dir() else [path]
-        wanted = {image_stem(item.name) for item in source.slices}
-        self._files: dict[str, Path] = {}
-        for file in files:
-            stem = image_stem(file.name)
-            short = next((stem.removesuffix(end) for end in _ENDS if stem.endswith(end)), stem)
-            own = stem if stem in wanted else short
-            if own in self._files:
-                raise InputError(f"{file}: labels of image {own!r} are also in {self._files[own]}")
-            self._files[own] = file
-        strange = [file.name for stem, file in self._files.items() if stem not in wanted]
-        if strange and not source.skipped:
-            raise InputError(
-                f"{path}: no image for {name_a_few(strange)}; name labels as their images"
-            )
+    def __init__(self, path: Path, source: SliceSource, rules: LabelRules = PLAIN) -> None:
+        self._rules = rules
+        listed = list_images(path) if path.is_dir() else [path]
+        files = {one.name: one for one in label_files(path, source, listed)}
+        wanted = slice_names(source)
+        found = match_names(wanted, files)
+        if len(files) == len(source.slices) == 1 and not path.is_dir():
+            found = dict.fromkeys(files, source.slices[0].name)
+        if not source.skipped:
+            refuse_strange(path, files, found, wanted)
+        self._files: dict[str, list[Path]] = defaultdict(list)
+        for name, image in found.items():
+            self._files[image].append(files[name])
 
-    def label_map(self, item: SourceSlice, height: int, width: int) -> NDArray[Any] | None:
-        """Return the label image of a slice."""
-        file = self._files.get(image_stem(item.name))
-        return None if file is None else check_label_map(read_ids(file), height, width, str(file))
+    def label_maps(self, item: SourceSlice, height: int, width: int) -> Sequence[NDArray[Any]]:
+        """Return the label images of a slice."""
+        read = read_ids if self._rules.threshold is None else read_values
+        return [
+            check_label_map(read(file), height, width, str(file), self._rules)
+            for file in self._files.get(item.name, ())
+        ]

@@ -1,6 +1,7 @@
 """NIfTI label volumes on the grid of the image volumes."""
 
 import itertools
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.slices.images import name_a_few
-from fewshot.slices.labels.source import check_label_map
-from fewshot.slices.sources.nifti import NiftiVolume, NiftiVolumes, nifti_files, volume_name
+from fewshot.slices.label_names import label_files, match_names, refuse_strange, volume_names
+from fewshot.slices.labels.check import PLAIN, LabelRules, check_label_map
+from fewshot.slices.sources.nifti import NiftiVolume, NiftiVolumes, nifti_files
 from fewshot.slices.sources.source import SliceSource, SourceSlice
 from fewshot.slices.volume import Volume
 
@@ -24,38 +26,54 @@ class NiftiLabels:
     form = "NIfTI"
     structures = True
 
-    def __init__(self, path: Path, source: SliceSource) -> None:
+    def __init__(self, path: Path, source: SliceSource, rules: LabelRules = PLAIN) -> None:
         if not source.volumes:
-            raise InputError(f"{path}: is a label volume, but {source.path} holds no volume")
-        files = {volume_name(file): file for file in nifti_files(path)}
-        cases = source.cases if isinstance(source, NiftiVolumes) else {}
-        if not path.is_dir() and len(source.volumes) == 1:
-            self._files = dict.fromkeys(source.volumes, path)
-        else:
-            self._files = {
-                name: files[own]
-                for name in source.volumes
-                # The label of a case is that of each of its channels.
-                for own in (name, cases.get(name, name))
-                if own in files
-            }
-            strange = {file.name for file in files.values()} - {
-                file.name for file in self._files.values()
-            }
-            if strange and not source.skipped:
-                raise InputError(f"{path}: no image volume for {name_a_few(sorted(strange))}")
+            raise InputError(
+                f"{path}: is a label volume, but {source.path} ({source.form}) holds no volume;"
+                " give volumes, or labels of another form"
+            )
+        self._rules = rules
+        files = {one.name: one for one in label_files(path, source, nifti_files(path))}
+        wanted, volumes = _cases(source)
+        found = match_names(wanted, files)
+        if not path.is_dir() and len(volumes) == 1:
+            found = {path.name: next(iter(volumes))}
+        if not source.skipped:
+            refuse_strange(path, files, found, wanted)
+        if len(set(found.values())) < len(found):
+            twice = [name for name in found if list(found.values()).count(found[name]) > 1]
+            raise InputError(f"{path}: {name_a_few(twice)} are labels of one volume; keep one")
+        self._files = {
+            volume: files[name] for name, case in found.items() for volume in volumes[case]
+        }
         self._axis = {name: volume.axis for name, volume in source.volumes.items()}
         self._open = lru_cache(maxsize=1)(NiftiVolume)
         for name, file in self._files.items():
             _check_grid(file, NiftiVolume(file, self._axis[name]).volume, source.volumes[name])
 
-    def label_map(self, item: SourceSlice, height: int, width: int) -> NDArray[Any] | None:
+    def label_maps(self, item: SourceSlice, height: int, width: int) -> Sequence[NDArray[Any]]:
         """Return the slice of the label volume, upright as the image."""
         file = self._files.get(item.volume or "")
         if file is None or item.volume is None or item.index is None:
-            return None
+            return []
         ids = self._open(file, self._axis[item.volume]).values(item.index)
-        return check_label_map(ids, height, width, f"{file}: slice {item.index}")
+        where = f"{file}: slice {item.index}"
+        return [check_label_map(ids, height, width, where, self._rules)]
+
+
+def _cases(source: SliceSource) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the names of each case, and its volumes: the label of a case is of all its channels.
+
+    What has no channels is a case by itself.
+    """
+    cases = source.cases if isinstance(source, NiftiVolumes) else {}
+    names: dict[str, list[str]] = {}
+    volumes: dict[str, list[str]] = {}
+    for volume, its in volume_names(source).items():
+        case = cases.get(volume, volume)
+        names.setdefault(case, [case]).extend(its)
+        volumes.setdefault(case, []).append(volume)
+    return names, volumes
 
 
 def _check_grid(file: Path, labels: Volume, images: Volume) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fewshot.errors import InputError
 from fewshot.slices.found import what_is_there
+from fewshot.slices.labels.check import PLAIN, LabelRules
 from fewshot.slices.labels.label_arrays import ArrayLabels
 from fewshot.slices.labels.label_images import ImageLabels
 from fewshot.slices.labels.label_nifti import NiftiLabels
@@ -15,7 +16,9 @@ from fewshot.slices.sources.image_folder import is_image_folder
 from fewshot.slices.sources.nifti import is_nifti
 from fewshot.slices.sources.source import SliceSource
 
-FORMS: tuple[tuple[Callable[[Path], bool], Callable[[Path, SliceSource], LabelSource]], ...] = (
+Opener = Callable[[Path, SliceSource, LabelRules], LabelSource]
+
+FORMS: tuple[tuple[Callable[[Path], bool], Opener], ...] = (
     (lambda path: path.name.lower().endswith((".csv", ".csv.gz")), TableLabels),
     (is_nifti, NiftiLabels),
     (is_array, ArrayLabels),
@@ -23,7 +26,7 @@ FORMS: tuple[tuple[Callable[[Path], bool], Callable[[Path, SliceSource], LabelSo
 )
 
 
-def open_labels(path: Path, source: SliceSource) -> LabelSource:
+def open_labels(path: Path, source: SliceSource, rules: LabelRules = PLAIN) -> LabelSource:
     """Return the labels in a file or folder for the slices of `source`.
 
     Raises `InputError` naming the path when no form fits, or the labels are of other slices.
@@ -32,8 +35,8 @@ def open_labels(path: Path, source: SliceSource) -> LabelSource:
         raise InputError(f"{path}: no such file")
     for fits, opener in FORMS:
         if fits(path):
-            return opener(path, source)
+            return opener(path, source, rules)
     raise InputError(
-        f"{path}: {what_is_there(path)}, no labels that are read; give a label CSV, a COCO file,"
+        f"{path}: no labels in it that are read (it {what_is_there(path)}); give a label CSV, COCO,"
         " label images, .npy, .npz or NIfTI files, or the one folder that they lie in"
     )

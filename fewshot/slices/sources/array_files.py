@@ -17,6 +17,7 @@ from fewshot.errors import InputError
 from fewshot.slices.display import luminance
 from fewshot.slices.found import is_hidden
 from fewshot.slices.images import in_slice_order
+from fewshot.slices.label_names import files_beside
 from fewshot.slices.limits import check_slice, check_slice_count
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume
@@ -52,6 +53,7 @@ class ArrayFile:
 
     def __init__(self, path: Path, keys: Sequence[str] = IMAGE_KEYS) -> None:
         self.path = path
+        self.member = ""  # the array's name in a .npz
         try:
             self._stack = _Packed(path, keys) if _is_packed(path) else _mapped(path)
         except InputError:
@@ -60,6 +62,8 @@ class ArrayFile:
             raise InputError(f"{path}: no such file") from error
         except Exception as error:
             raise _unreadable(path, error) from error
+        if isinstance(self._stack, _Packed):
+            self.member = self._stack.member
         shape, kind = tuple(self._stack.shape), np.dtype(self._stack.dtype)
         if kind.kind not in "biuf" or kind.itemsize > 8:
             raise InputError(f"{path}: holds {kind} values; give plain numbers")
@@ -98,7 +102,7 @@ class ArrayStack:
         self.path = path
         self.skipped: list[Skipped] = []
         slices: list[SourceSlice] = []
-        for file in array_files(path):
+        for file in files_beside(array_files(path))[0]:
             try:
                 one = ArrayFile(file)
             except InputError as error:
@@ -170,7 +174,8 @@ class _Packed:
         self._path = path
         with ExitStack() as open_files:
             archive = open_files.enter_context(zipfile.ZipFile(path))
-            member = archive.getinfo(_member(path, archive.namelist(), keys))
+            self.member = _member(path, archive.namelist(), keys)
+            member = archive.getinfo(self.member)
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise InputError(f"{path}: is packed as NumPy never does; save it again")
             self._stream = open_files.enter_context(archive.open(member))

@@ -17,6 +17,7 @@ from fewshot.slices.images import (
     read_image,
     read_values,
 )
+from fewshot.slices.label_names import files_beside
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume
 from fewshot.slices.window import Window, apply_window
@@ -42,7 +43,7 @@ class ImageFolder:
         self.slices: Sequence[SourceSlice] = []
         self.skipped: list[Skipped] = []
         self.ready = path.is_dir()
-        for file in list_images(path) if path.is_dir() else [path]:
+        for file in files_beside(list_images(path))[0] if path.is_dir() else [path]:
             try:
                 eight_bit = is_eight_bit(file)
             except InputError as error:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.slices.images import in_slice_order
+from fewshot.slices.label_names import files_beside
 from fewshot.slices.limits import BoundedStream, allowed_bytes, check_slice, check_slice_count
 from fewshot.slices.sources.nifti_channels import read_channels, refuse_channels
 from fewshot.slices.sources.nifti_header import affine_mm
@@ -209,7 +210,7 @@ class NiftiVolumes:
         self.skipped: list[Skipped] = []
         slices: list[SourceSlice] = []
         files: dict[str, Path] = {}
-        for file in nifti_files(path):
+        for file in files_beside(nifti_files(path), "volumes")[0]:
             other = files.setdefault(volume_name(file), file)
             if other != file:
                 raise InputError(f"{path}: {other.name!r} and {file.name!r} are one volume twice")

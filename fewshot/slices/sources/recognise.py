@@ -79,8 +79,8 @@ def open_source(
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     raise InputError(
-        f"{path}: {what_is_there(path)}, no image that is read; give PNG, JPEG, TIFF, .npy, .npz,"
-        " NIfTI or DICOM files, or the one folder that they lie in"
+        f"{path}: no image in it that is read (it {what_is_there(path)}); give PNG, JPEG, TIFF,"
+        " .npy, .npz, NIfTI or DICOM files, or the one folder that they lie in"
     )
 
 

@@ -1,0 +1,157 @@
+"""Which labels belong to which images by their names, the same for every form of both."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from fewshot.errors import InputError
+from fewshot.slices.images import image_stem, name_a_few
+from fewshot.slices.remarks import remark
+from fewshot.slices.sources.source import SliceSource, SourceSlice
+
+_WORD = r"(?:labels?|masks?|seg|segm|segmentations?|gt|annotations?|roi|lesions?)"
+_END = re.compile(rf"(.+?)[ _.-]+{_WORD}(?:[ _.-]*\d+)?", re.IGNORECASE)
+_START = re.compile(rf"{_WORD}[ _.-]+(.+)", re.IGNORECASE)
+_CHANNEL = "_0000"  # nnU-Net writes the channel behind the name of an image, not of a label
+_SUFFIXES = (".nii.gz", ".nii", ".npy", ".npz", ".dcm", ".dicom", ".ima")
+
+
+def stem_of(name: str) -> str:
+    """Return a file's name without the suffix of any form that is read."""
+    lower = name.lower()
+    found = next((end for end in _SUFFIXES if lower.endswith(end)), "")
+    return image_stem(name[: len(name) - len(found)] if found else name)
+
+
+def image_of(stem: str) -> str | None:
+    """Return the image that a label's name tells: `a` for `a_mask`, `a_seg_2`, `label_a`."""
+    match = _END.fullmatch(stem) or _START.fullmatch(stem)
+    return match[1] if match else None
+
+
+def labels_beside(names: Iterable[str]) -> set[str]:
+    """Return the names that are labels of others among them, as `a_mask.png` beside `a.png`."""
+    stems = {name: stem_of(name) for name in names}
+    there = set(stems.values())
+    return {name for name, stem in stems.items() if (image_of(stem) or stem) in there - {stem}}
+
+
+def files_beside(files: Sequence[Path], what: str = "slices") -> tuple[list[Path], list[Path]]:
+    """Return the files that are images, and those that by their names are labels of these."""
+    beside = labels_beside(one.name for one in files)
+    for one in files:
+        if one.name in beside:
+            remark(f"a label of another image by its name, not one of the {what}", str(one))
+    images = [one for one in files if one.name not in beside]
+    return images, [one for one in files if one.name in beside]
+
+
+def label_files(path: Path, source: SliceSource, files: Sequence[Path]) -> list[Path]:
+    """Return the files of labels among those at `path`, which may be where the images are.
+
+    Raises `InputError` where each image would be its own label.
+    """
+    if not path.samefile(source.path):
+        return list(files)
+    beside = files_beside(files)[1] if path.is_dir() else []
+    if not beside:
+        raise InputError(
+            f"{path}: holds the images, and each would be its own label; give the labels, or name"
+            " them as their images with _mask behind (a.png, a_mask.png)"
+        )
+    return beside
+
+
+def slice_names(source: SliceSource) -> dict[str, list[str]]:
+    """Return the names that labels may call each slice by: its own, and that of its file.
+
+    Slices of one file are called by it and their index, `ct_7`, counted from 0.
+    """
+    items = source.slices
+    files = [origin_of(item) for item in items]
+    count: dict[Path, int] = defaultdict(int)
+    places = []
+    for file in files:
+        places.append(count[file])
+        count[file] += 1
+    names = {}
+    for item, file, place in zip(items, files, places, strict=True):
+        stem = stem_of(file.name)
+        names[item.name] = [image_stem(item.name), stem if count[file] == 1 else f"{stem}_{place}"]
+    if all(one[0].endswith(_CHANNEL) for one in names.values()):
+        for one in names.values():
+            one.append(one[0].removesuffix(_CHANNEL))
+    return names
+
+
+def volume_names(source: SliceSource) -> dict[str, list[str]]:
+    """Return the names that labels may call each volume by: its own, its file's or folder's."""
+    files: dict[str, set[Path]] = defaultdict(set)
+    for item in source.slices:
+        if item.volume is not None:
+            files[item.volume].add(origin_of(item))
+    names = {}
+    for volume in source.volumes:
+        held = files[volume]
+        only = next(iter(held)) if len(held) == 1 else None
+        folders = {one.parent.name for one in held}
+        names[volume] = [volume]
+        names[volume] += [stem_of(only.name)] if only else sorted(folders) * (len(folders) == 1)
+    return names
+
+
+def origin_of(item: SourceSlice) -> Path:
+    """Return the file that a slice is read from."""
+    return item.file or Path(item.where)
+
+
+def match_names(wanted: Mapping[str, Sequence[str]], labels: Iterable[str]) -> dict[str, str]:
+    """Return the image, a key of `wanted`, that each label belongs to; strange ones are left out.
+
+    `wanted` has the names of each image. A label is called as the image, or with a word for labels
+    before or behind. Names are the same where they differ in case or in leading zeros alone, as
+    long as that tells one image from all others.
+    """
+    exact = _index(wanted)
+    loose = _index({image: [_loose(one) for one in names] for image, names in wanted.items()})
+    found = {}
+    for label in labels:
+        stem = stem_of(label)
+        for name in (stem, image_of(stem)):
+            image = name and (exact.get(name) or loose.get(_loose(name)))
+            if image:
+                found[label] = image
+                break
+    return found
+
+
+def refuse_strange(
+    path: Path, labels: Iterable[str], found: Collection[str], wanted: Mapping[str, Sequence[str]]
+) -> None:
+    """Raise `InputError` for labels that belong to no image, with the names that are there."""
+    strange = [label for label in labels if label not in found]
+    if strange:
+        own = [names[0] for names in wanted.values()]
+        raise InputError(
+            f"{path}: no image for {name_a_few(strange)}; name labels as their images: "
+            f"{name_a_few(own) if own else 'there are none'}"
+        )
+
+
+def _index(names: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the image of each name that is one image's alone; an image's first name goes first."""
+    index: dict[str, str] = {}
+    for place in range(max(map(len, names.values()), default=0)):
+        owners: dict[str, set[str]] = defaultdict(set)
+        for image, its in names.items():
+            if place < len(its):
+                owners[its[place]].add(image)
+        for name, images in owners.items():
+            if len(images) == 1:
+                index.setdefault(name, *images)
+    return index
+
+
+def _loose(name: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name.casefold())
