@@ -59,7 +59,7 @@ WITHIN = {
     "embedding": "fewshot.sam.embeddings.read_embedding",
     "review": "fuzz_readers.read_review",
     "rule": "fuzz_readers.read_rule",
-    "stage": "fewshot.run.stages.why_run",
+    "stage": "fewshot.run.stage_records.read_records",
     "curves": "fuzz_readers.read_json_lines",
 }
 
