@@ -1,4 +1,4 @@
-"""What lies on a reviewer's desk: soft labels, their pictures, and the decisions made so far."""
+"""A session of review: soft labels, their pictures, and the decisions made so far."""
 
 import io
 import threading
@@ -12,7 +12,6 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.rle import decode
 from fewshot.radiologists.review import (
-    NAME,
     VERDICTS,
     Decision,
     Verdict,
@@ -20,6 +19,8 @@ from fewshot.radiologists.review import (
     read_review,
     write_review,
 )
+from fewshot.run.layout import RunPaths
+from fewshot.run.names import ANNOTATIONS, REVIEW
 from fewshot.slices.images import read_image
 
 SIDE = 768
@@ -143,22 +144,20 @@ class ReviewSession:
 
 
 def open_session(place: Path) -> ReviewSession:
-    """Return the desk of a run directory, or of an `annotations.json` of soft labels.
+    """Return the session of a run directory, or of an `annotations.json` of soft labels.
 
-    Of a run those are looked at that the final model learns from: refined ones where there are any.
-    The review is `review.json` in the run, or beside the file.
+    Of a run, the soft labels that the final model learns from are reviewed: refined ones where
+    there are any. The review is `review.json` in the run, or beside the file.
     """
-    run_file = place / "soft_labels" / "annotations.json"
-    refined = place / "soft_labels" / "refined" / "annotations.json"
-    run_file = refined if refined.is_file() else run_file
-    if place.is_dir() and not run_file.is_file():
-        raise InputError(f"{place}: holds no soft labels (no soft_labels/annotations.json)")
     if not place.exists():
         raise InputError(f"{place}: no such run directory or file of soft labels")
-    return ReviewSession(
-        read_coco(run_file if place.is_dir() else place),
-        (place if place.is_dir() else place.parent) / NAME,
-    )
+    if not place.is_dir():
+        return ReviewSession(read_coco(place), place.with_name(REVIEW))
+    paths = RunPaths(place)
+    found = [path for path in (paths.refined_soft_labels, paths.soft_labels) if path.is_file()]
+    if not found:
+        raise InputError(f"{place}: holds no soft labels (no soft_labels/{ANNOTATIONS})")
+    return ReviewSession(read_coco(found[0]), paths.review)
 
 
 def _size(record: SliceRecord) -> tuple[int, int]:
