@@ -4,8 +4,8 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from fewshot.config.names import TEST
 from fewshot.run.layout import RunLayout
-from fewshot.run.names import TEST
 from fewshot.run.stages import Stage
 
 if TYPE_CHECKING:

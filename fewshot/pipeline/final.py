@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewshot.config.names import FINAL
 from fewshot.errors import InputError
 from fewshot.pipeline.training_stage import training_stage
 from fewshot.run.layout import RunLayout
-from fewshot.run.names import FINAL, UNCERTAIN, WEIGHTS
+from fewshot.run.names import UNCERTAIN, WEIGHTS
 from fewshot.run.stages import Stage
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from fewshot.config.names import FINAL
 from fewshot.errors import InputError
 from fewshot.run.layout import RunLayout
-from fewshot.run.names import FINAL
 from fewshot.run.stages import Stage
 
 if TYPE_CHECKING:

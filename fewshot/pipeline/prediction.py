@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from fewshot.config.names import CONTROL, FINAL
 from fewshot.errors import InputError
 from fewshot.run.layout import RunLayout
-from fewshot.run.names import CONTROL, FINAL
 from fewshot.run.stages import Stage
 
 if TYPE_CHECKING:

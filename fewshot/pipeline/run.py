@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from fewshot.config.load import dump_settings
 from fewshot.config.logging import check_mlflow
+from fewshot.config.names import FINAL
 from fewshot.config.tree import ModelSettings, RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, remove_remains, write_text
@@ -15,7 +16,7 @@ from fewshot.pipeline import plan
 from fewshot.progress import say
 from fewshot.radiologists import review
 from fewshot.run.layout import DATA_KEYS, RunLayout
-from fewshot.run.names import FINAL, RESOLVED
+from fewshot.run.names import RESOLVED
 from fewshot.run.scores import read_run_scores
 from fewshot.run.stages import StageRunner
 

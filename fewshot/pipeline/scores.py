@@ -7,6 +7,7 @@ from typing import Any
 
 from fewshot.classical.watershed import watershed_label_map
 from fewshot.config.base import Metric
+from fewshot.config.names import WATERSHED
 from fewshot.config.watershed import WatershedSettings
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, label_map_of, merge_masks
@@ -14,7 +15,6 @@ from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.merge_rules import TUNINGS, read_rule
 from fewshot.metrics.scores import Scores
 from fewshot.metrics.slice_metrics import score_label_maps
-from fewshot.run.names import WATERSHED
 from fewshot.run.scores import ModelScores, RunScores
 from fewshot.slices.images import read_image
 

@@ -1,7 +1,7 @@
 """The stage that scores every model and the baseline."""
 
+from fewshot.config.names import FINAL
 from fewshot.run.layout import RunLayout
-from fewshot.run.names import FINAL
 from fewshot.run.stages import Stage
 
 

@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
 from fewshot.run.layout import RunLayout
-from fewshot.run.names import (
-    ANNOTATIONS,
-    ASSIGNMENT,
-    AUDIT,
-    TRAIN,
-    UNCERTAIN,
-    UNLABELLED,
-    VALIDATION,
-    WEIGHTS,
-)
+from fewshot.run.names import ANNOTATIONS, ASSIGNMENT, AUDIT, UNCERTAIN, WEIGHTS
 from fewshot.run.stages import Stage
 
 if TYPE_CHECKING:

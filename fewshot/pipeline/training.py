@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fewshot.config.logging import LoggingSettings
+from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import (
     AugmentationSettings,
@@ -25,7 +26,6 @@ from fewshot.progress import progress, say, warn
 from fewshot.radiologists.review import reviewed_soft_labels
 from fewshot.radiologists.soft_label_set import with_soft_labels
 from fewshot.radiologists.weights import read_weights
-from fewshot.run.names import TRAIN, UNLABELLED, VALIDATION
 
 if TYPE_CHECKING:
     from fewshot.detector.teacher import Renewal

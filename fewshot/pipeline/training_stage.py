@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from fewshot.config.names import CONTROL, FINAL
 from fewshot.run.layout import RunLayout
-from fewshot.run.names import CONTROL, FINAL
 from fewshot.run.stages import Stage
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from fewshot.config.names import REVIEW
 from fewshot.drawing.contours import outline
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
@@ -20,7 +21,7 @@ from fewshot.radiologists.review import (
     write_review,
 )
 from fewshot.run.layout import RunPaths
-from fewshot.run.names import ANNOTATIONS, REVIEW
+from fewshot.run.names import ANNOTATIONS
 from fewshot.slices.images import read_image
 
 SIDE = 768

@@ -6,22 +6,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fewshot.config.names import CONTROL, FINAL, REVIEW, TEST, TRAIN, UNLABELLED, VALIDATION
 from fewshot.run.names import (
     ANNOTATIONS,
     ASSIGNMENT,
     AUDIT,
-    CONTROL,
-    FINAL,
     METRICS,
     REPORT,
     RESOLVED,
-    REVIEW,
     SUBMISSION,
-    TEST,
-    TRAIN,
     UNCERTAIN,
-    UNLABELLED,
-    VALIDATION,
     WEIGHTS,
 )
 

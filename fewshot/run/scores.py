@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fewshot.config.base import Metric
+from fewshot.config.names import FINAL
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json, write_text
 from fewshot.masks.merge import MergeRule
@@ -15,7 +16,6 @@ from fewshot.metrics.bootstrap import MeanInterval
 from fewshot.metrics.merge_rules import TUNINGS
 from fewshot.metrics.scores import Scores, as_csv
 from fewshot.metrics.slice_metrics import METRICS, Measure, SliceMetric
-from fewshot.run.names import FINAL
 
 MASK_AP50 = Measure("mask_ap50", "Mask AP50", "average precision of masks by score at IoU 0.50")
 MASK_AP = Measure("mask_ap", "Mask AP", "average precision of masks by score at IoU 0.50:0.95")
