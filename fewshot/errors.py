@@ -2,9 +2,15 @@
 
 
 class FewshotError(Exception):
-    """The work failed; the message is one line: what happened, where, and how to mend it."""
+    """The work failed; the message is one line: what happened, where, and how to mend it.
+
+    Where several things are wrong at once, such as keys of a settings file, each is an argument.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return "\n".join(str(line) for line in self.args)
 
 
 class InputError(FewshotError):

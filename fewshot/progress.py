@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -13,6 +14,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from fewshot.text import printable
 
 Advance = Callable[[int, str], None]
 
@@ -25,13 +28,18 @@ def no_progress(done: int, note: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print one line."""
-    console.print(text, markup=False)
+    """Print one line; control characters in it are shown, not obeyed."""
+    console.print(printable(text), markup=False)
 
 
 def warn(text: str) -> None:
     """Print one line that must not be missed."""
-    console.print(f"warning: {text}", style="bold yellow", markup=False)
+    console.print(f"warning: {printable(text)}", style="bold yellow", markup=False)
+
+
+def complain(text: str) -> None:
+    """Print one line that says why a command ends without success."""
+    console.print(f"error: {printable(text)}", style="bold red", markup=False)
 
 
 @contextmanager
@@ -39,8 +47,8 @@ def progress(title: str, total: int) -> Iterator[Advance]:
     """Yield a function to be called with the number of things done and a short note."""
     if console.is_terminal:
         with _bar() as bar:
-            task = bar.add_task(title, total=total, note="")
-            yield lambda done, note: bar.update(task, completed=done, note=note)
+            task = bar.add_task(escape(printable(title)), total=total, note="")
+            yield lambda done, note: bar.update(task, completed=done, note=escape(printable(note)))
     else:
         yield _PlainLines(title, total)
 

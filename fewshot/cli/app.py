@@ -27,7 +27,7 @@ from fewshot.cli.stages import as_command
 from fewshot.errors import FewshotError
 from fewshot.extras import how_to_get
 from fewshot.pipeline.plan import commands
-from fewshot.progress import console, say
+from fewshot.progress import complain, say
 
 # Threads that spin while they wait cost a shared machine several times the time of the work itself.
 # OpenMP reads this when torch is first imported, which no command has done yet.
@@ -105,9 +105,9 @@ def main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
             sys.exit(error.exit_code)
-        _fail(_one_line(error), error.exit_code)
+        _fail(_one_line(error), exit_code=error.exit_code)
     except FewshotError as error:
-        _fail(str(error), error.exit_code)
+        _fail(*error.args, exit_code=error.exit_code)
     except ModuleNotFoundError as error:
         _missing(error)
     except BrokenPipeError:
@@ -117,9 +117,9 @@ def main() -> None:
     except OSError as error:
         # A disk that is full or gone, where no reader or writer of ours has a better word for it.
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}", 1)
+        _fail(f"{where}{error.strerror or error}", exit_code=1)
     except MemoryError:
-        _fail("the machine's memory does not suffice; use smaller slices or batches", 1)
+        _fail("the machine's memory does not suffice; use smaller slices or batches", exit_code=1)
 
 
 def _missing(error: ModuleNotFoundError) -> NoReturn:
@@ -128,16 +128,16 @@ def _missing(error: ModuleNotFoundError) -> NoReturn:
     if name == "detectron2":
         if offer_setup():
             os.execv(sys.executable, [sys.executable, "-m", "fewshot", *sys.argv[1:]])
-        _fail("Detectron2 is not installed; run: fewshot setup", 2)
+        _fail("Detectron2 is not installed; run: fewshot setup", exit_code=2)
     line = how_to_get(name)
     if line is None:
         raise error
-    _fail(line, 2)
+    _fail(line, exit_code=2)
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    for line in message.splitlines():
-        console.print(f"error: {line}", style="bold red", markup=False)
+def _fail(*lines: str, exit_code: int) -> NoReturn:
+    for line in lines:
+        complain(line)
     sys.exit(exit_code)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.options import Json, print_json
+from fewshot.cli.options import Json, print_json, print_line
 from fewshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def agree(
     _print_means(report, annotators=True)
     for file, names in ((a, agreement.only_a), (b, agreement.only_b)):
         if names:
-            print(f"left out: {len(names)} images labelled only in {file}")
+            print_line(f"left out: {len(names)} images labelled only in {file}")
 
 
 def _as_json(report: "ScoreReport") -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _print_empty(report: "ScoreReport") -> None:
 
     scores = empty_slice_scores()
     nothing, region = scores["nothing_predicted"], scores["region_predicted"]
-    print(
+    print_line(
         f"{len(report.empty())} of {report.scores.images} images have no true region. Such a slice"
         f" scores {nothing['ari_all']:g} everywhere when nothing is predicted on it;"
         f" with a region predicted on part of it, {region['ari_foreground']:g} on the foreground"
@@ -149,11 +149,11 @@ def validate(
         print_json({"file": str(file), **answer, "warnings": findings.warnings})
     else:
         for error in findings.errors:
-            print(error)
+            print_line(error)
         for warning in findings.warnings:
-            print(f"warning: {warning}")
+            print_line(f"warning: {warning}")
         if not findings.errors:
-            print(f"{file}: fine ({found})")
+            print_line(f"{file}: fine ({found})")
     if findings.errors:
         raise typer.Exit(2)
 

@@ -53,7 +53,7 @@ def parse_settings(
     try:
         return RunSettings.model_validate(expanded)
     except ValidationError as error:
-        raise InputError(_explain(error, source)) from error
+        raise InputError(*_explain(error, source)) from error
 
 
 def dump_settings(settings: BaseModel) -> str:
@@ -149,7 +149,7 @@ def _position(items: list[Any], part: str, override: str) -> int:
     raise InputError(f"--set {override}: no {part!r} in the list; it holds {known or 'nothing'}")
 
 
-def _explain(error: ValidationError, source: str) -> str:
+def _explain(error: ValidationError, source: str) -> list[str]:
     lines = []
     problems = error.errors()
     for problem in problems:
@@ -172,7 +172,7 @@ def _explain(error: ValidationError, source: str) -> str:
             if isinstance(problem["input"], str | int | float | bool):
                 text += f", got {_shown(problem['input'], quoted=True)}"
         lines.append(": ".join(part for part in (source, key, text) if part))
-    return "\n".join(dict.fromkeys(lines))
+    return list(dict.fromkeys(lines))
 
 
 def _path(location: Sequence[int | str]) -> list[int | str]:

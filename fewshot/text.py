@@ -1,0 +1,31 @@
+"""Which characters names and messages may hold, and how the others are shown.
+
+Names come from files, headers and settings of other people. A terminal obeys control characters,
+and marks of writing direction make a line read as another one.
+"""
+
+import re
+
+from fewshot.errors import InputError
+
+# Control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of
+# writing, and halves of characters, which also stand for bytes of a file name that are not UTF-8.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text may stand in files and on a terminal as it is."""
+    return _UNPRINTABLE.search(text) is None
+
+
+def printable(text: str) -> str:
+    r"""Return a text on one line, each control character as its escape, such as `\x1b`."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def check_plain(text: str, what: str, remedy: str = "rename it") -> None:
+    """Raise `InputError` when a name that is to be written holds control characters."""
+    if not is_plain(text):
+        raise InputError(f"{what} {printable(text)[:200]!r} holds control characters; {remedy}")
