@@ -1,74 +1,106 @@
 """Reading and writing files so that a reader never sees half of one."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fewshot.errors import FewshotError, InputError
+from fewshot.text import check_plain
 
 _BLOCK = 1 << 20
-_TEMPORARY = ".part"
+TEMPORARY = ".fewshot.part"
+"""Ends the names of files and folders that are not whole yet; they are hidden, too."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What file systems answer that cannot sync a folder, or anything: network and FUSE ones.
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EPERM}
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN}
 
 
 @contextmanager
-def atomic_path(target: Path, needed: int | None = None) -> Iterator[Path]:
+def atomic_path(target: Path, needed: int | None = None, mode: int | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `target`; renamed over it on success, removed on error.
 
     What is there after a crash at any moment, even of the machine, is the old file or the new one.
     `needed`, where it is known, is the size in bytes that the file will have: without so much room
-    nothing is begun. Raises `FewshotError` when the folder cannot be written (full, read-only,
-    gone).
+    nothing is begun. The file gets the permissions `mode`, else those of the file that it replaces,
+    else those of any new file. A link is replaced, and what it points to stays as it is.
+
+    Raises `InputError` when `target` is a device, a pipe or a socket, or its name holds control
+    characters, and `FewshotError` when the folder cannot be written (full, read-only, gone).
     """
+    _forget_dead_writers(target.parent)
+    check_plain(target.name, f"{target.parent}: the file name", "give another one")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        permissions = _permissions(target) if mode is None else mode
         _check_room(target, needed)
         handle, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=_TEMPORARY, dir=target.parent
+            prefix=f".{target.name[:50]}.", suffix=TEMPORARY, dir=target.parent
         )
     except OSError as error:
         raise _unwritable(target, error, needed) from error
-    os.close(handle)
     temporary = Path(name)
     try:
+        with suppress(OSError):  # tells others that its writer lives, where locks are known
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
-        _sync(temporary)
-        temporary.chmod(0o666 & ~_umask())
+        sync(temporary)
+        temporary.chmod(permissions)
         temporary.replace(target)
-        _sync(target.parent)
     except OSError as error:
         raise _unwritable(target, error, needed, temporary) from error
     finally:
+        os.close(handle)
         with suppress(OSError):  # the folder itself may be gone
             temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # the new file is in place whatever this says
+        sync(target.parent)
+
+
+def check_regular(path: Path) -> None:
+    """Raise `InputError` for a device, a pipe or a socket where a file is expected.
+
+    A pipe without a writer would be waited for without end; a device may never end.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # whoever opens it says what is wrong
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path}: is no file but {_kind(mode)}; give a file")
 
 
 def remove_remains(folder: Path) -> int:
-    """Remove the temporary files that killed writers left below a folder; return how many."""
-    remains = [path for path in folder.rglob(f".*{_TEMPORARY}") if path.is_file()]
+    """Remove what killed writers left unfinished below a folder; return how many things."""
+    remains = [path for path in folder.rglob(f".*{TEMPORARY}") if not path.is_symlink()]
     for path in remains:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return len(remains)
 
 
-def write_text(target: Path, text: str) -> None:
-    """Write `text` as UTF-8 with LF line ends, atomically."""
+def write_text(target: Path, text: str, mode: int | None = None) -> None:
+    """Write `text` as UTF-8 with LF line ends, atomically; `mode` as in `atomic_path`."""
     content = text.encode("utf-8")
-    with atomic_path(target, len(content)) as temporary:
+    with atomic_path(target, len(content), mode) as temporary:
         temporary.write_bytes(content)
 
 
-def write_json(target: Path, value: Any) -> None:
+def write_json(target: Path, value: Any, mode: int | None = None) -> None:
     """Write `value` as indented JSON, atomically; `ValueError` for NaN and infinity."""
-    write_text(target, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(target, json.dumps(value, indent=2, allow_nan=False) + "\n", mode)
 
 
 def read_json(path: Path) -> Any:
@@ -77,6 +109,7 @@ def read_json(path: Path) -> Any:
     A byte order mark in front is passed over; an object that has a key twice is refused.
     """
     try:
+        check_regular(path)
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=without_repeats)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
@@ -131,6 +164,20 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+@lru_cache(maxsize=1000)
+def _forget_dead_writers(folder: Path) -> None:
+    """Remove what killed writers left of single files in a folder, once in a process."""
+    for path in folder.glob(f".*{TEMPORARY}") if folder.is_dir() else []:
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+
+
 def _check_room(target: Path, needed: int | None) -> None:
     """Raise `OSError` when the file system has less room than a file will take."""
     if needed is not None and shutil.disk_usage(target.parent).free < needed:
@@ -167,15 +214,41 @@ def as_size(size: int) -> str:
     return f"{size} bytes"
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk, where the file system can."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
 
+def _permissions(target: Path) -> int:
+    """Return the permissions that a file gets: those it had, else what the umask leaves."""
+    try:
+        mode = target.lstat().st_mode
+    except FileNotFoundError:
+        return 0o666 & ~_umask()
+    if stat.S_ISREG(mode):
+        return stat.S_IMODE(mode)
+    if not stat.S_ISLNK(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{target}: is no file but {_kind(mode)}; give a file to write to")
+    return 0o666 & ~_umask()
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((name for fits, name in kinds if fits(mode)), "a device")
+
+
 def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+    """Return the bits that new files lack; asking the system for it would change it meanwhile."""
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="ignore")
+        for line in status.splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o022

@@ -130,11 +130,12 @@ def test_a_name_is_on_the_disk_before_the_next_thing_is_done(
 
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    for name in (".x.json.abc.part", "a/.0.png.z9.part", "a/report.part", ".hidden", "a/kept"):
+    ours = (".x.json.abc.fewshot.part", "a/.0.png.z9.fewshot.part")
+    for name in (*ours, ".rclone.part", "a/report.part", ".hidden", "a/kept"):
         (tmp_path / name).touch()
     assert remove_remains(tmp_path) == 2
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
-    assert left == {"a", "a/report.part", ".hidden", "a/kept"}
+    assert left == {"a", ".rclone.part", "a/report.part", ".hidden", "a/kept"}
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])

@@ -1,13 +1,19 @@
 """Files: a reader sees the old file or the new one, never half of one, and no remains."""
 
+import errno
 import hashlib
 import os
+import socket
+import stat
+import subprocess
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fewshot import files
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import (
     atomic_path,
@@ -17,6 +23,7 @@ from fewshot.files import (
     write_json,
     write_text,
 )
+from fewshot.text import is_plain
 
 
 def names(folder: Path) -> list[str]:
@@ -171,3 +178,81 @@ def test_json_lines_end_where_a_writer_was_killed(tmp_path: Path) -> None:
     assert read_json_lines(path) == []
     path.write_text('{"iteration": 0}\n[1]\n{"iteration": 1}\n{"itera')
     assert read_json_lines(path) == [{"iteration": 0}, {"iteration": 1}]
+
+
+def test_a_file_keeps_its_permissions_when_it_is_replaced(tmp_path: Path) -> None:
+    write_text(tmp_path / "secret", "old")
+    (tmp_path / "secret").chmod(0o600)
+    write_text(tmp_path / "secret", "new")
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+    write_json(tmp_path / "map.json", {}, mode=0o600)
+    assert (tmp_path / "map.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    write_text(tmp_path / "link", "ours")
+    assert (tmp_path / "theirs").read_text() == "kept"
+    assert not (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_is_no_file_is_neither_replaced_nor_waited_for(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(str(path))
+    else:
+        path = Path("/dev/null")
+    for use in (lambda: write_text(path, "text"), lambda: read_json(path)):
+        with pytest.raises(InputError, match=f"is no file but a {kind}") as caught:
+            use()
+        assert str(caught.value).startswith(f"{path}: ")
+    assert not path.is_file()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_folder_that_cannot_be_synced_is_no_failure(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network and FUSE file systems; the new file is in place all the same."""
+    fsync = os.fsync
+
+    def of_files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files_only)
+    write_text(tmp_path / "a.json", "new")
+    assert (tmp_path / "a.json").read_text() == "new"
+
+
+def test_what_a_killed_writer_left_goes_and_what_a_live_one_has_stays(tmp_path: Path) -> None:
+    code = f"""\
+import os
+from pathlib import Path
+from fewshot.files import atomic_path
+with atomic_path(Path({str(tmp_path)!r}) / "a.json") as temporary:
+    temporary.write_text("half of a patient")
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert len(names(tmp_path)) == 1
+    with atomic_path(tmp_path / "b.json") as living:
+        assert names(tmp_path) == [living.name]
+        files._forget_dead_writers.cache_clear()
+        write_text(tmp_path / "a.json", "whole")
+        living.write_text("whole")
+    assert names(tmp_path) == ["a.json", "b.json"]
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m.json", "a\nb", "\x9b", "a\u202eb", "a\udcff"])
+def test_no_name_with_control_characters_is_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="control characters") as caught:
+        write_text(tmp_path / name, "text")
+    assert is_plain(str(caught.value))
+    assert names(tmp_path) == []
