@@ -13,8 +13,8 @@ from fewshot.captures.colour import COLOURS, ColourRange, Mask, Rgb, find_line
 from fewshot.captures.frame import Frame, find_frame
 from fewshot.captures.regions import enclosed_regions
 from fewshot.errors import InputError
-from fewshot.export.folder import filled_folder
 from fewshot.files import write_json
+from fewshot.folders import filled_folder
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import progress, say, warn
@@ -59,7 +59,7 @@ class ExtractRequest:
     keep_line: bool = False
 
 
-def extract(request: ExtractRequest, out: Path) -> dict[str, Any]:
+def extract(request: ExtractRequest, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Write `images/`, `masks/`, `annotations.json` (COCO), `captures.json` and `check.png`.
 
     All of it or nothing, to a folder that is empty or not there. A capture without a closed outline
@@ -68,7 +68,7 @@ def extract(request: ExtractRequest, out: Path) -> dict[str, Any]:
     """
     files = list_images(request.captures)
     frame = request.frame or _frame_of(files)
-    with filled_folder(out) as folder:
+    with filled_folder(out, overwrite) as folder:
         pictures, found = _pictures(request, files, frame, folder)
         names = [f"{image_stem(file.name)}.png" for file in files]
         numbers = number_slices(names, request.spacing[2]) if request.spacing else None

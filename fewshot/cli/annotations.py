@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot.cli.options import Json, Out, print_json, refuse_filled
+from fewshot.cli.options import Json, Out, Overwrite, print_json
 from fewshot.errors import InputError
+from fewshot.folders import prepare_folder
 
 if TYPE_CHECKING:
     from fewshot.captures.frame import Frame
@@ -53,6 +54,7 @@ def extract(
     keep_line: Annotated[
         bool, typer.Option("--keep-line", help="Leave the outlines in the images.")
     ] = False,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Turn screen captures with drawn outlines into images, masks and COCO.
@@ -65,7 +67,7 @@ def extract(
     from fewshot.captures.extract import extract as extract_captures
     from fewshot.slices.sequence import parse_spacing
 
-    refuse_filled(out)
+    prepare_folder(out, overwrite)
     request = ExtractRequest(
         captures=captures,
         originals=images,
@@ -77,7 +79,7 @@ def extract(
         spacing=None if spacing is None else parse_spacing(spacing),
         keep_line=keep_line,
     )
-    made = extract_captures(request, out)
+    made = extract_captures(request, out, overwrite)
     if json_:
         print_json(made)
 

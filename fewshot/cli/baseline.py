@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.options import Config, Json, Sets, overrides_of, print_json, refuse_filled
+from fewshot.cli.options import Config, Json, Overwrite, Sets, overrides_of, print_json
 from fewshot.errors import InputError
+from fewshot.folders import filled_folder
 
 if TYPE_CHECKING:
     from fewshot.classical.baseline import Baseline
@@ -51,6 +52,7 @@ def baseline(
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, help="Threads; as many as processors by default.")
     ] = None,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Segment slices by the challenge organisers' watershed, after any preprocessing.
@@ -64,7 +66,8 @@ def baseline(
     if table:
         if preprocess:
             raise InputError("--preprocess: --table has rows of its own; leave out one of them")
-        shown = _table(out, chosen, settings)
+        with filled_folder(out, overwrite) as folder:
+            shown = _table(folder, chosen, settings)
     else:
         _need_no_labels(labels, groups)
         shown = _write(out, chosen, _baseline(settings, preprocess or []), workers)
@@ -154,7 +157,6 @@ def _table(out: Path, slices: "SliceSet", settings: "RunSettings") -> Any:
     )
     if not len(labelled):
         raise InputError("--table: no slice has labels; give --labels, or a COCO file with masks")
-    refuse_filled(out)
     watershed = settings.baseline
     baselines = table.report_baselines(watershed)
     with progress("baseline", len(labelled)) as advance:

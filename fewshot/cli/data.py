@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot.cli.export import draw_check
-from fewshot.cli.options import Json, Out, Seed, print_json, refuse_filled
+from fewshot.cli.options import Json, Out, Overwrite, Seed, print_json
 from fewshot.errors import InputError
+from fewshot.folders import filled_folder, prepare_folder
 
 if TYPE_CHECKING:
     from fewshot.importing.slices import ImportOptions
@@ -42,17 +42,18 @@ def phantom(
     unlabelled: Annotated[int, typer.Option(min=0, help="Unlabelled training slices.")] = 60,
     test: Annotated[int, typer.Option(min=1, help="Test slices.")] = 24,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Make up CT-like slices with labels, in the challenge's form."""
     from fewshot.config.tree import PhantomData
     from fewshot.importing.datasets import make_phantom, phantom_files
 
-    refuse_filled(out)
     settings = PhantomData(
         size=size, labelled=labelled, unlabelled=unlabelled, test=test, seed=seed
     )
-    make_phantom(settings, out)
+    with filled_folder(out, overwrite) as folder:
+        make_phantom(settings, folder)
     if json_:
         files = {key: str(path) for key, path in phantom_files(out).items()}
         print_json({"labelled": labelled, "unlabelled": unlabelled, "test": test, **files})
@@ -125,6 +126,7 @@ def convert(
         ),
     ] = False,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Turn images and labels of any form into two-class COCO files.
@@ -134,6 +136,7 @@ def convert(
     that are no folder of 8-bit images become PNGs in images/. The largest slice that is read has
     2**26 pixels; the environment variable FEWSHOT_MAX_PIXELS raises that.
     """
+    from fewshot.drawing.contact_sheet import write_contact_sheet
     from fewshot.importing.convert import ConvertRequest
     from fewshot.importing.convert import convert as convert_files
     from fewshot.slices.labels.check import LabelRules
@@ -141,7 +144,7 @@ def convert(
 
     if not images.exists():
         raise InputError(f"--images {images}: no such file or folder")
-    refuse_filled(out)
+    prepare_folder(out, overwrite)
     options = replace(
         _import_options(window or [], axis, skip_bad),
         spacing=parse_spacing(spacing) if spacing is not None else None,
@@ -150,9 +153,7 @@ def convert(
         rules=LabelRules(label_threshold, trust_labels),
     )
     request = ConvertRequest(images, labels, groups, test, validation_fraction, seed, options)
-    made = convert_files(request, out)
-    if check:
-        draw_check(out)
+    made = convert_files(request, out, overwrite, write_contact_sheet if check else None)
     if json_:
         print_json(made)
 

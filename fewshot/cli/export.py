@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fewshot.cli.options import Json, Out, print_json, refuse_filled
+from fewshot.cli.options import Json, Out, Overwrite, print_json
 from fewshot.errors import InputError
+from fewshot.folders import filled_folder
 
 if TYPE_CHECKING:
     from fewshot.masks.coco import SliceSet
@@ -59,6 +60,7 @@ def export(
     max_voxels: Annotated[
         int, typer.Option(min=1, help="Refuse larger volumes, for a file may claim any size.")
     ] = 1 << 30,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Write masks as label PNGs, as NIfTI volumes or as COCO results, for other tools.
@@ -67,36 +69,20 @@ def export(
     the structures' where the file knows them (see fewshot volume), else they run from 1 on each
     slice, by score. Slices without masks are all 0.
     """
-    from fewshot.export.folder import filled_folder
     from fewshot.masks.coco import read_coco
     from fewshot.masks.merge import MergeRule
 
     if form == "coco-results" and background != "keep":
         raise InputError("--background nearest: COCO results are masks and have no background")
-    refuse_filled(out)
-    slices = read_coco(masks)
     rule = MergeRule(score_threshold, 0, background)
-    with filled_folder(out) as folder:
+    with filled_folder(out, overwrite) as folder:
+        slices = read_coco(masks)
         try:
             summary = _write(form, slices, rule, folder, max_voxels)
         except InputError as error:
             raise InputError(f"{masks}: {error}") from error
     if json_:
         print_json({"form": form, "folder": str(out), **summary})
-
-
-def draw_check(folder: Path) -> Path:
-    """Draw a contact sheet of the COCO files of a folder, `check.png`; return where it is."""
-    from fewshot.config.names import TEST, TRAIN, UNLABELLED, VALIDATION
-    from fewshot.drawing.contact_sheet import write_contact_sheet
-    from fewshot.masks.coco import read_coco
-    from fewshot.progress import say
-
-    files = [folder / name for name in (TRAIN, VALIDATION, UNLABELLED, TEST)]
-    target = folder / "check.png"
-    write_contact_sheet(target, {file.stem: read_coco(file) for file in files if file.is_file()})
-    say(f"check: look at {target}")
-    return target
 
 
 def _write(

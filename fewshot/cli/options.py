@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fewshot.errors import InputError
+from fewshot.text import printable
 
 if TYPE_CHECKING:
     from fewshot.config.tree import RunSettings
@@ -15,6 +15,9 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what fewshot wrote to --out before.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is random.")]
 SeedSetting = Annotated[
     int | None, typer.Option("--seed", min=0, help="Same as --set seed=N.", show_default=False)
@@ -64,10 +67,9 @@ def settings_of(config: Path | None, overrides: list[str]) -> "RunSettings":
     return parse_settings({"data": {"phantom": {}}}, overrides)
 
 
-def refuse_filled(out: Path) -> None:
-    """Raise `InputError` when the folder to write to is a file, or holds anything."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out {out}: is not empty; give another folder")
+def print_line(text: str) -> None:
+    """Print one line of an answer on standard output; control characters are shown, not obeyed."""
+    print(printable(text))
 
 
 def print_json(value: Any) -> None:

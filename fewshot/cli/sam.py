@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 import typer
 
 from fewshot.cli import sam_models
-from fewshot.cli.options import Json, Out, print_json, refuse_filled
+from fewshot.cli.options import Json, Out, Overwrite, print_json
 from fewshot.cli.sam_options import Checkpoint, Embeddings, Slices, embedder_of
 from fewshot.cli.settings_options import settings_as_options
 from fewshot.config.sam import AutomaticMaskSettings, EncoderSettings
 from fewshot.errors import InputError
+from fewshot.folders import filled_folder, prepare_folder
 
 app = typer.Typer(
     name="sam",
@@ -103,6 +104,7 @@ def auto(
     settings: AutomaticMaskSettings,
     encoder: EncoderSettings,
     embeddings: Embeddings = None,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Segment slices without any prompt, straight to regions and a submission CSV.
@@ -113,9 +115,10 @@ def auto(
     from fewshot.sam import commands
 
     slices = read_coco(data)
-    refuse_filled(out)
+    prepare_folder(out, overwrite)
     embedder = embedder_of(checkpoint, embeddings, encoder)
-    answer = commands.find_automatic_masks(embedder, slices, settings, out)
+    with filled_folder(out, overwrite) as folder:
+        answer = commands.find_automatic_masks(embedder, slices, settings, folder)
     if json_:
         print_json(answer)
     else:

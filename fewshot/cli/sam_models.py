@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from fewshot.cli.options import Json, Out, print_json, refuse_filled
+from fewshot.cli.options import Json, Out, Overwrite, print_json
 from fewshot.cli.sam_options import (
     Embeddings,
     Filter,
@@ -15,6 +15,7 @@ from fewshot.cli.sam_options import (
 from fewshot.cli.settings_options import settings_as_options
 from fewshot.config.sam import FinetuneSettings
 from fewshot.errors import InputError
+from fewshot.folders import filled_folder, prepare_folder
 
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
 Precision = Annotated[
@@ -104,6 +105,7 @@ def compare(
     embeddings: EmbeddingsOfMany = None,
     precision: Precision = "auto",
     device: Device = "auto",
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Ask several networks the same about labelled slices: IoU, Dice, and a picture.
@@ -119,11 +121,12 @@ def compare(
 
     prompt = StudyPrompt(points, box)
     labelled = read_coco(data)
-    refuse_filled(out)
+    prepare_folder(out, overwrite)
     embedders = [
         embedder_below(embeddings, load_sam(one, device), RAW, precision) for one in checkpoint
     ]
-    summary = compare_networks(embedders, labelled, prompt, slices_, out)
+    with filled_folder(out, overwrite) as folder:
+        summary = compare_networks(embedders, labelled, prompt, slices_, folder)
     if json_:
         print_json({"prompt": prompt.name, "models": summary})
     else:

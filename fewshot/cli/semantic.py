@@ -10,16 +10,17 @@ from fewshot.cli.options import (
     Device,
     Json,
     Out,
+    Overwrite,
     Seed,
     SeedSetting,
     Sets,
     overrides_of,
     print_json,
-    refuse_filled,
     settings_of,
 )
 from fewshot.errors import InputError
 from fewshot.files import read_json
+from fewshot.folders import filled_folder, prepare_folder
 from fewshot.progress import say, warn
 
 Data = Annotated[
@@ -44,6 +45,7 @@ def lgg(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Report and pass over slices that cannot be read.")
     ] = False,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Describe brain MRI in the LGG form as train, validation and test COCO files, by patient.
@@ -55,12 +57,13 @@ def lgg(
     from fewshot.importing.datasets import write_datasets
     from fewshot.semantic.lgg import read_lgg, split_lgg
 
-    refuse_filled(out)
+    prepare_folder(out, overwrite)
     slices, bad = read_lgg(images, skip_bad)
     for line in bad:
         warn(f"passed over: {line}")
     parts = dict(zip((TRAIN, VALIDATION, TEST), split_lgg(slices, seed), strict=True))
-    write_datasets(parts, out)
+    with filled_folder(out, overwrite) as folder:
+        write_datasets(parts, folder)
     say(f"{images}: {len(slices)} slices read, {len(bad)} passed over")
     if json_:
         counts = {Path(name).stem: len(part) for name, part in parts.items()}

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from fewshot.cli.options import Json, Out, print_json, refuse_filled
+from fewshot.cli.options import Json, Out, Overwrite, print_json
 from fewshot.cli.settings_options import settings_as_options
 from fewshot.config.volume import AgreementSettings, VolumeSettings
+from fewshot.folders import prepare_folder
 
 Spacing = Annotated[
     str | None,
@@ -33,6 +34,7 @@ def volume(
         typer.Option(help="Masks of an annotator, drawn on the page; may be repeated."),
     ] = None,
     spacing: Spacing = None,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Stack masks into volumes: link structures, measure mm3 and ml, write grids and surfaces.
@@ -43,7 +45,7 @@ def volume(
     from fewshot.slices.sequence import parse_spacing
     from fewshot.volume.reconstruct import Request, reconstruct
 
-    refuse_filled(out)
+    prepare_folder(out, overwrite)
     request = Request(
         masks=masks,
         images=images,
@@ -51,7 +53,7 @@ def volume(
         spacing=None if spacing is None else parse_spacing(spacing),
         settings=settings,
     )
-    made = reconstruct(request, out)
+    made = reconstruct(request, out, overwrite)
     if json_:
         print_json(made)
 
@@ -63,6 +65,7 @@ def volume_agreement(
     out: Out,
     settings: AgreementSettings,
     spacing: Spacing = None,
+    overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Compare a model's volumes with those of one or several annotators.
@@ -73,13 +76,13 @@ def volume_agreement(
     from fewshot.slices.sequence import parse_spacing
     from fewshot.volume.agreement import AgreementRequest, agreement
 
-    refuse_filled(out)
+    prepare_folder(out, overwrite)
     request = AgreementRequest(
         model=model,
         annotators=tuple(annotator),
         spacing=None if spacing is None else parse_spacing(spacing),
         settings=settings,
     )
-    made = agreement(request, out)
+    made = agreement(request, out, overwrite)
     if json_:
         print_json(made)

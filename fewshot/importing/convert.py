@@ -1,9 +1,6 @@
 """`fewshot convert`: images and labels of any form to COCO files and 8-bit slices."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.config.names import TEST, UNLABELLED
-from fewshot.errors import FewshotError
+from fewshot.folders import filled_folder
 from fewshot.importing import datasets
 from fewshot.importing.slices import Imported, ImportOptions, import_slices
 from fewshot.masks.coco import SliceSet
@@ -21,7 +18,10 @@ from fewshot.slices.sequence import gap_note
 
 PICTURES = "images"
 BOXES = "boxes.json"
+CHECK = "check.png"
 _MOST_NOTES = 12
+
+Draw = Callable[[Path, Mapping[str, SliceSet]], object]
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,16 @@ class ConvertRequest:
     options: ImportOptions
 
 
-def convert(request: ConvertRequest, out: Path) -> dict[str, Any]:
+def convert(
+    request: ConvertRequest, out: Path, overwrite: bool = False, draw: Draw | None = None
+) -> dict[str, Any]:
     """Write the COCO files, and the slices as PNGs where they are no folder of 8-bit images.
 
-    Nothing is left in `out` unless everything could be read. Returns the number of slices by file
-    and, as `found`, what the data were.
+    All of it or nothing, as `filled_folder` says. `draw` makes `check.png` of the sets of slices by
+    name, to look at. Returns the number of slices by file and, as `found`, what the data were.
     """
-    with _aside(out) as pictures:
+    with filled_folder(out, overwrite) as folder:
+        pictures = folder / PICTURES
         options = replace(request.options, pictures=pictures)
         imported = import_slices(request.images, request.labels, request.groups, options)
         found = describe(imported)
@@ -54,13 +57,16 @@ def convert(request: ConvertRequest, out: Path) -> dict[str, Any]:
         parts = _parts(imported.slices, request, imported)
         for line in report(found):
             say(line)
-        if imported.slices.images == pictures:
-            folder = _moved(pictures, out)
-            parts = {name: replace(part, images=folder) for name, part in parts.items()}
-        datasets.write_datasets(parts, out)
+        if draw is not None:
+            draw(folder / CHECK, {Path(name).stem: part for name, part in parts.items()})
+        if imported.slices.images == pictures:  # where they will be once the folder is whole
+            parts = {name: replace(part, images=out / PICTURES) for name, part in parts.items()}
+        datasets.write_datasets(parts, folder)
         if imported.label_form == "box table":
             every = next(iter(parts.values()))
-            write_boxes(out / BOXES, every, imported.boxes, "boxes without masks")
+            write_boxes(folder / BOXES, every, imported.boxes, "boxes without masks")
+    if draw is not None:
+        say(f"check: look at {out / CHECK}")
     return {**{Path(name).stem: len(part) for name, part in parts.items()}, "found": found}
 
 
@@ -135,33 +141,3 @@ def _gaps(slices: SliceSet) -> list[str]:
             indices.setdefault(record.volume, []).append(record.index)
     notes = (gap_note(found, f"volume {name!r}") for name, found in indices.items())
     return [note for note in notes if note is not None]
-
-
-@contextmanager
-def _aside(out: Path) -> Iterator[Path]:
-    """Yield a folder beside `out` for slices that are not yet known to be good."""
-    parent = out.absolute().parent
-    missing = [one for one in (parent, *parent.parents) if not one.exists()]
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=parent))
-    except OSError as error:
-        raise FewshotError(f"{out}: cannot be written ({error.strerror})") from error
-    try:
-        yield folder / PICTURES
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        for one in missing:
-            if not any(one.iterdir()):
-                one.rmdir()
-
-
-def _moved(pictures: Path, out: Path) -> Path:
-    target = out / PICTURES
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        # mkdtemp's folder is the user's alone; the slices' folder was made within, as usual.
-        pictures.rename(target)
-    except OSError as error:
-        raise FewshotError(f"{target}: cannot be written ({error.strerror})") from error
-    return target

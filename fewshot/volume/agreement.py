@@ -13,8 +13,8 @@ from scipy.optimize import linear_sum_assignment
 
 from fewshot.config.volume import AgreementSettings
 from fewshot.errors import InputError
-from fewshot.export.folder import filled_folder
 from fewshot.files import write_json
+from fewshot.folders import filled_folder
 from fewshot.metrics.contingency import contingency
 from fewshot.metrics.kappa import fleiss_kappa, foreground_kappa
 from fewshot.progress import say, warn
@@ -70,7 +70,7 @@ class KappaRow:
     fleiss: float | None
 
 
-def agreement(request: AgreementRequest, out: Path) -> dict[str, Any]:
+def agreement(request: AgreementRequest, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Write `agreement.csv`, `agreement.json` and `bland_altman.png`; all of it or nothing.
 
     Structures are matched by their ids where the files know them, and else by their overlap with
@@ -96,7 +96,7 @@ def agreement(request: AgreementRequest, out: Path) -> dict[str, Any]:
         "slices": slices,
         "seconds_per_slice": _times(request.settings, slices),
     }
-    with filled_folder(out) as folder:
+    with filled_folder(out, overwrite) as folder:
         _write_table(folder / "agreement.csv", rows)
         write_json(folder / "agreement.json", answer)
         write_figure(folder / "bland_altman.png", rows, shown)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fewshot.config.volume import VolumeSettings
 from fewshot.errors import InputError
-from fewshot.export.folder import filled_folder
+from fewshot.folders import filled_folder
 from fewshot.masks.coco import read_coco
 from fewshot.progress import progress, say, warn
 from fewshot.slices.sequence import Spacing
@@ -43,7 +43,7 @@ class Request:
     settings: VolumeSettings = field(default_factory=VolumeSettings)
 
 
-def reconstruct(request: Request, out: Path) -> dict[str, Any]:
+def reconstruct(request: Request, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Write what a request asks for to a folder that is empty or not there, all of it or nothing.
 
     `volumes.csv` and `volumes.json`; NIfTI grids `NAME.nii.gz`; surfaces `meshes/NAME_ID.ply`;
@@ -64,7 +64,7 @@ def reconstruct(request: Request, out: Path) -> dict[str, Any]:
         if settings.page
         else {}
     )
-    with filled_folder(out) as folder:
+    with filled_folder(out, overwrite) as folder:
         found: list[Structure] = []
         for stack in stacks:
             structures = _measured(stack, settings)

@@ -110,6 +110,7 @@ def test_the_agreement_of_a_model_and_annotators(fewshot: Call, extracted: Path)
     with Image.open(extracted / "agreement" / "bland_altman.png") as figure:
         assert figure.size[0] > 500
     assert {one.name for one in (extracted / "agreement").iterdir()} == {
+        ".fewshot.json",
         "agreement.csv",
         "agreement.json",
         "bland_altman.png",
