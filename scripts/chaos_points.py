@@ -75,9 +75,9 @@ def _watch_writes(target: Target) -> None:
     whole = files.atomic_path
 
     @contextmanager
-    def watched(path: Path, needed: int | None = None) -> Iterator[Path]:
+    def watched(path: Path, needed: int | None = None, mode: int | None = None) -> Iterator[Path]:
         mine = target.active and _concerns(target, path)
-        with whole(path, needed) as temporary:
+        with whole(path, needed, mode) as temporary:
             if mine and target.point == "write begun":
                 die()
             yield temporary

@@ -3,11 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from chaos_commands import killed_at
 from fewshot import folders
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import TEMPORARY
@@ -127,28 +128,6 @@ def test_a_writer_at_work_is_told_from_a_dead_one(tmp_path: Path) -> None:
     assert contents(tmp_path / "out") == {"1.png": "one"}
 
 
-CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "open", "shutil.rmtree")
-
-
-def killed_at(point: int, target: Path, overwrite: bool) -> bool:
-    """Fill a folder in a forked process that dies before its nth change; whether it died."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
-    left = iter(range(point, -1, -1))
-
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        writes = event != "open" or (isinstance(arguments[2], int) and arguments[2] & os.O_CREAT)
-        if event in CHANGES and writes and next(left, 1) == 0:
-            os.kill(os.getpid(), 9)
-
-    try:
-        sys.addaudithook(hook)
-        fill(target, overwrite, "two")
-    finally:
-        os._exit(0)
-
-
 @pytest.mark.parametrize("inside", [False, True])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_after_a_kill_at_any_moment_the_same_command_works(
@@ -163,7 +142,7 @@ def test_after_a_kill_at_any_moment_the_same_command_works(
         if overwrite:
             fill(out)
         before = ONE if overwrite else {}
-        died = killed_at(point, out, overwrite)
+        died = killed_at(point, partial(fill, out, overwrite, "two"))
         if not inside:
             # Old or new as a whole; for a moment between two renames a replaced one is neither.
             assert contents(out) in (before, TWO) or (overwrite and not out.exists())

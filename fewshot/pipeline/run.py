@@ -1,6 +1,5 @@
 """Running all stages in a run directory."""
 
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from fewshot.models.registry import kind_of
 from fewshot.pipeline import plan
 from fewshot.progress import say
 from fewshot.radiologists import review
+from fewshot.run import owned
 from fewshot.run.layout import DATA_KEYS, RunLayout
 from fewshot.run.names import RESOLVED
 from fewshot.run.scores import read_run_scores
@@ -30,8 +30,8 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     Args:
         settings: of the run; saved as `config.resolved.yaml`.
         out: the run directory.
-        mode: `new` wants an empty or absent directory; `resume` continues one, `overwrite` empties
-            it first. Both refuse a directory that holds anything but a run.
+        mode: `new` wants an empty or absent directory; `resume` continues one, `overwrite` deletes
+            first what runs wrote there, and refuses a directory that holds anything else.
 
     Raises:
         InputError: the directory cannot be used, or the data or settings are wrong; then the
@@ -54,8 +54,9 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     with locked(out):
         _check_directory(out, mode)  # another run may have begun and ended here meanwhile
         if mode == "overwrite":
-            _empty(out)
+            owned.empty(out)
         remove_remains(out)
+        owned.note_outputs(out, stages)
         write_text(layout.resolved, dump_settings(settings))
         layout.link_images()
         for stage in stages:
@@ -156,19 +157,13 @@ def _check_directory(out: Path, mode: Mode) -> None:
         return
     if mode == "new":
         raise InputError(f"{out}: is not empty; use --resume, --overwrite, or another directory")
-    if not (out / RESOLVED).is_file():
+    if not owned.is_run(out):
         raise InputError(f"{out}: is not a run directory (no {RESOLVED}); left as it is")
+    owned.refuse_links(out)
     if mode == "overwrite" and (out / review.NAME).exists():
         raise InputError(
             f"{out / review.NAME}: is a person's work, which --overwrite would delete; "
             "move it away first"
         )
-
-
-def _empty(out: Path) -> None:
-    """Remove everything in a directory but the lock on it."""
-    for path in out.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
+    if mode == "overwrite":
+        owned.refuse_others(out)

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewshot.config.load import load_settings, parse_settings
+from fewshot.config.load import dump_settings, load_settings, parse_settings
 from fewshot.config.tree import RunSettings
 from fewshot.errors import FewshotError, InputError
 from fewshot.importing.datasets import phantom_files
 from fewshot.masks.coco import read_coco
 from fewshot.metrics.slice_metrics import METRICS
 from fewshot.pipeline.run import UNCHANGED, run, status
+from fewshot.run import owned
 from fewshot.slices.label_csv import read_label_csv
 from fewshot.submission.scoring import score_submission
 
@@ -167,9 +168,9 @@ def test_a_second_process_is_refused_and_changes_nothing(
         other.kill()
     assert (to_be_changed / "metrics.json").stat().st_mtime_ns == before
     # The killed process left its lock, and perhaps half a file.
-    (to_be_changed / "merged" / ".test.json.abc.part").write_text("half")
+    (to_be_changed / "merged" / ".test.json.abc.fewshot.part").write_text("half")
     run(settings, to_be_changed, "resume")
-    assert not list(to_be_changed.rglob(".*"))
+    assert [path.name for path in to_be_changed.rglob(".*")] == [".fewshot.json"]
 
 
 def test_the_same_seed_gives_the_same_bytes(
@@ -194,6 +195,27 @@ def test_a_folder_that_is_no_run_is_left_alone(
     with pytest.raises(InputError, match=str(tmp_path)):
         run(settings, tmp_path, mode)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "resume"])
+def test_a_project_with_a_settings_file_of_that_name_is_no_run(
+    settings: RunSettings, tmp_path: Path, mode: str
+) -> None:
+    (tmp_path / "config.resolved.yaml").write_text(dump_settings(settings))
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="is not a run directory"):
+        run(settings, tmp_path, mode)  # type: ignore[arg-type]
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_run_with_anything_else_in_it_is_not_emptied(done: Path, settings: RunSettings) -> None:
+    before = sorted(done.rglob("*"))
+    owned.refuse_others(done)
+    (done / "final" / "notes.txt").write_text("a person's")
+    with pytest.raises(InputError, match=r"final/notes\.txt: was not written by a run"):
+        run(settings, done, "overwrite")
+    (done / "final" / "notes.txt").unlink()
+    assert sorted(done.rglob("*")) == before
 
 
 def test_no_soft_labels_at_all_is_a_warning_and_the_run_goes_on(
