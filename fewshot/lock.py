@@ -22,19 +22,21 @@ from fewshot.errors import FewshotError
 from fewshot.progress import warn
 
 LOCK = ".fewshot.lock"
+REVIEW_LOCK = ".review.lock"
+"""That of a review, which may go on while a run reads what it saved."""
+
 _LARGEST = 4096  # bytes of a lock file that are read
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
-def refuse_if_locked(folder: Path) -> None:
+def refuse_if_locked(folder: Path, name: str = LOCK) -> None:
     """Raise `FewshotError` when another process works in a folder; nothing is written."""
-    if os.path.lexists(folder / LOCK):
-        lock = _taken(folder)
-        lock.release()
+    if os.path.lexists(folder / name):
+        _taken(folder / name, folder).release()
 
 
 @contextmanager
-def locked(folder: Path, target: Path | None = None) -> Iterator[None]:
+def locked(folder: Path, target: Path | None = None, name: str = LOCK) -> Iterator[None]:
     """Hold a folder's lock, making the folder where there is none.
 
     A refusal names `target` where that is what the user gave.
@@ -42,13 +44,13 @@ def locked(folder: Path, target: Path | None = None) -> Iterator[None]:
     Raises `FewshotError` at once, with the holder's host, process and start, when another process
     holds it. A lock that a dead process left is taken over with a word about it.
     """
-    path = folder / LOCK
+    path = folder / name
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FewshotError(f"{path}: cannot be written ({error.strerror})") from error
-    lock = _taken(folder, target)
+    lock = _taken(path, target or folder)
     try:
         if not isinstance(lock, SoftFileLock):  # which writes itself who holds it
             if left := _holder(path):
@@ -65,9 +67,8 @@ def locked(folder: Path, target: Path | None = None) -> Iterator[None]:
                 one.rmdir()
 
 
-def _taken(folder: Path, target: Path | None = None) -> BaseFileLock:
-    """Return a folder's lock, which is ours now; `FewshotError` where it cannot be had."""
-    path = folder / LOCK
+def _taken(path: Path, what: Path) -> BaseFileLock:
+    """Return a lock, which is ours now; `FewshotError` where it cannot be had."""
     _check(path)
     lock: BaseFileLock = FileLock(path, thread_local=False)
     try:
@@ -81,8 +82,7 @@ def _taken(folder: Path, target: Path | None = None) -> BaseFileLock:
     except Timeout as error:
         who = _holder(path) or "another process"
         raise FewshotError(
-            f"{target or folder}: {who} works in it; wait for it to end, stop it, or give another "
-            "folder"
+            f"{what}: {who} works in it; wait for it to end, stop it, or give another folder"
         ) from error
     except OSError as error:
         raise FewshotError(f"{path}: cannot be written ({error.strerror})") from error

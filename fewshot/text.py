@@ -8,6 +8,9 @@ import re
 
 from fewshot.errors import InputError
 
+NOTICE = "Not a medical device; not for clinical decisions."
+"""Stands wherever results are shown."""
+
 # Control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of
 # writing, and halves of characters, which also stand for bytes of a file name that are not UTF-8.
 _UNPRINTABLE = re.compile(

@@ -36,11 +36,11 @@ def review(
     from fewshot.review.server import ReviewServer
     from fewshot.review.session import open_session
 
-    desk = open_session(run)
-    server = ReviewServer(desk, port)
+    session = open_session(run)
+    server = ReviewServer(session, port)
     if json_:
-        print_json({"address": server.address, "review": str(desk.review)})
+        print_json({"address": server.address, "review": str(session.review)})
     say(f"open {server.address}")
-    say(f"decisions go to {desk.review}; stop with Ctrl-C")
+    say(f"decisions go to {session.review}; stop with Ctrl-C")
     server.serve()
-    say(f"{len(desk.decisions())} decisions in {desk.review}")
+    say(f"{len(session.decisions())} decisions in {session.review}")

@@ -9,7 +9,7 @@ from fewshot.config.names import FINAL
 from fewshot.config.tree import ModelSettings, RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, remove_remains, write_text
-from fewshot.lock import LOCK, locked, refuse_if_locked
+from fewshot.lock import LOCK, REVIEW_LOCK, locked, refuse_if_locked
 from fewshot.models.registry import kind_of
 from fewshot.pipeline import plan
 from fewshot.progress import say
@@ -19,6 +19,7 @@ from fewshot.run.layout import DATA_KEYS, RunLayout
 from fewshot.run.names import RESOLVED
 from fewshot.run.scores import read_run_scores
 from fewshot.run.stages import StageRunner
+from fewshot.text import NOTICE
 
 UNCHANGED = "done and unchanged"
 Mode = Literal["new", "resume", "overwrite"]
@@ -66,6 +67,7 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
         say(line)
     say(f"submission: {layout.submission}")
     say(f"report: {layout.report}")
+    say(NOTICE)
     return metrics
 
 
@@ -166,4 +168,5 @@ def _check_directory(out: Path, mode: Mode) -> None:
             "move it away first"
         )
     if mode == "overwrite":
+        refuse_if_locked(out, REVIEW_LOCK)
         owned.refuse_others(out)

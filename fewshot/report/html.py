@@ -14,6 +14,7 @@ from markupsafe import Markup
 from fewshot.metrics.slice_metrics import decimals
 from fewshot.report.wording import METRIC_WORDS, duration, fraction, role, span
 from fewshot.run.layout import RunLayout
+from fewshot.text import NOTICE
 
 _FOLDER = Path(__file__).parent
 _SCRIPT = "gallery.js"
@@ -80,7 +81,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(score=decimals, fraction=fraction, duration=duration, span=span)
-    environment.globals.update(role=role, metric_words=METRIC_WORDS)
+    environment.globals.update(role=role, metric_words=METRIC_WORDS, notice=NOTICE)
     macros = environment.get_template("macros.html.jinja").module
     names = (name for name in vars(macros) if not name.startswith("_"))
     environment.globals.update({name: getattr(macros, name) for name in names})

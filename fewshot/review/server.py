@@ -3,7 +3,9 @@
 import json
 import secrets
 import socket
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
@@ -14,8 +16,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from fewshot.errors import FewshotError, InputError
+from fewshot.lock import REVIEW_LOCK, locked
 from fewshot.review.access import Guard
 from fewshot.review.session import ReviewSession
+from fewshot.text import NOTICE, printable
 
 _FOLDER = Path(__file__).parent
 _LOOPBACK = "127.0.0.1"
@@ -24,12 +28,13 @@ _LARGEST_BODY = 4096  # bytes; a decision takes about 60
 
 
 class ReviewServer:
-    """A server for one desk. `address` is what to open, and holds the token."""
+    """A server for one review. `address` is what to open, and holds the token."""
 
-    def __init__(self, desk: ReviewSession, port: int = 0) -> None:
+    def __init__(self, session: ReviewSession, port: int = 0) -> None:
         """Take a port on loopback: that one, or with 0 any that is free.
 
-        Raises `InputError` when the port is taken.
+        Raises `InputError` when the port is taken, and `FewshotError` when another process holds
+        the same review: of two that write one file, one would lose what the other one saves.
         """
         self._token = secrets.token_urlsafe(24)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -42,7 +47,14 @@ class ReviewServer:
             raise InputError(
                 f"--port {port}: cannot be used ({error.strerror}); leave it out, or give another"
             ) from error
-        app = Guard(make_app(desk, self._token), self._token, lambda: self.port)
+        self._held = ExitStack()
+        try:
+            folder = session.review.parent
+            self._held.enter_context(locked(folder, session.review, REVIEW_LOCK))
+        except FewshotError:
+            self._socket.close()
+            raise
+        app = Guard(make_app(session, self._token), self._token, lambda: self.port)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, lifespan="off", ws="none"
         )
@@ -65,18 +77,19 @@ class ReviewServer:
             self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
+            self._held.close()
 
     def stop(self) -> None:
         """Ask `serve`, in another thread, to return."""
         self._server.should_exit = True
 
 
-def make_app(desk: ReviewSession, token: str) -> Starlette:
+def make_app(session: ReviewSession, token: str) -> Starlette:
     """Return the page and its requests as an ASGI application, without any guard."""
     page = (
         Environment(loader=FileSystemLoader(_FOLDER), autoescape=True)
         .get_template("page.html.jinja")
-        .render(token=token)
+        .render(token=token, notice=NOTICE)
     )
 
     def index(_request: Request) -> Response:
@@ -89,14 +102,14 @@ def make_app(desk: ReviewSession, token: str) -> Starlette:
         return Response((_FOLDER / name).read_bytes(), media_type=_KINDS[name])
 
     def overview(_request: Request) -> Response:
-        return JSONResponse(desk.overview())
+        return JSONResponse(session.overview())
 
     def one_slice(request: Request) -> Response:
-        found = desk.slice(request.path_params["image_id"])
+        found = session.slice(_number(request))
         return _missing() if found is None else JSONResponse(found)
 
     def picture(request: Request) -> Response:
-        found = desk.picture(request.path_params["image_id"])
+        found = session.picture(_number(request))
         return _missing() if found is None else Response(found, media_type="image/png")
 
     return Starlette(
@@ -104,30 +117,50 @@ def make_app(desk: ReviewSession, token: str) -> Starlette:
             Route("/", index),
             Route("/static/{name}", static),
             Route("/slices", overview),
-            Route("/slices/{image_id:int}", one_slice),
-            Route("/pictures/{image_id:int}", picture),
-            Route("/decisions", _decider(desk), methods=["POST"]),
+            Route("/slices/{image_id}", one_slice),
+            Route("/pictures/{image_id}", picture),
+            Route("/decisions", _decider(session), methods=["POST"]),
         ],
         exception_handlers={FewshotError: _as_text},
     )
 
 
-def _decider(desk: ReviewSession) -> Callable[[Request], Awaitable[Response]]:
+def _decider(session: ReviewSession) -> Callable[[Request], Awaitable[Response]]:
     async def decide(request: Request) -> Response:
-        if int(request.headers.get("content-length") or _LARGEST_BODY + 1) > _LARGEST_BODY:
-            return PlainTextResponse("A decision is smaller than this.", 413)
+        body = b""
+        async for part in request.stream():  # whatever Content-Length says
+            body += part
+            if len(body) > _LARGEST_BODY:
+                return PlainTextResponse(
+                    "A decision is smaller than this.", 413, {"Connection": "close"}
+                )
         try:
-            content = json.loads(await request.body())
+            content = json.loads(body)
             key, verdict = content["key"], content["decision"]
             moment = content.get("moment", 0)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return PlainTextResponse("A decision has a key and a decision.", 400)
         words = isinstance(key, str) and isinstance(verdict, str | None)
-        if not words or not isinstance(moment, int):
-            return PlainTextResponse("A decision has a key and a decision.", 400)
-        return JSONResponse({"decisions": desk.decide(key, verdict, moment)})
+        if not words or type(moment) is not int or not 0 <= moment <= _latest_moment():
+            return PlainTextResponse("A decision has a key, a decision and the moment of it.", 400)
+        return JSONResponse({"decisions": session.decide(key, verdict, moment)})
 
     return decide
+
+
+def _latest_moment() -> int:
+    """Return the latest moment, in microseconds, that a decision can be of.
+
+    A later one would win over all that follow. The browser is on this machine, but may count on
+    from its last decision.
+    """
+    return int((time.time() + 3600) * 1e6)
+
+
+def _number(request: Request) -> int:
+    """Return the number of a slice in a path, -1 for what is no number that a slice can have."""
+    text: str = request.path_params["image_id"]
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 16 else -1
 
 
 def _missing() -> Response:
@@ -135,4 +168,4 @@ def _missing() -> Response:
 
 
 def _as_text(_request: Request, error: Exception) -> Response:
-    return PlainTextResponse(str(error), 400 if isinstance(error, InputError) else 500)
+    return PlainTextResponse(printable(str(error)), 400 if isinstance(error, InputError) else 500)

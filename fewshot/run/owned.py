@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import TEMPORARY, read_json, write_json
 from fewshot.folders import RECORD as OWNED
-from fewshot.lock import LOCK
+from fewshot.lock import LOCK, REVIEW_LOCK
 from fewshot.run.names import RECORD, RESOLVED
 from fewshot.run.stages import Stage
 
@@ -35,7 +35,7 @@ def is_run(out: Path) -> bool:
     """
     if _noted(out) or any(out.rglob(RECORD)):
         return True
-    return all(path.name in (RESOLVED, LOCK) for path in _files(out))
+    return all(path.name in (RESOLVED, LOCK, REVIEW_LOCK) for path in _files(out))
 
 
 def refuse_links(out: Path) -> None:
@@ -92,7 +92,7 @@ class _Ours:
         if path.is_symlink():
             return path.parent == self._out / _LINKS
         known = name in self._names or any(one in self._names for one in name.parents)
-        return known or name.name.endswith(TEMPORARY) or str(name) in (OWNED, LOCK)
+        return known or name.name.endswith(TEMPORARY) or str(name) in (OWNED, LOCK, REVIEW_LOCK)
 
 
 def _ours(out: Path) -> _Ours:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 from fewshot.errors import InputError
 from fewshot.files import write_text
 from fewshot.slices.images import read_image
+from fewshot.text import NOTICE
 from fewshot.volume.interpolate import Sections
 from fewshot.volume.measure import Structure, surface
 from fewshot.volume.stack import Labels, LabelStack
@@ -46,6 +48,7 @@ def write_page(
     size are black. The same input gives the same bytes.
     """
     here = Path(__file__).parent
+    script = (here / "page.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined
     )
@@ -82,7 +85,9 @@ def write_page(
         readers=data["readers"],
         rows=[_row(one) for one in structures],
         css=Markup((here / "page.css").read_text(encoding="utf-8")),
-        script=Markup((here / "page.js").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_digest="sha256-" + base64.b64encode(sha256(script.encode()).digest()).decode(),
+        notice=NOTICE,
         # A "<" could end the script element, or begin a comment in it.
         data=Markup(
             json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,13 +1,18 @@
 """Who is refused by the review page, without a browser: plain requests over a socket."""
 
+import contextlib
 import http.client
 import json
+import os
+import socket
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from fewshot.errors import InputError
+from chaos_commands import killed_at
+from fewshot import files
+from fewshot.errors import FewshotError, InputError
 from fewshot.masks.coco import read_coco
 from fewshot.radiologists.review import mask_key
 
@@ -122,6 +127,16 @@ def test_a_decision_that_was_overtaken_by_a_later_one_is_dropped(
         ('{"key": "KEY", "decision": "accept", "moment": "now"}', 400),
         ('{"key": "KEY", "decision": ["accept"]}', 400),
         ("x" * 10_000, 413),
+        ("[" * 4000, 400),
+        ("9" * 3900, 400),
+        ('{"key": "\\ud800", "decision": "accept"}', 400),
+        ('{"key": "KEY", "decision": "\\ud800"}', 400),
+        # A moment far ahead would win over all decisions that follow.
+        ('{"key": "KEY", "decision": "accept", "moment": ' + "9" * 3000 + "}", 400),
+        ('{"key": "KEY", "decision": "accept", "moment": 4e15}', 400),
+        ('{"key": "KEY", "decision": "accept", "moment": 9000000000000000}', 400),
+        ('{"key": "KEY", "decision": "accept", "moment": -1}', 400),
+        ('{"key": "KEY", "decision": "accept", "moment": true}', 400),
     ],
 )
 def test_what_is_no_decision_is_refused(
@@ -133,7 +148,13 @@ def test_what_is_no_decision_is_refused(
     assert not (soft_run / "review.json").exists()
 
 
-@pytest.mark.parametrize("path", ["/slices/99", "/pictures/99", "/static/server.py", "/static/.."])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/slices/99", "/pictures/99", "/static/server.py", "/static/.."),
+        *(f"/pictures/{'9' * 5000}", "/slices/-1", "/pictures/%D9%A3", "/slices/1e0"),
+    ],
+)
 def test_what_is_not_there_is_not_found(address: str, path: str) -> None:
     assert request(address, path, {"X-Fewshot-Token": token_of(address)})[0] == 404
 
@@ -155,3 +176,81 @@ def test_there_must_be_soft_labels(tmp_path: Path) -> None:
         open_session(tmp_path)
     with pytest.raises(InputError, match="no such run directory"):
         open_session(tmp_path / "nowhere")
+
+
+def test_a_body_in_parts_is_cut_off_whatever_its_length_is_said_to_be(
+    address: str, soft_run: Path
+) -> None:
+    with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port)) as line:
+        line.settimeout(20)
+        head = [
+            "POST /decisions HTTP/1.1",
+            f"Host: {urlsplit(address).netloc}",
+            f"X-Fewshot-Token: {token_of(address)}",
+            "Content-Length: 10",
+            "Transfer-Encoding: chunked",
+        ]
+        line.sendall("\r\n".join([*head, "", ""]).encode())
+        part = b"1000\r\n" + b" " * 4096 + b"\r\n"
+        sent = 0
+        with contextlib.suppress(OSError):
+            for _ in range(20_000):
+                line.sendall(part)
+                sent += len(part)
+        answer = b""
+        with contextlib.suppress(OSError):
+            answer = line.recv(100)
+    assert sent < 20_000 * len(part)  # it was cut off: 80 MB were not taken
+    assert answer[9:12] in (b"413", b"400", b"")
+    assert not (soft_run / "review.json").exists()
+
+
+def test_a_second_server_of_one_review_is_refused(address: str, soft_run: Path) -> None:
+    from fewshot.review.server import ReviewServer
+    from fewshot.review.session import open_session
+
+    with pytest.raises(FewshotError, match=r"review\.json: process \d+ on .* works in it"):
+        ReviewServer(open_session(soft_run))
+    headers = {"X-Fewshot-Token": token_of(address)}
+    assert request(address, "/decisions", headers, decision(soft_run))[0] == 200
+
+
+@pytest.mark.parametrize("what", ["pipe", "half", "other"])
+def test_a_review_that_cannot_be_read_is_said_and_stays(
+    address: str, soft_run: Path, what: str
+) -> None:
+    path = soft_run / "review.json"
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text('{"form": "fewshot rev' if what == "half" else "{}")
+    headers = {"X-Fewshot-Token": token_of(address)}
+    status, text, _ = request(address, "/decisions", headers, decision(soft_run))
+    assert status == 400
+    assert text.startswith(str(path))
+    assert request(address, "/static/page.css", headers)[0] == 200
+    assert path.is_fifo() or len(path.read_text()) < 30
+
+
+def test_a_kill_while_deciding_leaves_the_old_review_or_the_new_one(soft_run: Path) -> None:
+    from fewshot.review.session import open_session
+
+    first, second = [
+        mask_key(record, rle)
+        for soft in [read_coco(soft_run / "soft_labels" / "annotations.json")]
+        for record in soft.records[:1]
+        for rle in soft.masks_of(record.image_id).rles
+    ][:2]
+    session = open_session(soft_run)
+    session.decide(first, "accept")
+    for point in range(20):
+        died = killed_at(point, lambda: session.decide(second, "reject"))
+        kept = open_session(soft_run).decisions()
+        assert kept == {first: "accept"} or (kept == {first: "accept", second: "reject"})
+        files._forget_dead_writers.cache_clear()  # as the next start does
+        session.decide(second, None)
+        assert not list(soft_run.glob(".*part"))
+        if not died:
+            assert point >= 2
+            return
+    pytest.fail("it never ended")
