@@ -28,6 +28,10 @@ _KINDS = (
 )
 
 
+def _line(where: yaml.Event | yaml.Node) -> int:
+    return where.start_mark.line + 1 if where.start_mark else 0
+
+
 class _Reader(yaml.SafeLoader):
     """Makes these values, lists and mappings, and nothing else."""
 
@@ -45,7 +49,8 @@ class _Reader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}  # values that a node stands for, by its id
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event, before = self.peek_event(), self._count
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        before = self._count
         node = super().compose_node(parent, index)
         if not isinstance(event, yaml.AliasEvent):
             self._count += 1
@@ -53,7 +58,7 @@ class _Reader(yaml.SafeLoader):
         elif id(node) in self._sizes:
             self._count += self._sizes[id(node)]
         else:
-            raise ValueError(f"line {event.start_mark.line + 1}: a value holds itself")
+            raise ValueError(f"line {_line(event)}: a value holds itself")
         if self._count > MAX_VALUES:
             raise ValueError(f"stands for more than {MAX_VALUES} values; settings have fewer")
         return node
@@ -61,7 +66,7 @@ class _Reader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[tuple[str, str]] = set()
         for key, _ in node.value:
-            line = key.start_mark.line + 1
+            line = _line(key)
             if not isinstance(key, yaml.ScalarNode):
                 raise ValueError(f"line {line}: a key must be a word")
             if (key.tag, key.value) in seen and key.value != "<<":

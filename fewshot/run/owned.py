@@ -6,11 +6,12 @@ from pathlib import Path, PurePosixPath
 
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import TEMPORARY, read_json, write_json
-from fewshot.folders import RECORD as OWNED
+from fewshot.folders import RECORD as _FOLDER_RECORD
 from fewshot.lock import LOCK, REVIEW_LOCK
 from fewshot.run.names import RECORD, RESOLVED
 from fewshot.run.stages import Stage
 
+OWNED = _FOLDER_RECORD
 FORM = "fewshot run 1"
 # Folders whose files have names of their own: learning curves by time, embeddings by content.
 _FOLDERS = ("tensorboard", "embeddings")

