@@ -119,7 +119,9 @@ def _inside(folder: Path) -> Iterator[None]:
 
 def commands(work: Path) -> dict[str, Command]:
     """Return miniatures of the commands that write a folder, and make what they read in `work`."""
-    from fewshot.cli import data, export, volume
+    from fewshot.cli import data, export
+    from fewshot.config.volume import VolumeSettings
+    from fewshot.volume.reconstruct import Request, reconstruct
 
     labels = np.zeros((3, 24, 24), np.uint8)
     labels[:, 4:12, 6:14] = 1
@@ -136,15 +138,18 @@ def commands(work: Path) -> dict[str, Command]:
     truth = SliceSet(work / "X", tuple(records), {}, volumes).with_masks(masks)
     write_coco(work / "masks.json", truth, "labels")
     file = work / "masks.json"
+    request = Request(
+        masks=file, images=None, annotators=(), spacing=None, settings=VolumeSettings()
+    )
     return {
         "phantom": lambda out, over: data.phantom(out, 64, 4, 1, 1, overwrite=over),
         "convert": lambda out, over: data.convert(
-            images=work / "stack.npy", out=out, overwrite=over, check=True
+            images=work / "stack.npy", out=out, overwrite=over
         ),
         "export": lambda out, over: export.export(
             masks=file, form="label-png", out=out, overwrite=over
         ),
-        "volume": lambda out, over: volume.volume(masks=file, out=out, overwrite=over),
+        "volume": lambda out, over: reconstruct(request, out, over),
     }
 
 
