@@ -10,6 +10,7 @@ import typer
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
+from fewshot.folders import filled_folder
 from fewshot.run.layout import RunLayout
 from fewshot.run.names import ANNOTATIONS, ASSIGNMENT, AUDIT, UNCERTAIN, WEIGHTS
 from fewshot.run.stages import Stage
@@ -100,6 +101,9 @@ def command(
     ],
     radiologists: Annotated[Path, typer.Option(help="Folder that train-radiologists made.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what fewshot wrote to --out before.")
+    ] = False,
 ) -> Any:
     """Let the radiologists label unlabelled.json; print and save an audit.
 
@@ -107,9 +111,9 @@ def command(
     (--set soft_labels.assignment=vote).
     """
     folders = {one.name: radiologists / one.name for one in settings.radiologists}
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out {out}: is not empty; give another folder")
-    make_soft_labels(SoftLabelling(data, folders, radiologists / WEIGHTS), settings, out)
+    with filled_folder(out, overwrite) as folder:
+        sources = SoftLabelling(data, folders, radiologists / WEIGHTS)
+        make_soft_labels(sources, settings, folder)
     return read_json(out / AUDIT)
 
 

@@ -18,7 +18,7 @@ from fewshot.run.stages import Stage
 def stages(out: Path) -> list[Stage]:
     def stage(folder: str, outputs: Sequence[str]) -> Stage:
         paths = [out / one for one in outputs]
-        return Stage(folder, out / folder, {}, [], paths, lambda: None)
+        return Stage(folder, out / folder, {}, {}, paths, lambda: None)
 
     return [
         stage("phantom", ["phantom/X_train", "phantom/groups.csv"]),
