@@ -1,7 +1,8 @@
 """Two runs side by side, as one HTML file that needs nothing else."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,11 @@ from fewshot.report.gallery import Gallery, GallerySlice, Layer, Order
 from fewshot.report.html import Section, render_page
 from fewshot.report.results import Differences, RunResults, paired_differences, read_results
 from fewshot.report.sections.settings import differing
-from fewshot.report.wording import span
+from fewshot.report.wording import Card, Cell, difference_cell, interval_note
 from fewshot.run.scores import MASK_AP50, ModelScores, columns
 
 _ANSWER = """
-<dl class="answer">
-{% for card in cards %}
-  <div{% if loop.first %} class="first"{% endif %}><dt>{{ card.title }}</dt>
-  <dd class="value">{{ card.change }}</dd><dd>{{ card.values }}</dd>
-  {% if card.span %}<dd>95 % interval {{ card.span }}</dd><dd>{{ card.verdict }}</dd>{% endif %}
-  </div>
-{% endfor %}
-</dl>
+{{ answer_cards(cards) }}
 <p class="note">Second run minus first. Each variant of the adjusted Rand index (ARI) is taken under
 the merge rule that was tuned for it, all else under the rule tuned for
 {{ metric_words[pair.metric] }}. {% if pair.changes %}The intervals compare the
@@ -137,72 +131,44 @@ def compare_page(pair: RunPair) -> str:
     return render_page(f"{one} against {two}", facts, _SECTIONS, pair)
 
 
-@dataclass(frozen=True)
-class _Change:
-    """A measure of a model in both runs, as text."""
-
-    title: str
-    change: str
-    values: str
-    span: str
-    verdict: str
-    mark: str
-
-
-def _change(pair: RunPair, name: str, measure: Measure, found: PairedDifference | None) -> _Change:
-    means = [
-        None if model is None else model.value(measure, pair.metric) for model in pair.models[name]
-    ]
-    first, second = (None if one is None else one.mean for one in means)
-    texts = ["–" if one is None else measure.text(one) for one in (first, second)]
-    change = "–"
-    if first is not None and second is not None:
-        change = measure.text(second - first, signed=True)
-    interval = verdict = mark = ""
-    if found is not None:
-        interval = span((found.low, found.high), measure.digits, signed=True)
-        mark = "" if found.holds_zero else "sure"
-        better = (found.mean > 0) == measure.higher_is_better
-        verdict = (
-            f"the {'second' if better else 'first'} run is better" if mark else "may be chance"
-        )
-    return _Change(
-        measure.heading,
-        change,
-        " to ".join(texts) if texts != ["–", "–"] else "",
-        interval,
-        verdict,
-        mark,
-    )
+def _change(pair: RunPair, name: str, measure: Measure) -> tuple[str, str]:
+    """Return how much a measure of a model changed, and its values in both runs, as text."""
+    values = [None if one is None else one.value(measure, pair.metric) for one in pair.models[name]]
+    means = [math.nan if one is None else one.mean for one in values]
+    both = " to ".join(map(measure.text, means)) if any(values) else ""
+    return measure.text(means[1] - means[0], signed=True), both
 
 
 def _answer(pair: RunPair) -> Mapping[str, Any]:
     found = pair.differences(FINAL)
     shown = [one for one in columns() if one is not MASK_AP50]
     shown.sort(key=lambda one: one.name != f"ari_{pair.metric}")
-    cards = [_change(pair, FINAL, one, found.get(one.name)) for one in shown]
-    return {"pair": pair, "cards": cards}
+    return {"pair": pair, "cards": [_card(pair, one, found.get(one.name)) for one in shown]}
+
+
+def _card(pair: RunPair, measure: Measure, found: PairedDifference | None) -> Card:
+    change, both = _change(pair, FINAL, measure)
+    notes: list[str] = [both]
+    if found is not None:
+        better = "second" if (found.mean > 0) == measure.higher_is_better else "first"
+        notes += interval_note(difference_cell(measure, found).below)
+        notes.append("may be chance" if found.holds_zero else f"the {better} run is better")
+    return Card(measure.heading, change, tuple(notes))
 
 
 def _settings(pair: RunPair) -> Mapping[str, Any]:
     return {"pair": pair, "differences": differing(pair.first.settings, pair.second.settings)}
 
 
-@dataclass(frozen=True)
-class _Cell:
-    text: str
-    span: str
-    mark: str
-    share: None = None
-
-
 def _scores(pair: RunPair) -> Mapping[str, Any]:
+    shown = columns()
     rows = {}
     for name in pair.models:
         found = pair.differences(name)
-        changes = [_change(pair, name, one, found.get(one.name)) for one in columns()]
-        rows[name] = [_Cell(one.change, one.values, one.mark) for one in changes]
-    return {"pair": pair, "headings": ["Model", *(one.heading for one in columns())], "rows": rows}
+        marks = [difference_cell(one, found.get(one.name)).mark for one in shown]
+        changes = [_change(pair, name, one) for one in shown]
+        rows[name] = [Cell(*one, mark=mark) for one, mark in zip(changes, marks, strict=True)]
+    return {"pair": pair, "headings": ["Model", *(one.heading for one in shown)], "rows": rows}
 
 
 def _slices(pair: RunPair) -> Mapping[str, Any]:

@@ -1,12 +1,33 @@
-"""Words and numbers as the report shows them."""
+"""Words, numbers and cells of tables as the report shows them."""
 
 import math
+from dataclasses import dataclass
 
 from fewshot.config.base import Metric
 from fewshot.config.names import CONTROL, FINAL, TWIN, WATERSHED
-from fewshot.metrics.slice_metrics import decimals
+from fewshot.metrics.bootstrap import MeanInterval, PairedDifference
+from fewshot.metrics.slice_metrics import Measure, decimals
 
 METRIC_WORDS: dict[Metric, str] = {"all": "all pixels", "foreground": "foreground pixels"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: text, smaller text below it, length of a bar (0 to 1), CSS classes."""
+
+    text: str
+    below: str = ""
+    share: float | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A number of the answer: what it is, its value, and lines below it."""
+
+    title: str
+    value: str
+    notes: tuple[str, ...]
 
 
 def role(name: str) -> str:
@@ -51,3 +72,27 @@ def duration(seconds: float) -> str:
 def joined(items: list[str]) -> str:
     """Return items as `a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def value_cell(measure: Measure, value: MeanInterval | None, best: str = "") -> Cell:
+    """Return a mean above its interval; what reads like the `best` of its column is bold."""
+    if value is None:
+        return Cell("–")
+    text, bar = measure.text(value.mean), measure.higher_is_better is True
+    marks = [*(["bar"] if bar else []), *(["best"] if text == best else [])]
+    share = value.mean if bar else None
+    return Cell(text, span(value.interval, measure.digits), share, " ".join(marks))
+
+
+def difference_cell(measure: Measure, found: PairedDifference | None) -> Cell:
+    """Return a difference above its interval; one that leaves out 0 is bold."""
+    if found is None:
+        return Cell("–")
+    interval = span((found.low, found.high), measure.digits, signed=True)
+    text = measure.text(found.mean, signed=True)
+    return Cell(text, interval, mark="" if found.holds_zero else "sure")
+
+
+def interval_note(interval: str) -> tuple[str, ...]:
+    """Return the line of a card that tells its interval, if there is one."""
+    return (f"95 % interval {interval}",) if interval else ()

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fewshot.config.names import CONTROL, FINAL
@@ -11,17 +10,19 @@ from fewshot.metrics.slice_metrics import METRICS, Measure
 from fewshot.report.findings import findings, rule_in_words
 from fewshot.report.html import Section
 from fewshot.report.results import RunResults
-from fewshot.report.wording import METRIC_WORDS, span
+from fewshot.report.wording import (
+    METRIC_WORDS,
+    Card,
+    Cell,
+    difference_cell,
+    interval_note,
+    span,
+    value_cell,
+)
 from fewshot.run.scores import MASK_AP, ModelScores, columns
 
 _TEMPLATE = """
-<dl class="answer">
-{% for card in cards %}
-  <div{% if loop.first %} class="first"{% endif %}><dt>{{ card.title }}</dt>
-  <dd class="value">{{ card.value }}</dd><dd>{{ card.note }}</dd>
-  {% if card.span %}<dd>95 % interval {{ card.span }}</dd>{% endif %}</div>
-{% endfor %}
-</dl>
+{{ answer_cards(cards) }}
 {% if scores.part == "validation" %}
 <p class="warning">There are no labels for the test slices. These scores are from the
 {{ scores.answer.images }} validation slices, on which the merge rule was chosen too: expect
@@ -46,12 +47,7 @@ or tuning. By the metric of the submission, the adjusted Rand index (ARI) over
 <summary>Other measures</summary>
 {% call table("Other measures", ["Measure"] + names, "Mean over the same slices, under the merge \
 rule of the submission, with 95 % intervals.") %}
-{% for measure, cells in others %}
-<tr><th scope="row">{{ measure.heading }}<small>{{ measure.meaning }}</small></th>
-{% for cell in cells %}
-<td>{{ cell.text }}{% if cell.span %}<small>{{ cell.span }}</small>{% endif %}</td>
-{% endfor %}</tr>
-{% endfor %}
+{% for one, cells in others %}{{ cells_row(one.heading, one.meaning, cells) }}{% endfor %}
 {% endcall %}
 </details>
 {% if differences %}
@@ -81,24 +77,6 @@ may be chance{% if scores.answer.images > 2 %}, and slices of one patient are no
 """
 
 
-@dataclass(frozen=True)
-class _Card:
-    title: str
-    value: str
-    note: str
-    span: str
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A cell of a table of models: text, interval below it, length of a bar, class."""
-
-    text: str
-    span: str = ""
-    share: float | None = None
-    mark: str = ""
-
-
 def _build(results: RunResults) -> Mapping[str, Any]:
     scores, audit = results.scores, results.audit
     index = f"ari_{scores.metric}"
@@ -126,14 +104,14 @@ def _build(results: RunResults) -> Mapping[str, Any]:
         "first": first,
         "measured": [METRICS[name].heading for name in measured],
         "differences": {
-            name: [_difference(by_name, METRICS[one]) for one in measured]
+            name: [difference_cell(METRICS[one], by_name.get(one)) for one in measured]
             for name, by_name in differences.items()
         },
         "rule_text": rule_in_words(scores.rule),
     }
 
 
-def _cards(results: RunResults) -> list[_Card]:
+def _cards(results: RunResults) -> list[Card]:
     """Return the answer in big numbers, the submission's own index first."""
     scores = results.scores
     answer, own = scores.answer, scores.models[FINAL]
@@ -163,8 +141,9 @@ def _cards(results: RunResults) -> list[_Card]:
     return cards
 
 
-def _card(title: str, measure: Measure, value: MeanInterval, note: str) -> _Card:
-    return _Card(title, measure.text(value.mean), note, span(value.interval, measure.digits))
+def _card(title: str, measure: Measure, value: MeanInterval, note: str) -> Card:
+    interval = span(value.interval, measure.digits)
+    return Card(title, measure.text(value.mean), (note, *interval_note(interval)))
 
 
 def _caption(results: RunResults, part: str) -> str:
@@ -179,7 +158,7 @@ def _caption(results: RunResults, part: str) -> str:
     )
 
 
-def _table(models: Mapping[str, ModelScores], results: RunResults) -> dict[str, list[_Cell]]:
+def _table(models: Mapping[str, ModelScores], results: RunResults) -> dict[str, list[Cell]]:
     """Return the cells of each model: its value by each measure that has a column."""
     shown = columns()
     values = {
@@ -190,7 +169,7 @@ def _table(models: Mapping[str, ModelScores], results: RunResults) -> dict[str, 
         _best(shown[place], [row[place] for row in values.values()]) for place in range(len(shown))
     ]
     return {
-        name: [_cell(*one) for one in zip(shown, row, best, strict=True)]
+        name: [value_cell(*one) for one in zip(shown, row, best, strict=True)]
         for name, row in values.items()
     }
 
@@ -203,37 +182,14 @@ def _best(measure: Measure, values: Sequence[MeanInterval | None]) -> str:
     return measure.text(max(known) if measure.higher_is_better else min(known))
 
 
-def _cell(measure: Measure, value: MeanInterval | None, best: str = "") -> _Cell:
-    if value is None:
-        return _Cell("–")
-    text = measure.text(value.mean)
-    bar = measure.higher_is_better is True
-    marks = (("bar", bar), ("best", text == best))
-    return _Cell(
-        text,
-        span(value.interval, measure.digits),
-        value.mean if bar else None,
-        " ".join(name for name, holds in marks if holds),
-    )
-
-
-def _other_measures(results: RunResults) -> list[tuple[Measure, list[_Cell]]]:
+def _other_measures(results: RunResults) -> list[tuple[Measure, list[Cell]]]:
     """Return the metrics that have no column, and the cell of each model."""
     models = results.scores.models.values()
     return [
-        (metric, [_cell(metric, one.value(metric, results.metric)) for one in models])
+        (metric, [value_cell(metric, one.value(metric, results.metric)) for one in models])
         for metric in METRICS.values()
         if not metric.has_column and metric.name in results.scores.answer.means
     ]
-
-
-def _difference(by_name: Mapping[str, Any], measure: Measure) -> _Cell:
-    found = by_name.get(measure.name)
-    if found is None:
-        return _Cell("–")
-    interval = span((found.low, found.high), measure.digits, signed=True)
-    mark = "" if found.holds_zero else "sure"
-    return _Cell(measure.text(found.mean, signed=True), interval, None, mark)
 
 
 ANSWER = Section("answer", "Answer", "How well does the final model do?", _TEMPLATE, _build)
