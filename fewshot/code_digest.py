@@ -16,7 +16,8 @@ import fewshot
 
 _ASSETS = (".jinja", ".css", ".js")
 _COMMAND = "command"
-# What decides no result: the version, messages, locks, and settings and paths, whose values count.
+# What decides no result: the version, messages, logs, locks, and settings and paths, whose values
+# count.
 _ASIDE = (
     "",
     "code_digest",
@@ -27,6 +28,10 @@ _ASIDE = (
     "run.layout",
     "run.names",
     "run.stages",
+    "text",
+    "training.loggers",
+    "training.mlflow_logger",
+    "training.tensorboard_logger",
 )
 
 

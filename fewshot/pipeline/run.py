@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from fewshot.config.load import dump_settings
 from fewshot.config.logging import check_mlflow
-from fewshot.config.names import FINAL
+from fewshot.config.names import FINAL, REVIEW
 from fewshot.config.tree import ModelSettings, RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, remove_remains, write_text
@@ -13,7 +13,6 @@ from fewshot.lock import LOCK, REVIEW_LOCK, locked, refuse_if_locked
 from fewshot.models.registry import kind_of
 from fewshot.pipeline import plan
 from fewshot.progress import say
-from fewshot.radiologists import review
 from fewshot.run import owned
 from fewshot.run.layout import DATA_KEYS, RunLayout
 from fewshot.run.names import RESOLVED
@@ -162,9 +161,9 @@ def _check_directory(out: Path, mode: Mode) -> None:
     if not owned.is_run(out):
         raise InputError(f"{out}: is not a run directory (no {RESOLVED}); left as it is")
     owned.refuse_links(out)
-    if mode == "overwrite" and (out / review.NAME).exists():
+    if mode == "overwrite" and (out / REVIEW).exists():
         raise InputError(
-            f"{out / review.NAME}: is a person's work, which --overwrite would delete; "
+            f"{out / REVIEW}: is a person's work, which --overwrite would delete; "
             "move it away first"
         )
     if mode == "overwrite":

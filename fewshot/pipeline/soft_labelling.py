@@ -10,7 +10,6 @@ import typer
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
-from fewshot.folders import filled_folder
 from fewshot.run.layout import RunLayout
 from fewshot.run.names import ANNOTATIONS, ASSIGNMENT, AUDIT, UNCERTAIN, WEIGHTS
 from fewshot.run.stages import Stage
@@ -110,6 +109,8 @@ def command(
     Each reads its share of the slices, or all read every slice and vote
     (--set soft_labels.assignment=vote).
     """
+    from fewshot.folders import filled_folder
+
     folders = {one.name: radiologists / one.name for one in settings.radiologists}
     with filled_folder(out, overwrite) as folder:
         sources = SoftLabelling(data, folders, radiologists / WEIGHTS)

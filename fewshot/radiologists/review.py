@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from fewshot.config.names import REVIEW
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
 from fewshot.masks.coco import SliceRecord, SliceSet
@@ -21,7 +20,6 @@ from fewshot.masks.rle import Rle
 from fewshot.progress import say, warn
 
 FORM = "fewshot review 1"
-NAME = REVIEW
 
 Verdict = Literal["accept", "reject", "delete"]
 _SAID = {"accept": "accepted", "reject": "rejected", "delete": "deleted"}
