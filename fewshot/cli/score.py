@@ -140,8 +140,8 @@ def validate(
     if not file.name.endswith((".json", ".csv", ".csv.gz")):
         raise InputError(f"{file}: neither .json nor .csv nor .csv.gz")
     if file.suffix == ".json":
-        errors, found = _validate_coco(file, images)
-        findings = Findings(errors, [])
+        errors, warnings, found = _validate_coco(file, images)
+        findings = Findings(errors, warnings)
     else:
         findings, found = validate_submission(file, images, reference), "label table"
     if json_:
@@ -158,7 +158,11 @@ def validate(
         raise typer.Exit(2)
 
 
-def _validate_coco(file: Path, images: Path | None) -> tuple[list[str], str]:
+def _validate_coco(file: Path, images: Path | None) -> tuple[list[str], list[str], str]:
+    """Return errors, warnings and what the file is.
+
+    A file that names no folder of its images, and has none of them beside it, is checked alone.
+    """
     from fewshot.masks.coco import check_images, read_coco
     from fewshot.slices.images import name_a_few
 
@@ -167,10 +171,14 @@ def _validate_coco(file: Path, images: Path | None) -> tuple[list[str], str]:
     try:
         slices = read_coco(file, images)
         missing = [r.file_name for r in slices.records if not slices.path_of(r).is_file()]
-        if missing:
-            return [f"{file}: not in {slices.images}: {name_a_few(missing)}"], ""
-        check_images(slices)
+        unnamed = images is None and slices.images == file.parent
+        alone = bool(missing) and unnamed and len(missing) == len(slices)
+        if missing and not alone:
+            return [f"{file}: not in {slices.images}: {name_a_few(missing)}"], [], ""
+        if not alone:
+            check_images(slices)
     except InputError as error:
-        return [str(error)], ""
+        return [str(error)], [], ""
     masks = sum(len(slices.masks_of(record.image_id)) for record in slices.records)
-    return [], f"COCO, {len(slices)} slices, {masks} masks"
+    warnings = [f"{file}: its images were not looked for; give --images"] if alone else []
+    return [], warnings, f"COCO, {len(slices)} slices, {masks} masks"

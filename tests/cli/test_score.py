@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fewshot.files import write_json
 from fewshot.metrics.slice_metrics import METRICS
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
 
@@ -107,3 +108,20 @@ def test_transposed_masks_are_refused(fewshot: Call, work: Path) -> None:
     code, out, err = fewshot(*command)
     assert (code, err) == (2, "")
     assert "turned.csv: the masks look transposed: against Y_test.csv.gz" in out
+
+
+def test_a_coco_file_without_its_images_is_checked_alone(fewshot: Call, work: Path) -> None:
+    document = {
+        "images": [{"id": 1, "file_name": "7.png", "width": 8, "height": 8}],
+        "categories": [{"id": 1, "name": "organ"}],
+        "annotations": [],
+    }
+    (work / "cvat").mkdir()
+    write_json(work / "cvat" / "instances.json", document)
+    code, out, err = fewshot("validate", "cvat/instances.json")
+    assert (code, err) == (0, "")
+    assert "warning: cvat/instances.json: its images were not looked for; give --images" in out
+    assert "cvat/instances.json: fine (COCO, 1 slices, 0 masks)" in out
+    code, out, _ = fewshot("validate", "cvat/instances.json", "--images", "X_test")
+    assert code == 2
+    assert "not in X_test: '7.png'" in out
