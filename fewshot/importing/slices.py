@@ -168,6 +168,8 @@ def _groups(
             patient = dict(zip(known, guess.groups, strict=True))
             found = {name: group and patient[group] for name, group in own.items()}
             return found, guess.described("names of volumes")
+        if known:
+            return own, f"groups: {len(known)}, each volume one"
     return own, ""
 
 

@@ -23,7 +23,10 @@ Spacing = tuple[float, float, float]
 
 _LARGEST = 1000.0  # mm
 _MOST_SLICES = 100_000
-_DECIMAL = re.compile(r"(?<![\d.])\d{1,6}\.\d{1,6}(?![\d.])")
+# A minus is a sign at the beginning of a name, or after another sign that parts it: `z_-5`.
+_SIGN = r"(?:(?<![A-Za-z\d.)])-)?"
+_DECIMAL = re.compile(rf"{_SIGN}(?<![\d.])\d{{1,6}}\.\d{{1,6}}(?![\d.])")
+_WHOLE = re.compile(rf"{_SIGN}\d{{1,9}}")
 _NEAR = 0.05  # steps by which a place in a name may miss its slice
 
 
@@ -125,11 +128,12 @@ def _whole_numbers(names: Sequence[str], *, last_only: bool) -> list[int] | None
 
     `last_only`: the names hold decimals, and the whole part of one is no number of its own.
     """
-    found = [re.findall(r"\d{1,9}", image_stem(Path(name).name)) for name in names]
+    found = [_WHOLE.findall(image_stem(Path(name).name)) for name in names]
     fewest = min(map(len, found), default=0)
     for place in range(1, min(fewest, 1 if last_only else fewest) + 1):
         numbers = [int(one[-place]) for one in found]
-        if len(set(numbers)) == len(numbers) and numbers == sorted(numbers):
+        # Names are in the order of their numbers, but for those below 0.
+        if len(set(numbers)) == len(numbers) and (min(numbers) < 0 or numbers == sorted(numbers)):
             return numbers
     return None
 

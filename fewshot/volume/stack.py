@@ -193,6 +193,14 @@ def _place(
         return replace(stack, reading=found.reading)
     if name in slices.volumes and records[0].volume == name:
         return _stack(slices.volumes[name], name, records, [one.index or 0 for one in records])
+    pixels = np.array([record.spacing for record in records], dtype=np.float64)
+    if not np.allclose(pixels, pixels[0], rtol=1e-4):
+        other = int(np.abs(pixels / pixels[0] - 1).max(axis=1).argmax())
+        one, two = (" x ".join(f"{side:.4g}" for side in pixels[at]) for at in (0, other))
+        raise InputError(
+            f"volume {name!r}: pixels are {one} mm on image {records[0].image_id} and {two} on "
+            f"image {records[other].image_id}; give one size"
+        )
     positions = np.array([record.position for record in records], dtype=np.float64)
     gaps = np.diff(np.sort(positions))
     if (gaps <= 0).any():

@@ -33,7 +33,10 @@ from fewshot.slices.volume import picture_affine
         (["1.png", "3.png", "4.png"], 2, [0, 2, 3], 2, ""),
         # Decimals are places in mm if the spacing agrees.
         (["z_0.0.png", "z_2.5.png", "z_5.0.png"], 2.5, [0, 1, 2], 2.5, "places in mm: 2.5 mm"),
-        (["z_-0.5.png", "z_10.25.png", "z_2.5.png"], 0.25, [0, 39, 8], 0.25, "places in mm"),
+        (["z_-0.5.png", "z_10.25.png", "z_2.5.png"], 0.25, [0, 43, 12], 0.25, "places in mm"),
+        (["z_-5.png", "z_0.png", "z_5.png"], 1, [0, 1, 2], 5, "in steps of 5"),
+        (["-2.5.png", "0.0.png", "2.5.png"], 2.5, [0, 1, 2], 2.5, "places in mm"),
+        (["z-3.png", "z-4.png", "z-6.png"], 1, [0, 1, 3], 1, ""),
         (["0.25.png", "0.5.png", "0.75.png"], 0.25, [0, 1, 2], 0.25, "places in mm"),
         (["0.0.png", "5.0.png", "15.0.png"], 2.5, [0, 1, 3], 5, "places in mm: 5 mm apart"),
         # No decimals, but a dot before a number.

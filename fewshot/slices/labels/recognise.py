@@ -14,6 +14,7 @@ from fewshot.slices.labels.table import TableLabels
 from fewshot.slices.sources.array_files import is_array
 from fewshot.slices.sources.image_folder import is_image_folder
 from fewshot.slices.sources.nifti import is_nifti
+from fewshot.slices.sources.recognise import check_one_kind
 from fewshot.slices.sources.source import SliceSource
 
 Opener = Callable[[Path, SliceSource, LabelRules], LabelSource]
@@ -33,6 +34,7 @@ def open_labels(path: Path, source: SliceSource, rules: LabelRules = PLAIN) -> L
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    check_one_kind(path, ("NIfTI", "NumPy", "image"))
     for fits, opener in FORMS:
         if fits(path):
             return opener(path, source, rules)

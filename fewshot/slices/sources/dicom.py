@@ -23,6 +23,8 @@ from fewshot.slices.window import Window
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")
 _LONGEST = 80  # letters of a name
+# What is written in place of a PatientID that was taken out.
+_NOBODY = re.compile(r"(?:anon\w*|unknown|none|n/?a|patient|removed|de-?identified|[0x*-]+)", re.I)
 
 
 def is_dicom(path: Path) -> bool:
@@ -56,7 +58,9 @@ class DicomSeries:
             self.skipped.append(Skipped(str(error)))
         for one, first in found.repeated:
             self.skipped.append(Skipped(f"{one.path}: holds the slice of {first.path} again"))
-        owners = _owners([one.frames[0] for one in found.acquisitions])
+        owners, told = _owners([one.frames[0] for one in found.acquisitions], path)
+        if owners:
+            self._notes.append(told)
         several = Counter(owners)
         slices: list[SourceSlice] = []
         for number, (own, owner) in enumerate(zip(found.acquisitions, owners, strict=True), 1):
@@ -170,26 +174,53 @@ def _files(path: Path) -> list[Path]:
     return [found[name] for name in in_slice_order(found) if found[name].name != "DICOMDIR"]
 
 
-def _owners(firsts: Sequence[Frame]) -> list[str]:
-    """Return a name for the patient of each acquisition, no two patients alike; empty if unknown.
+def _owners(firsts: Sequence[Frame], root: Path) -> tuple[list[str], str]:
+    """Return a name for each acquisition's patient, no two patients alike, and how they are told.
 
-    Without a PatientID the acquisitions of one study are one patient's.
+    The name is empty where nothing tells the patient.
+    Without a PatientID that means anything, the folders below `root` are patients if there are
+    several, else the studies are.
     """
+    folders = {_folder(one, root) for one in firsts}
+    known = [_owner(one, root, by_folder=len(folders - {""}) > 1) for one in firsts]
     named: dict[str, str] = {}
-    for one in firsts:
-        if _owner(one) in named or not _owner(one):
+    for one, (_, owner) in zip(firsts, known, strict=True):
+        if owner in named or not owner:
             continue
-        wanted = _plain(one.patient)[: _LONGEST - 4] or "patient"
-        name, count = wanted, 1
+        wanted = _plain(one.patient)[: _LONGEST - 4] if _is_id(one.patient) else ""
+        name, count = wanted or "patient", 1
         while name in named.values():
             count += 1
-            name = f"{wanted}-{count}"
-        named[_owner(one)] = name
-    return [named.get(_owner(one), "") for one in firsts]
+            name = f"{wanted or 'patient'}-{count}"
+        named[owner] = name
+    ways = " and ".join(dict.fromkeys(way for way, _ in known))
+    count = len(named) + sum(not owner for _, owner in known)
+    patients = "1 patient" if count == 1 else f"{count} patients"
+    return [named.get(owner, "") for _, owner in known], f"groups: {patients} by {ways}"
 
 
-def _owner(frame: Frame) -> str:
-    return f"id {frame.patient}" if frame.patient else frame.study and f"study {frame.study}"
+def _owner(frame: Frame, root: Path, *, by_folder: bool) -> tuple[str, str]:
+    """Return what tells a frame's patient, and the patient by it."""
+    if _is_id(frame.patient):
+        return "PatientID", f"id {frame.patient}"
+    if by_folder and (folder := _folder(frame, root)):
+        return "folder, for PatientID is empty", f"folder {folder}"
+    if frame.study:
+        return "study, for PatientID is empty", f"study {frame.study}"
+    return "series, for PatientID is empty", ""
+
+
+def _is_id(patient: str) -> bool:
+    """Return whether a PatientID may tell one patient from another."""
+    return bool(patient) and _NOBODY.fullmatch(patient) is None
+
+
+def _folder(frame: Frame, root: Path) -> str:
+    """Return the folder below `root` that a file lies in, however deep; empty for `root` itself."""
+    if not frame.path.is_relative_to(root):
+        return ""
+    parts = frame.path.relative_to(root).parts
+    return parts[0] if len(parts) > 1 else ""
 
 
 def _plain(text: str) -> str:

@@ -41,22 +41,21 @@ def acquisitions(frames: Sequence[Frame]) -> Sorted:
     error where none does. A frame with the pixels of another at its place is a copy.
     """
     found = Sorted()
-    series: dict[tuple[object, ...], list[Frame]] = {}
+    series: dict[tuple[str, str], list[Frame]] = {}
     for one in frames:
-        key = (one.series, one.patient, one.rows, one.columns)
-        series.setdefault(key, []).append(one)
+        series.setdefault((one.series, one.patient), []).append(one)
     for members in series.values():
-        for stack in _by_direction(members):
-            kept = _without_copies(stack, found.repeated)
-            told_by, parts = _by_contrast(kept)
-            for part in parts:
+        told_by, parts = _by_shape(_without_copies(members, found.repeated))
+        for part in parts:
+            contrasts, same = _by_contrast(part)
+            for alike in same:
                 try:
-                    more, stacks = _by_place(part)
+                    more, stacks = _by_place(alike)
                 except InputError as error:
                     found.errors.append(error)
                     continue
                 found.acquisitions += [
-                    Acquisition(in_order(own), (*told_by, *more)) for own in stacks
+                    Acquisition(in_order(own), (*told_by, *contrasts, *more)) for own in stacks
                 ]
     return found
 
@@ -80,6 +79,17 @@ def _heights(frames: Sequence[Frame]) -> dict[int, float]:
     normal = np.mean(normals, axis=0)
     normal = normal / np.linalg.norm(normal)
     return {id(one): float(normal @ one.corner) for one in frames if one.corner is not None}
+
+
+def _by_shape(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Frame]]]:
+    """Return frames by their size and direction, and which of these differ."""
+    sizes: dict[tuple[int, int], list[Frame]] = {}
+    for one in frames:
+        sizes.setdefault((one.rows, one.columns), []).append(one)
+    parts = [stack for own in sizes.values() for stack in _by_direction(own)]
+    told_by = ("Rows, Columns",) if len(sizes) > 1 else ()
+    directed = ("ImageOrientationPatient",) if len(parts) > len(sizes) else ()
+    return (*told_by, *directed), parts
 
 
 def _by_direction(frames: Sequence[Frame]) -> list[list[Frame]]:

@@ -85,6 +85,11 @@ class Frame:
     display: OwnWindow | str | None = None
 
     @property
+    def label(self) -> str:
+        """Return how the frame is named to people: its file, and its number from the second on."""
+        return f"{self.path.name} frame {self.frame}" if self.frame else self.path.name
+
+    @property
     def height(self) -> float | None:
         """Return how far along its normal the frame lies, in mm."""
         if self.corner is None or self.directions is None:

@@ -54,7 +54,7 @@ def place(frames: Sequence[Frame], source: str) -> Placed:
     missed = np.abs((corners - start - numbers[:, None] * way) @ normal)
     told = []
     if missed.max() > max(_SAID * step, _LEAST):
-        worst = frames[int(missed.argmax())].path.name
+        worst = frames[int(missed.argmax())].label
         told.append(
             f"positions differ by up to {missed.max():.3g} mm from even steps of {step:.4g} mm "
             f"({worst}); taken as even"
@@ -75,11 +75,11 @@ def _same_planes(frames: Sequence[Frame]) -> tuple[Vector, Vector, tuple[float, 
     first = frames[0]
     for one in frames:
         if one.directions is None:
-            raise _NoVolume(f"{one.path.name} has no usable ImageOrientationPatient")
+            raise _NoVolume(f"{one.label} has no usable ImageOrientationPatient")
         if one.corner is None:
-            raise _NoVolume(f"{one.path.name} has no usable ImagePositionPatient")
+            raise _NoVolume(f"{one.label} has no usable ImagePositionPatient")
         if one.spacing is None:
-            raise _NoVolume(f"{one.path.name} has no usable PixelSpacing")
+            raise _NoVolume(f"{one.label} has no usable PixelSpacing")
     spacing = np.array([one.spacing for one in frames])
     common = np.median(spacing, axis=0)
     pixels = np.array([first.rows, first.columns])
@@ -88,8 +88,7 @@ def _same_planes(frames: Sequence[Frame]) -> tuple[Vector, Vector, tuple[float, 
         other = frames[int(off.argmax())]
         usual = frames[int(off.argmin())]
         raise _NoVolume(
-            f"pixels are {_sides(usual)} mm in {usual.path.name} and {_sides(other)} in "
-            f"{other.path.name}"
+            f"pixels are {_sides(usual)} mm in {usual.label} and {_sides(other)} in {other.label}"
         )
     each = np.array([one.directions for one in frames], dtype=np.float64)
     directions = each.mean(axis=0)
@@ -100,8 +99,8 @@ def _same_planes(frames: Sequence[Frame]) -> tuple[Vector, Vector, tuple[float, 
     if angles[worst] * reach > _PIXEL * common.min():
         other = max(frames, key=lambda one: turned(frames[worst], one))
         raise _NoVolume(
-            f"{frames[worst].path.name} is turned by "
-            f"{np.rad2deg(turned(frames[worst], other)):.3g} degrees against {other.path.name}"
+            f"{frames[worst].label} is turned by "
+            f"{np.rad2deg(turned(frames[worst], other)):.3g} degrees against {other.label}"
         )
     corners = np.array([one.corner for one in frames])
     return corners, directions, (float(common[0]), float(common[1]))
@@ -146,12 +145,12 @@ def _line(
     across = np.linalg.norm(missed - np.outer(missed @ normal, normal), axis=1)
     if along.max() > max(_STEP * step, _LEAST):
         raise _NoVolume(
-            f"{frames[int(along.argmax())].path.name} lies {along.max():.3g} mm off even steps of "
+            f"{frames[int(along.argmax())].label} lies {along.max():.3g} mm off even steps of "
             f"{step:.4g} mm"
         )
     if across.max() > max(_PIXEL * min(spacing), _LEAST):
         raise _NoVolume(
-            f"{frames[int(across.argmax())].path.name} lies {across.max():.3g} mm beside the line "
+            f"{frames[int(across.argmax())].label} lies {across.max():.3g} mm beside the line "
             "of the others"
         )
     return start, way
@@ -206,7 +205,7 @@ def _gaps(frames: Sequence[Frame], numbers: Vector, step: float) -> list[str]:
 
 
 def _pair(frames: Sequence[Frame], index: int) -> str:
-    return f"{frames[index].path.name} and {frames[index + 1].path.name}"
+    return f"{frames[index].label} and {frames[index + 1].label}"
 
 
 def _sides(frame: Frame) -> str:

@@ -248,7 +248,8 @@ class NiftiVolumes:
 def _reading(named: tuple[str, Volume]) -> str:
     name, volume = named
     grid, count = grid_of(picture_affine(volume)), volume.shape[volume.axis]
-    return f"volume {name!r}: {describe_slices(count, grid, count * grid.step)}"
+    way = next(way for way in AXES if axis_of(way, volume) == volume.axis)
+    return f"volume {name!r}: {describe_slices(count, grid, count * grid.step)} ({way})"
 
 
 def _slices(name: str, file: Path, volume: Volume, case: str) -> list[SourceSlice]:

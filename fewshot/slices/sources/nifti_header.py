@@ -30,13 +30,23 @@ def affine_mm(affine: ArrayLike, header: Any, path: Path) -> NDArray[np.float64]
     own = np.linalg.norm(matrix[:3, :3], axis=0)
     if not has_sform and (not np.isfinite(sides).all() or sides.min() <= 0):
         raise InputError(f"{path}: pixdim says voxels of {_shown(sides)}; give sides above 0")
-    if has_sform and sides.min() > 0 and (np.abs(own - sides) > _SIDES * sides).any():
+    # In a sheared volume some write the length of a step, some the distance of the planes.
+    off = np.maximum(sides - own, _apart(matrix[:3, :3]) - sides)
+    if has_sform and sides.min() > 0 and (off > _SIDES * sides).any():
         raise InputError(
             f"{path}: sform says voxels of {_shown(own)}, pixdim of {_shown(sides)}; remove the "
             "one that is wrong (sform_code 0, or pixdim as the sform)"
         )
     matrix[:3] *= _UNITS[code]
     return matrix
+
+
+def _apart(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance of neighbouring planes along each axis; of a flat matrix, 0."""
+    if abs(np.linalg.det(matrix)) < 1e-18:
+        return np.zeros(3)
+    apart: NDArray[np.float64] = 1 / np.linalg.norm(np.linalg.inv(matrix), axis=1)
+    return apart
 
 
 def _shown(sides: NDArray[np.float64]) -> str:

@@ -1,6 +1,6 @@
 """Which form a path holds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,11 +99,22 @@ def _form_of(path: Path) -> Form | None:
         ]
         if deeper:
             found["DICOM"] = deeper
+    _check_one(found, path)
+    return next(form for form in FORMS if form.name in found)
+
+
+def check_one_kind(path: Path, names: Sequence[str]) -> None:
+    """Raise `InputError` for a folder that holds files of several of the forms with these names."""
+    if path.is_dir():
+        found = files_by_form(path)
+        _check_one({name: found[name] for name in names if name in found}, path)
+
+
+def _check_one(found: Mapping[str, list[Path]], path: Path) -> None:
     if len(found) > 1:
         raise InputError(
             f"{path}: holds {_listed(found, path)}; which are meant? Give a folder of one kind"
         )
-    return next(form for form in FORMS if form.name in found)
 
 
 def files_by_form(path: Path) -> dict[str, list[Path]]:

@@ -77,7 +77,8 @@ def test_flaws_of_a_series_leave_one_volume(
     assert [item.index for item in source.slices] == [n for n in range(10) if n not in skip]
     assert said in "\n".join(source.warnings)
     assert bool(said) == bool(source.warnings)
-    (note,) = source.notes
+    groups, note = source.notes
+    assert groups == "groups: 1 patient by PatientID"
     assert f"{10 - len(skip)} slices, " in note
     assert "mm apart" in note
 
@@ -194,7 +195,7 @@ def test_acquisitions_of_one_series_are_told_apart(
     for name in source.volumes:
         files = [item.key[0].name[0] for item in source.slices if item.volume == name]
         assert len(set(files)) == 1
-    assert all(f"told apart by {element}" in note for note in source.notes)
+    assert all(f"told apart by {element}" in note for note in source.notes[1:])
 
 
 def test_acquisitions_that_nothing_tells_apart_are_refused(tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_acquisitions_that_nothing_tells_apart_are_refused(tmp_path: Path) -> No
 def test_interleaved_acquisitions_stay_apart(tmp_path: Path) -> None:
     source = series(tmp_path, step=2.5, change=lambda index: {"AcquisitionNumber": 1 + index % 2})
     assert [volume.shape[2] for volume in source.volumes.values()] == [5, 5]
-    assert all("5 mm apart" in note for note in source.notes)
+    assert all("5 mm apart" in note for note in source.notes[1:])
 
 
 def test_a_copy_of_a_file_is_passed_over_and_named(tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_a_slice_alone_is_as_thick_as_its_file_says(tmp_path: Path) -> None:
     source = DicomSeries(save(ct(0, SliceThickness=4), tmp_path / "thick" / "a.dcm"))
     (volume,) = source.volumes.values()
     assert volume.affine[2][2] == 4
-    assert "1 slice, 4 mm thick" in source.notes[0]
+    assert "1 slice, 4 mm thick" in source.notes[1]
     bare = DicomSeries(save(ct(0), tmp_path / "bare" / "a.dcm"))
     assert not bare.volumes
     assert "nothing says how thick" in bare.warnings[0]
@@ -273,3 +274,37 @@ def test_hidden_files_are_passed_over_and_files_without_a_preamble_are_read(tmp_
     source = DicomSeries(tmp_path)
     assert len(source.slices) == 2
     assert not source.skipped
+
+
+@pytest.mark.parametrize(
+    ("patient", "folders", "groups", "told"),
+    [
+        ("", True, 2, "groups: 2 patients by folder"),
+        ("ANONYMOUS", True, 2, "groups: 2 patients by folder"),
+        ("0000", False, 2, "groups: 2 patients by study"),
+        ("A7", True, 1, "groups: 1 patient by PatientID"),
+    ],
+)
+def test_ids_that_were_taken_out_are_no_patient(
+    tmp_path: Path, patient: str, folders: bool, groups: int, told: str
+) -> None:
+    for study in range(2):
+        for index in range(2):
+            elements = {"StudyInstanceUID": f"1.{study + 1}", "SeriesInstanceUID": f"1.3.{study}"}
+            place = f"s{study}/{index}.dcm" if folders else f"{study}{index}.dcm"
+            save(ct(index, **elements, PatientID=patient), tmp_path / place)
+    source = DicomSeries(tmp_path)
+    assert len({item.group for item in source.slices}) == groups
+    assert source.notes[0].startswith(told)
+
+
+def test_what_splits_a_series_is_said(tmp_path: Path) -> None:
+    def change(index: int) -> dict[str, Any]:
+        if index == 9:
+            return {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}
+        return {"Rows": 20} if index == 8 else {}
+
+    source = series(tmp_path, change=change)
+    assert [volume.shape[2] for volume in source.volumes.values()] == [8]
+    told = "told apart by Rows, Columns, ImageOrientationPatient"
+    assert all(told in line for line in [*source.notes[1:], *source.warnings])

@@ -158,3 +158,37 @@ def test_the_real_volume(abdomen: Path) -> None:
         assert source.slices[50].spacing == pytest.approx((3, 3))
         positions = [one.position or math.nan for one in source.slices]
         assert np.allclose(np.diff(positions), 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"xyzt_units": 5}, "xyzt_units is 5; give mm, m or um"),
+        ({"pixdim": [1, 0, 0.8, 3, 0, 0, 0, 0], "sform_code": 0, "qform_code": 0}, "voxels of 0 x"),
+        ({"pixdim": [1, 1, 1, 1, 0, 0, 0, 0]}, "sform says voxels of 0.7 x 0.8 x 3, pixdim of 1"),
+    ],
+)
+def test_headers_that_contradict_themselves_are_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = save(tmp_path / "a.nii")
+    header = nibabel.nifti1.Nifti1Header(path.read_bytes()[:348])
+    for key, value in change.items():
+        header[key] = value
+    path.write_bytes(header.binaryblock + path.read_bytes()[348:])
+    with pytest.raises(InputError, match=message) as caught:
+        NiftiVolume(path)
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("third", [5.0, 5 * math.cos(math.radians(20))])
+def test_both_ways_of_writing_the_step_of_a_tilted_gantry_are_read(
+    tmp_path: Path, third: float
+) -> None:
+    cosine, sine = math.cos(math.radians(20)), math.sin(math.radians(20))
+    affine = [[-0.5, 0, 0, 0], [0, -0.5 * cosine, 0, 0], [0, -0.5 * sine, 5, 0], [0, 0, 0, 1]]
+    image = nibabel.nifti1.Nifti1Image(VOXELS, np.array(affine))
+    image.header["pixdim"][3] = third
+    nibabel.save(image, tmp_path / "t.nii")
+    volume = NiftiVolume(tmp_path / "t.nii").volume
+    assert abs(np.linalg.det(np.array(volume.affine))) == pytest.approx(0.25 * 5 * cosine)
