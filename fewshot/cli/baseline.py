@@ -86,13 +86,16 @@ def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
 def _slices(
     images: Path | None, data: Path | None, labels: Path | None, groups: Path | None
 ) -> "SliceSet":
+    from fewshot.importing.datasets import tell
     from fewshot.importing.slices import import_slices
     from fewshot.masks.coco import check_images, read_coco
 
     if (images is None) == (data is None):
         raise InputError("baseline: give either --images or --data")
     if images is not None:
-        return import_slices(images, labels, groups).slices
+        imported = import_slices(images, labels, groups)
+        tell(imported)
+        return imported.slices
     assert data is not None
     _need_no_labels(labels, groups, "--data has labels and groups of its own")
     return check_images(read_coco(data))

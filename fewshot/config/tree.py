@@ -59,7 +59,7 @@ class DataSettings(Settings):
     test_labels: Path | None = None
     """Labels of the test slices, to score on; they are not needed."""
     groups: Path | None = None
-    """CSV of image and patient: validation then holds whole patients."""
+    """CSV of image and patient, for whole patients in validation; else guessed; `none`: not."""
     test_groups: Path | None = None
     """The same of the test slices: intervals then draw whole patients."""
     labelled: Auto | Count = "auto"

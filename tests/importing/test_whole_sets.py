@@ -211,12 +211,9 @@ def test_volumes_of_the_only_patient_are_split_whole(tmp_path: Path) -> None:
     assert not {one.volume for one in parts[0]} & {one.volume for one in parts[1]}
 
 
-def test_labels_of_two_kinds_or_beside_their_images_are_refused(tmp_path: Path) -> None:
+def test_labels_of_two_kinds_are_refused(tmp_path: Path) -> None:
     pictures(tmp_path / "i", ["0", "1"])
     pictures(tmp_path / "l", ["0"])
     np.save(tmp_path / "l" / "1.npy", BODY[..., 0])
     with pytest.raises(InputError, match=r"l: holds 1 NumPy file \('1.npy'\) and 1 image file"):
         converted(tmp_path / "o", tmp_path / "i", labels=tmp_path / "l")
-    volumes(tmp_path / "v", ["a", "b", "a_seg"])
-    with pytest.raises(InputError, match="'a_seg' is the label of 'a' by its name"):
-        converted(tmp_path / "o", tmp_path / "v")

@@ -15,7 +15,6 @@ EVERY = "all"
 
 _NUMBERED = re.compile(r"(.+)_(\d{4})")  # nnU-Net
 _NAMED = re.compile(r"(.+)[_-]([A-Za-z][A-Za-z0-9]{0,11})")  # BraTS: _flair, _t1ce
-_LABEL = re.compile(r"[_-](?:labels?|masks?|seg|segmentation|gt)$", re.IGNORECASE)
 _MOST_ALONE = 8  # channels of a single case; more volumes with one number each are scans
 
 
@@ -55,17 +54,7 @@ def read_channels(
 
 
 def refuse_channels(volumes: Mapping[str, Volume], path: Path) -> None:
-    """Raise `InputError` where volumes are channels of cases: alike in name and of one grid.
-
-    The same where one is the label of another by its name, `1_seg` beside `1`.
-    """
-    for name, volume in volumes.items():
-        image = volumes.get(_LABEL.sub("", name)) if _LABEL.search(name) else None
-        if image is not None and _one_grid([volume, image]):
-            raise InputError(
-                f"{path}: {name!r} is the label of {_LABEL.sub('', name)!r} by its name; give "
-                "labels in a folder of their own"
-            )
+    """Raise `InputError` where volumes are channels of cases: alike in name and of one grid."""
     for pattern in (_NUMBERED, _NAMED):
         cases: dict[str, list[str]] = {}
         ends: dict[str, str] = {}
