@@ -7,6 +7,7 @@ The matrix is a YAML file (`configs/ablation/` holds ours):
     base: ../headneck_cpu.yaml        # the settings that all rows start from
     groups: ${FEWSHOT_DATA}/headneck/groups_test.csv   # patients of the scored slices
     labelled: [92, 23]                # numbers of labelled slices; each is a table of its own
+                                      # (or labelled_patients: [3, 12], whole patients)
     seeds: [0, 1]
     holdout: false                    # score on the labelled slices that are not used, not the test
     folds: 4                          # cross-validate: seed s holds out part s of four to which
@@ -44,7 +45,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from ablation_holdout import Fold, holdout_data
+from ablation_holdout import Fold, Patients, holdout_data
 from ablation_table import RowScores, read_scores, write_tables
 from fewshot.config.base import Settings
 from fewshot.config.load import dump_settings, load_settings, read_tree
@@ -60,7 +61,8 @@ class Matrix(Settings):
 
     base: Path
     groups: Path | None = None
-    labelled: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    labelled: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    labelled_patients: tuple[Annotated[int, Field(ge=1)], ...] = ()
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     holdout: bool = False
     folds: Annotated[int, Field(ge=2)] | None = None
@@ -75,6 +77,7 @@ class Cell:
     row: str
     labelled: int
     seed: int
+    unit: str = ""
 
     @property
     def name(self) -> str:
@@ -84,7 +87,7 @@ class Cell:
     @property
     def run(self) -> str:
         """The name of the run directory, which rows with the same data and seed share."""
-        return f"{self.labelled}-{self.seed}"
+        return f"{self.labelled}{self.unit}-{self.seed}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,6 +128,8 @@ def read_matrix(path: Path) -> Matrix:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise InputError(f"{path}: {key}: {first['msg']}") from error
+    if bool(matrix.labelled) == bool(matrix.labelled_patients):
+        raise InputError(f"{path}: give either labelled (slices) or labelled_patients")
     if matrix.holdout and matrix.folds is not None:
         raise InputError(f"{path}: folds: hold slices out already; leave holdout out")
     return matrix.model_copy(update={"base": path.parent / matrix.base})
@@ -133,8 +138,8 @@ def read_matrix(path: Path) -> Matrix:
 def cells(matrix: Matrix) -> list[Cell]:
     """Return the runs of a matrix: rows with the same data and seed follow one another."""
     return [
-        Cell(row, labelled, seed)
-        for labelled in matrix.labelled
+        Cell(row, labelled, seed, "p" if matrix.labelled_patients else "")
+        for labelled in matrix.labelled_patients or matrix.labelled
         for seed in matrix.seeds
         for row in matrix.rows
     ]
@@ -190,12 +195,14 @@ def _run_cell(matrix: Matrix, cell: Cell, out: Path) -> None:
 
 def _settings(matrix: Matrix, cell: Cell, out: Path) -> RunSettings:
     given = [*matrix.settings, *matrix.rows[cell.row], f"seed={cell.seed}", "control=true"]
-    settings = load_settings(matrix.base, [*given, f"data.labelled={cell.labelled}"])
+    key = "labelled_patients" if cell.unit else "labelled"
+    settings = load_settings(matrix.base, [*given, f"data.{key}={cell.labelled}"])
     if matrix.folds is not None:
         fold = Fold(cell.seed % matrix.folds, matrix.folds)
         data = holdout_data(settings.data, fold, out / "data" / f"fold{fold.index}")
     elif matrix.holdout:
-        data = holdout_data(settings.data, cell.labelled, out / "data" / str(cell.labelled))
+        choice = Patients(cell.labelled) if cell.unit else cell.labelled
+        data = holdout_data(settings.data, choice, out / "data" / f"{cell.labelled}{cell.unit}")
     else:
         return settings
     return settings.model_copy(update={"data": data})

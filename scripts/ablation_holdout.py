@@ -6,9 +6,17 @@ from pathlib import Path
 
 from fewshot.config.tree import DataSettings
 from fewshot.errors import InputError
+from fewshot.files import write_text
 from fewshot.slices.groups import read_groups
 from fewshot.slices.images import in_slice_order
 from fewshot.slices.label_csv import read_label_csv, write_label_csv
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Labels of the first so many patients are used; the slices of the others are held out."""
+
+    count: int
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class Fold:
     count: int
 
 
-def holdout_data(data: DataSettings, choice: int | Fold, folder: Path) -> DataSettings:
+def holdout_data(data: DataSettings, choice: int | Patients | Fold, folder: Path) -> DataSettings:
     """Return data settings in which labelled slices are the test slices.
 
     The images of the held-out slices are in the test folder alone, so that no training reads them.
@@ -27,9 +35,12 @@ def holdout_data(data: DataSettings, choice: int | Fold, folder: Path) -> DataSe
 
     Args:
         data: in the challenge's form, at one folder of slices of one size.
-        choice: how many labelled slices are used, those beyond are held out; or the fold whose
-            patients' labelled slices are, to cross-validate.
+        choice: how many labelled slices or patients are used, those beyond are held out; or the
+            fold whose patients' labelled slices are, to cross-validate.
         folder: where the links and label tables go.
+
+    Raises `InputError` for held-out slices of patients that are trained on, as far as patients are
+    known: their scores would flatter.
     """
     if data.train_images is None or data.train_labels is None:
         raise InputError("holdout: needs data.train_images and data.train_labels")
@@ -45,9 +56,7 @@ def holdout_data(data: DataSettings, choice: int | Fold, folder: Path) -> DataSe
             name for name, row in zip(table.names, table.pixels, strict=True) if row.any()
         }
         ordered = [name for name in in_slice_order(table.names) if name in with_labels]
-        held_out = set(
-            _of(choice, ordered, data.groups) if isinstance(choice, Fold) else ordered[choice:]
-        )
+        held_out = set(_held_out(choice, ordered, data.groups))
         if not held_out:
             raise InputError(f"holdout: all of {len(ordered)} labelled slices are used; use fewer")
         names = {"test": [n for n in ordered if n in held_out]}
@@ -57,21 +66,47 @@ def holdout_data(data: DataSettings, choice: int | Fold, folder: Path) -> DataSe
             _link(data.train_images, chosen, files[f"{part}_images"])
             rows = [pixels[name][:, None] for name in chosen]
             write_label_csv(files[f"{part}_labels"], chosen, rows)
-    # The held-out slices are of the patients of the training slices.
-    return data.model_copy(update={**files, "test_groups": data.groups})
+            if data.groups is not None:
+                _write_groups(data.groups, chosen, folder / f"groups_{part}.csv")
+    if data.groups is not None:
+        files |= {"groups": folder / "groups_train.csv", "test_groups": folder / "groups_test.csv"}
+    return data.model_copy(update=files)
 
 
-def _of(fold: Fold, labelled: Sequence[str], groups: Path | None) -> list[str]:
-    """Return the labelled slices of the patients of a fold."""
+def _write_groups(table: Path, names: Sequence[str], target: Path) -> None:
+    patient_of = read_groups(table)
+    rows = "".join(f"{name},{patient_of[name]}\n" for name in names if name in patient_of)
+    write_text(target, f"image,patient\n{rows}")
+
+
+def _held_out(
+    choice: int | Patients | Fold, labelled: Sequence[str], groups: Path | None
+) -> list[str]:
+    """Return the labelled slices that are scored on."""
     if groups is None:
-        raise InputError("folds: need data.groups, the table of which slice is of which patient")
+        if isinstance(choice, int):
+            return list(labelled[choice:])
+        raise InputError("patients: need data.groups, the table of which slice is of which patient")
     patient_of = read_groups(groups)
     if missing := [name for name in labelled if name not in patient_of]:
         raise InputError(f"{groups}: holds no patient of {missing[0]}")
     patients = list(dict.fromkeys(patient_of[name] for name in labelled))
-    if len(patients) < fold.count:
-        raise InputError(f"folds: {fold.count} wanted of {len(patients)} patients; use fewer")
-    chosen = set(patients[fold.index :: fold.count])
+    if isinstance(choice, int):
+        seen = {patient_of[name] for name in labelled[:choice]}
+        leaking = [name for name in labelled[choice:] if patient_of[name] in seen]
+        if leaking:
+            raise InputError(
+                f"holdout: {len(leaking)} of the {len(labelled) - choice} slices beyond the first "
+                f"{choice} are of patients that are trained on, such as {leaking[0]}; hold out "
+                "whole patients: labelled_patients, or folds"
+            )
+        return list(labelled[choice:])
+    if choice.count > len(patients):
+        raise InputError(f"patients: {choice.count} wanted of {len(patients)}; use fewer")
+    if isinstance(choice, Patients):
+        chosen = set(patients[choice.count :])
+    else:
+        chosen = set(patients[choice.index :: choice.count])
     return [name for name in labelled if patient_of[name] in chosen]
 
 

@@ -64,12 +64,16 @@ class DataSettings(Settings):
     """The same of the test slices: intervals then draw whole patients."""
     labelled: Auto | Count = "auto"
     """Labelled slices that are used, in file order; the others join the unlabelled. auto: all."""
+    labelled_patients: Count | None = None
+    """Patients whose labels are used, all of each, in file order; needs groups. Without: all."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Part of the labelled slices that is kept for validation."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         files = (self.train_images, self.train_labels, self.test_images)
+        if self.labelled != "auto" and self.labelled_patients is not None:
+            raise ValueError("has both labelled and labelled_patients; keep one of them")
         if self.phantom is None and None in files:
             raise ValueError("needs train_images, train_labels and test_images (or phantom)")
         if self.phantom is not None and any(

@@ -1,18 +1,30 @@
 """From the challenge's files to two-class COCO datasets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.tree import PhantomData
 from fewshot.errors import InputError
 from fewshot.importing.slices import Imported, import_slices
-from fewshot.masks.coco import SliceSet, write_coco
+from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.progress import say, warn
 from fewshot.slices.groups import is_off
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 from fewshot.slices.split import split_slices
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Labels of the first so many patients, in file order, with all of their slices."""
+
+    count: int
+
+
+# How many labels are used: so many slices, so many patients, or all.
+Labelled: TypeAlias = int | Patients | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def read_training(
     files: TrainingFiles,
     validation_fraction: float,
     seed: int,
-    labelled: int | None = None,
+    labelled: Labelled = None,
     telling: Callable[[Imported], None] = tell,
 ) -> dict[str, SliceSet]:
     """Return the training, validation and unlabelled slices by the names of their COCO files.
@@ -80,14 +92,14 @@ def divide(
     files: TrainingFiles,
     validation_fraction: float,
     seed: int,
-    labelled: int | None = None,
+    labelled: Labelled = None,
 ) -> dict[str, SliceSet]:
     """Return slices as training, validation and unlabelled ones, by the names of their COCO files.
 
     A slice is labelled when it has a mask. Labelled slices are split by group where groups are
     known. Where the images tell only one patient, that one's volumes are split, or else the slices.
-    With `labelled`, only the first so many labelled slices keep their labels; the others join the
-    unlabelled ones.
+    With `labelled`, only the first so many labelled slices, or all of the first so many patients,
+    keep their labels; the others join the unlabelled ones.
     """
     records = slices.records
     with_labels = [record for record in records if len(slices.masks_of(record.image_id))]
@@ -95,11 +107,7 @@ def divide(
         raise InputError(
             f"{files.labels}: no labelled slices (every label map is zero); give labels for some"
         )
-    if labelled is not None and labelled > len(with_labels):
-        raise InputError(
-            f"data.labelled: {labelled} wanted but only {len(with_labels)} slices are labelled"
-        )
-    with_labels = with_labels[:labelled]
+    with_labels = _used(with_labels, labelled, files)
     groups = {record.file_name: record.group for record in with_labels if record.group is not None}
     if files.groups is None and len(set(groups.values())) == 1:
         volumes = {record.file_name: record.volume for record in with_labels if record.volume}
@@ -122,6 +130,37 @@ def divide(
         VALIDATION: slices.subset(ids[name] for name in validation),
         UNLABELLED: slices.subset(rest).with_masks([]),
     }
+
+
+def _used(
+    with_labels: Sequence[SliceRecord], labelled: Labelled, files: TrainingFiles
+) -> Sequence[SliceRecord]:
+    """Return the labelled slices whose labels are used; say of how many patients they are."""
+    used = with_labels
+    if isinstance(labelled, Patients):
+        patients = list(dict.fromkeys(record.group for record in with_labels))
+        if None in patients:
+            raise InputError(
+                f"data.labelled_patients: {files.groups or files.images} does not tell which slice "
+                "is of which patient; give data.groups, a table of image and patient"
+            )
+        if labelled.count > len(patients):
+            raise InputError(
+                f"data.labelled_patients: {labelled.count} wanted but the labelled slices are of "
+                f"{len(patients)} patients"
+            )
+        chosen = set(patients[: labelled.count])
+        used = [record for record in with_labels if record.group in chosen]
+    elif labelled is not None:
+        if labelled > len(with_labels):
+            raise InputError(
+                f"data.labelled: {labelled} wanted but only {len(with_labels)} slices are labelled"
+            )
+        used = with_labels[:labelled]
+    groups = {record.group for record in used}
+    of = "" if None in groups else f" of {len(groups)} patient{'s' if len(groups) > 1 else ''}"
+    say(f"data: labels of {len(used)} slices{of} are used, {len(with_labels)} slices have some")
+    return used
 
 
 def read_test(

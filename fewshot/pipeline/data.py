@@ -5,10 +5,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fewshot.config.names import TEST
+from fewshot.config.tree import DataSettings
 from fewshot.run.layout import RunLayout
 from fewshot.run.stages import Stage
 
 if TYPE_CHECKING:
+    from fewshot.importing.datasets import Labelled
     from fewshot.masks.coco import SliceSet
 
 
@@ -35,6 +37,7 @@ def stages(layout: RunLayout) -> list[Stage]:
         folder=layout.data,
         settings={
             "labelled": source.labelled,
+            "labelled_patients": source.labelled_patients,
             "validation_fraction": source.validation_fraction,
             "seed": layout.settings.seed,
             **dict.fromkeys(layout.groups_off, "none"),
@@ -65,6 +68,14 @@ def _phantom(layout: RunLayout) -> Stage:
     )
 
 
+def _labelled(source: DataSettings) -> "Labelled":
+    from fewshot.importing.datasets import Patients
+
+    if source.labelled_patients is not None:
+        return Patients(source.labelled_patients)
+    return None if source.labelled == "auto" else source.labelled
+
+
 def read_datasets(layout: RunLayout) -> dict[str, "SliceSet"]:
     """Return the slices of a run by the names of their COCO files.
 
@@ -82,7 +93,7 @@ def read_datasets(layout: RunLayout) -> dict[str, "SliceSet"]:
         TrainingFiles(source.train_images, source.train_labels, source.groups),
         source.validation_fraction,
         layout.settings.seed,
-        None if source.labelled == "auto" else source.labelled,
+        _labelled(source),
         read.append,
     )
     test = read_test(source.test_images, source.test_labels, source.test_groups, read.append)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.importing.datasets import (
+    Patients,
     TrainingFiles,
     read_test,
     read_training,
@@ -182,3 +183,35 @@ def test_test_labels_of_other_slices_are_refused(tmp_path: Path, rows: Sequence[
     write_label_csv(files.labels, rows, [a_label_map(0)] * len(rows))
     with pytest.raises(InputError, match=r"labels\.csv: .* do not match: no (image|column) for"):
         read_test(files.images, files.labels)
+
+
+def test_the_labels_of_whole_patients_are_used(
+    files: TrainingFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patients = {f"{number}.png": "abc"[number % 3] for number in range(LABELLED + UNLABELLED)}
+    grouped = with_groups(files, patients)
+    parts = read_training(grouped, 0.5, 0, Patients(2))
+    learnt = [
+        record.group for name in ("train", "validation") for record in parts[f"{name}.json"].records
+    ]
+    assert sorted(learnt) == ["a"] * 4 + ["b"] * 3
+    assert (
+        "labels of 7 slices of 2 patients are used, 10 slices have some" in capsys.readouterr().err
+    )
+    assert len(parts["unlabelled.json"]) == UNLABELLED + 3
+
+
+@pytest.mark.parametrize(
+    ("count", "grouped", "words"),
+    [
+        (4, True, "data.labelled_patients: 4 wanted but the labelled slices are of 3 patients"),
+        (2, False, "does not tell which slice is of which patient; give data.groups"),
+    ],
+)
+def test_patients_that_are_not_there_are_refused(
+    files: TrainingFiles, count: int, grouped: bool, words: str
+) -> None:
+    patients = {f"{number}.png": "abc"[number % 3] for number in range(LABELLED + UNLABELLED)}
+    given = with_groups(files, patients) if grouped else files
+    with pytest.raises(InputError, match=words):
+        read_training(given, 0.5, 0, Patients(count))

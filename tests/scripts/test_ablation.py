@@ -9,13 +9,14 @@ import pytest
 import yaml
 
 from ablation import cells, main, read_matrix
-from ablation_holdout import Fold, holdout_data
+from ablation_holdout import Fold, Patients, holdout_data
 from ablation_table import RowScores, SlicesOfModels, write_tables
 from fewshot.config.base import Metric
 from fewshot.config.load import load_settings
 from fewshot.config.tree import DataSettings
 from fewshot.errors import InputError
 from fewshot.metrics.slice_metrics import METRICS
+from fewshot.slices.groups import read_groups
 from fewshot.slices.label_csv import read_label_csv
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 
@@ -110,13 +111,35 @@ def test_folds_hold_out_the_labelled_slices_of_every_patient_once(tmp_path: Path
         test = read_label_csv(found.test_labels).names
         assert set(train) == set(names) - set(test)
         assert {patient_of[name] for name in test} == ({"p", "r"} if index == 0 else {"q"})
-        assert found.test_groups == groups
+        assert found.test_groups is not None
+        assert set(read_groups(found.test_groups)) == set(test)
         held_out += test
     assert sorted(held_out) == sorted(names[:5])  # those with labels
-    for number, folds, words in ((0, 4, "4 wanted of 3 patients"), (1, 2, "need data.groups")):
+    for number, folds, words in ((0, 4, "patients: 4 wanted of 3"), (1, 2, "need data.groups")):
         wrong = data if number == 0 else data.model_copy(update={"groups": None})
         with pytest.raises(InputError, match=words):
             holdout_data(wrong, Fold(0, folds), tmp_path / f"wrong{number}")
+
+
+def test_no_patient_is_trained_and_scored_on(tmp_path: Path) -> None:
+    write_phantom(tmp_path, PhantomSettings(size=64, labelled=6, unlabelled=2, test=1))
+    labels, groups = tmp_path / "Y_train.csv.gz", tmp_path / "patients.csv"
+    names = read_label_csv(labels).names
+    patient_of = dict(zip(names, "pqpqrruu", strict=True))
+    groups.write_text("".join(f"{a},{b}\n" for a, b in [("image", "patient"), *patient_of.items()]))
+    data = DataSettings(
+        train_images=tmp_path / "X_train",
+        train_labels=labels,
+        test_images=tmp_path / "X_test",
+        groups=groups,
+    )
+    with pytest.raises(InputError, match=r"2 of the 4 slices beyond the first 2 are of patients"):
+        holdout_data(data, 2, tmp_path / "leak")
+    found = holdout_data(data, Patients(2), tmp_path / "whole")
+    assert found.test_labels is not None
+    assert {patient_of[name] for name in read_label_csv(found.test_labels).names} == {"r"}
+    with pytest.raises(InputError, match="patients: 5 wanted of 3"):
+        holdout_data(data, Patients(5), tmp_path / "many")
 
 
 def test_the_table_of_folds_takes_each_slice_from_the_run_that_scored_it(tmp_path: Path) -> None:
