@@ -136,7 +136,7 @@ def _used(
     with_labels: Sequence[SliceRecord], labelled: Labelled, files: TrainingFiles
 ) -> Sequence[SliceRecord]:
     """Return the labelled slices whose labels are used; say of how many patients they are."""
-    used = with_labels
+    used: Sequence[SliceRecord] = with_labels
     if isinstance(labelled, Patients):
         patients = list(dict.fromkeys(record.group for record in with_labels))
         if None in patients:
