@@ -134,9 +134,9 @@ def divide(
 
 def _used(
     with_labels: Sequence[SliceRecord], labelled: Labelled, files: TrainingFiles
-) -> Sequence[SliceRecord]:
+) -> list[SliceRecord]:
     """Return the labelled slices whose labels are used; say of how many patients they are."""
-    used: Sequence[SliceRecord] = with_labels
+    used = list(with_labels)
     if isinstance(labelled, Patients):
         patients = list(dict.fromkeys(record.group for record in with_labels))
         if None in patients:
@@ -156,7 +156,7 @@ def _used(
             raise InputError(
                 f"data.labelled: {labelled} wanted but only {len(with_labels)} slices are labelled"
             )
-        used = with_labels[:labelled]
+        used = used[:labelled]
     groups = {record.group for record in used}
     of = "" if None in groups else f" of {len(groups)} patient{'s' if len(groups) > 1 else ''}"
     say(f"data: labels of {len(used)} slices{of} are used, {len(with_labels)} slices have some")

@@ -192,7 +192,9 @@ def test_the_labels_of_whole_patients_are_used(
     grouped = with_groups(files, patients)
     parts = read_training(grouped, 0.5, 0, Patients(2))
     learnt = [
-        record.group for name in ("train", "validation") for record in parts[f"{name}.json"].records
+        str(record.group)
+        for name in ("train", "validation")
+        for record in parts[f"{name}.json"].records
     ]
     assert sorted(learnt) == ["a"] * 4 + ["b"] * 3
     assert (
