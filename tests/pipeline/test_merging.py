@@ -1,4 +1,4 @@
-"""Each stage as a function from files to files."""
+"""Merging, submitting and scoring as functions from files to files."""
 
 import json
 from collections.abc import Iterable
