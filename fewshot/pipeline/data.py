@@ -5,11 +5,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fewshot.config.names import TEST
-from fewshot.config.tree import DataSettings
 from fewshot.run.layout import RunLayout
 from fewshot.run.stages import Stage
 
 if TYPE_CHECKING:
+    from fewshot.config.tree import DataSettings
     from fewshot.importing.datasets import Labelled
     from fewshot.masks.coco import SliceSet
 
@@ -68,7 +68,7 @@ def _phantom(layout: RunLayout) -> Stage:
     )
 
 
-def _labelled(source: DataSettings) -> "Labelled":
+def _labelled(source: "DataSettings") -> "Labelled":
     from fewshot.importing.datasets import Patients
 
     if source.labelled_patients is not None:
