@@ -25,6 +25,7 @@ from fewshot.pipeline import plan
 from fewshot.pipeline.run import run
 from fewshot.run.layout import RunLayout
 from fewshot.run.names import RECORD, RESOLVED
+from fewshot.training.model_folder import TIME
 
 SETTINGS: dict[str, Any] = {
     "data": {"phantom": {"size": 64, "labelled": 4, "unlabelled": 3, "test": 2}},
@@ -50,9 +51,8 @@ SAMPLE = (
     ("submit", "write half"),
 )
 # They tell of times and of the machine, not of results.
-NOT_COMPARED = {RECORD, "report.html"}
+NOT_COMPARED = {RECORD, TIME, "report.html"}
 LOGS = "tensorboard"  # named after time and process
-CHECKPOINT = "checkpoint.pth"
 
 
 class Laboratory:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import fewshot.detector.step as step
-import fewshot.detector.training as training
 import fewshot.files as files
 import fewshot.training.curves as curves
+import fewshot.training.loop as loop
 from fewshot.run.names import RECORD
 from fewshot.run.stages import Stage, StageRunner
+from fewshot.training.model_folder import CHECKPOINT, WEIGHTS
 
 POINTS = {
     "start": "before the stage's work",
@@ -97,23 +97,24 @@ def _concerns(target: Target, path: Path) -> bool:
     if target.point == "record":
         return is_record
     if target.point.startswith("checkpoint"):
-        return path.name == training.CHECKPOINT and path.exists()
+        return path.name == CHECKPOINT and path.exists()
     if target.point == "model":
-        return path.name == "model.pth"
+        return path.name == WEIGHTS
     return not is_record
 
 
 def _watch_training(target: Target) -> None:
     if target.point == "iteration":
-        record = step.SliceTrainer._record
+        gradients = loop._Training._gradients
         count = iter(range(1000))
 
-        def watched(self: Any, *arguments: Any) -> None:
-            record(self, *arguments)
+        def watched(self: Any, batch: list[Any]) -> Any:
+            found = gradients(self, batch)
             if target.active and next(count) == 2:
                 die()
+            return found
 
-        step.SliceTrainer._record = watched  # type: ignore[method-assign, assignment]
+        loop._Training._gradients = watched  # type: ignore[method-assign]
     if target.point == "curve line":
         append = curves.CurveFile.append
         calls = iter(range(1000))

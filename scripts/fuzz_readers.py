@@ -169,7 +169,7 @@ def _embedding(path: Path) -> None:
 
 
 def _model(path: Path) -> None:
-    from fewshot.models.registry import describe_model
+    from fewshot.training.model_folder import describe_model
 
     describe_model(_folder_with(path, "model.json"))
 

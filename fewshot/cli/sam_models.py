@@ -59,38 +59,59 @@ def finetune(
         typer.Option(min=1, help="Do so many iterations now; call again to go on."),
     ] = None,
     embeddings: Embeddings = None,
-    device: Device = "auto",
     json_: Json = False,
 ) -> None:
     """Fine-tune the mask decoder, or all but the prompt encoder; goes on where it stopped.
 
-    Leaves sam.pth, the best by validation Dice, which plain segment_anything loads.
+    Leaves model.pth, the best by validation Dice, which plain segment_anything loads.
     """
+    from fewshot.config.logging import LoggingSettings
     from fewshot.config.names import TRAIN, VALIDATION
+    from fewshot.config.tree import AugmentationSettings, TrainingSettings
     from fewshot.masks.coco import read_coco
     from fewshot.progress import progress, say
-    from fewshot.sam import finetune_job
-    from fewshot.sam.finetuning import finetune as train_on
-    from fewshot.sam.model import load_sam
+    from fewshot.sam.checkpoints import TINY, find_checkpoint
+    from fewshot.sam.finetuning import EMBEDDINGS, LOGS, FinetuneTask, check_folder
+    from fewshot.training.job import TrainingJob
+    from fewshot.training.loop import train as train_on
+    from fewshot.training.model_folder import WEIGHTS
+    from fewshot.training.sampling import TrainingSource
 
-    finetune_job.check_folder(out)
-    slices = read_coco(data / TRAIN), read_coco(data / VALIDATION)
-    untrained = settings.seed if settings.train == "all" else None
-    job = finetune_job.FinetuneJob(
-        load_sam(checkpoint, device, untrained=untrained),
-        *slices,
-        settings,
-        embeddings=embeddings or out / finetune_job.EMBEDDINGS,
+    check_folder(out)
+    scratch = checkpoint == TINY and settings.train == "all"
+    job = TrainingJob(
+        name="sam",
+        sources=[TrainingSource(read_coco(data / TRAIN))],
+        validation=read_coco(data / VALIDATION),
+        settings=settings,
+        augmentation=AugmentationSettings(),
+        schedule=TrainingSettings(
+            learning_rate=settings.learning_rate, iterations=settings.iterations
+        ),
+        seed=settings.seed,
+        weights=None if scratch else find_checkpoint(checkpoint),
+        logging=LoggingSettings(),
+        logs=out / LOGS,
     )
+    task = FinetuneTask(job, embeddings or out / EMBEDDINGS)
     with progress("fine-tuning", settings.iterations) as advance:
-        state = train_on(job, out, advance, stop_after)
-    file, iterations = out / "sam.pth", settings.iterations
+        found = train_on(task, out, advance, replace=False, stop_after=stop_after)
+    before, best, iterations = found.before["dice"], found.best["dice"], settings.iterations
     say(
-        f"validation Dice {state.dice_before:.4f} before, {state.best_dice:.4f} at iteration "
-        f"{state.best_iteration}, of {state.iteration}/{iterations} done: {file}"
+        f"validation Dice {before:.4f} before, {best:.4f} at iteration {found.best_iteration}, of "
+        f"{found.iteration}/{iterations} done: {out / WEIGHTS}"
     )
     if json_:
-        print_json({**vars(state), "iterations": iterations, "file": str(file)})
+        print_json(
+            {
+                "iteration": found.iteration,
+                "iterations": iterations,
+                "dice_before": before,
+                "best_dice": best,
+                "best_iteration": found.best_iteration,
+                "file": str(out / WEIGHTS),
+            }
+        )
 
 
 def compare(

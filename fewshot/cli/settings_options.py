@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 from annotated_types import Ge, Le
@@ -28,7 +28,7 @@ def settings_as_options(command: Callable[..., Result]) -> Callable[..., Result]
     shown: list[inspect.Parameter] = []
     for name, parameter in given.items():
         if name in classes:
-            shown += [_option(*field) for field in classes[name].model_fields.items()]
+            shown += [_option(*field) for field in _choices(classes[name]).items()]
         else:
             shown.append(
                 parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
@@ -37,7 +37,7 @@ def settings_as_options(command: Callable[..., Result]) -> Callable[..., Result]
     @wraps(command)
     def with_settings(**values: Any) -> Result:
         built = {
-            name: _built(one, {field: values.pop(field) for field in one.model_fields})
+            name: _built(one, {field: values.pop(field) for field in _choices(one)})
             for name, one in classes.items()
         }
         return command(**values, **built)
@@ -50,6 +50,16 @@ def settings_as_options(command: Callable[..., Result]) -> Callable[..., Result]
 
 def _is_settings(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Settings)
+
+
+def _choices(settings: type[Settings]) -> dict[str, FieldInfo]:
+    """Return the fields that can have several values, but for settings with more below them."""
+    return {
+        name: field
+        for name, field in settings.model_fields.items()
+        if not _is_settings(field.annotation)
+        and not (get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1)
+    }
 
 
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:

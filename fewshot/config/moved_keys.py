@@ -21,7 +21,9 @@ RENAMED: dict[str, str] = {
 }
 
 # Old key → why it is gone.
-GONE: dict[str, str] = {}
+GONE: dict[str, str] = {
+    "soft_labels.teacher": "renewing soft labels while training made final models worse",
+}
 
 
 def what_became_of(path: Sequence[int | str], value: Any = None) -> list[tuple[str, str]]:

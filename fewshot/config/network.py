@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from fewshot.config.base import NO_RESULT, PREDICTION_ONLY, Count, Settings
+from fewshot.config.recovery import RecoverySettings
 
 
 class NetworkSettings(Settings):
     """How a network is trained and asked, whatever it is."""
 
+    kind: str = ""
+    """Kind of network; each class of settings has a word of its own."""
     weights: str = "auto"
     """Weights to start from: auto (the model zoo's), none (from scratch), or a file."""
     batch_size: Count = 4
@@ -33,6 +36,8 @@ class NetworkSettings(Settings):
     """Iterations between checkpoints."""
     prediction_batch_size: Annotated[Count, PREDICTION_ONLY] = 8
     """Slices that are predicted at once."""
+    recovery: RecoverySettings = RecoverySettings()
+    """What happens when a number is NaN or infinite."""
 
     @property
     def weights_file(self) -> Path | None:

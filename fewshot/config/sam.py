@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fewshot.config.base import NO_RESULT, Count, Fraction, Settings
+from fewshot.config.base import NO_RESULT, PREDICTION_ONLY, Count, Fraction, Settings
+from fewshot.config.network import NetworkSettings
 
 PromptMix = Literal["box", "whole", "points", "mix"]
 Trained = Literal["decoder", "all"]
@@ -92,9 +93,13 @@ class AutomaticMaskSettings(Settings):
         return self
 
 
-class FinetuneSettings(Settings):
+class FinetuneSettings(NetworkSettings):
     """How a Segment Anything network is fine-tuned."""
 
+    kind: Literal["sam"] = "sam"
+    """A network of Segment Anything."""
+    weights: Literal["none"] = "none"
+    """Those of the checkpoint that is fine-tuned."""
     train: Trained = "decoder"
     """What learns: the mask decoder alone, from embeddings; or all: the image encoder too."""
     prompts: PromptMix = "mix"
@@ -107,8 +112,6 @@ class FinetuneSettings(Settings):
     """Weight decay of the optimizer."""
     iterations: Count = 400
     """Batches to learn from."""
-    batch_size: Count = 4
-    """Slices in a batch."""
     most_prompts: Count = 8
     """Most prompts a slice."""
     jitter: Fraction = 0.1
@@ -121,7 +124,12 @@ class FinetuneSettings(Settings):
     """Iterations between evaluations on the validation slices; the best weights are kept."""
     checkpoint_period: Annotated[Count, NO_RESULT] = 50
     """Iterations between checkpoints."""
-    mixed_precision: Precision = "auto"
-    """Number format of the network's arithmetic; auto: bfloat16 on GPUs that have it."""
+    prediction_batch_size: Annotated[Count, PREDICTION_ONLY] = 4
+    """Slices an encoder pass while validating."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of everything that is random."""
+
+    @property
+    def architecture(self) -> str:
+        """What the network is called where models of all kinds are listed."""
+        return f"Segment Anything, {self.train}"

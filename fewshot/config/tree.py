@@ -25,7 +25,6 @@ from fewshot.config.logging import LoggingSettings
 from fewshot.config.names import TWIN, is_radiologists_name
 from fewshot.config.network import NetworkSettings
 from fewshot.config.preprocessing import PreprocessSettings
-from fewshot.config.recovery import RecoverySettings
 from fewshot.config.sam import SamSettings
 from fewshot.config.semantic import SemanticSettings
 from fewshot.config.watershed import WatershedSettings
@@ -100,7 +99,6 @@ class DetectorSettings(NetworkSettings):
     """Optimizer; auto: AdamW for tiny, SGD for the model zoo."""
     max_masks: Annotated[int, Field(ge=1, le=1000), PREDICTION_ONLY] = 100
     """Most masks that are predicted on a slice."""
-    recovery: RecoverySettings = RecoverySettings()
 
     @model_validator(mode="after")
     def _options_are_pairs(self) -> Self:
@@ -225,21 +223,6 @@ class FinalSettings(TrainingSettings):
     """The run's detector when left out."""
 
 
-class TeacherSettings(Settings):
-    """Soft labels renewed while the final model trains, by the running mean of its own weights."""
-
-    renew: bool = False
-    """Whether soft labels are renewed."""
-    burn_in: Annotated[int, Field(ge=0)] = 500
-    """Iterations on the soft labels as they came."""
-    score_threshold: Score = 0.7
-    """Score from which a mask is a soft label."""
-    uncertain: Fraction = 0.0
-    """From this score up, masks below the threshold are ignored; 0 is off."""
-    patience: Count = 3
-    """Evaluations without a better validation ARI, after which renewing stops."""
-
-
 class SoftLabelSettings(Settings):
     """How soft labels are taken and mixed with the labelled slices.
 
@@ -262,7 +245,6 @@ class SoftLabelSettings(Settings):
     tta: Tta = (ViewSettings(),)
     score_weighted_loss: bool = False
     """Whether a soft label counts by its score in the losses."""
-    teacher: TeacherSettings = TeacherSettings()
     labelled_share: Score = 0.5
     """Share of every batch that is labelled; the rest is soft-labelled."""
     runaway_ratio: Annotated[float, Field(gt=1)] = 2.0
@@ -351,18 +333,6 @@ class RunSettings(Settings):
         names = [radiologist.name for radiologist in self.radiologists]
         if name not in names:
             raise ValueError(f"{setting}: {name!r} is no radiologist; there are {', '.join(names)}")
-
-    @model_validator(mode="after")
-    def _a_teacher_is_a_mean_and_is_watched(self) -> Self:
-        final = self.model_of("final")
-        if self.soft_labels.teacher.renew and not final.ema:
-            raise ValueError("soft_labels.teacher.renew: needs detector.ema, such as 0.999")
-        if self.soft_labels.teacher.renew and not final.evaluation_period:
-            raise ValueError(
-                "soft_labels.teacher.renew: needs detector.evaluation_period, such as 100; a "
-                "teacher that is not watched runs away"
-            )
-        return self
 
     @model_validator(mode="after")
     def _a_warm_start_is_of_the_same_model(self) -> Self:

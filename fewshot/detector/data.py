@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from detectron2.structures import BitMasks, Instances
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.tree import AugmentationSettings, ViewSettings
@@ -15,18 +14,15 @@ from fewshot.detector.copy_paste import Truth, paste
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.preprocess.reader import read_preprocessed
 from fewshot.slices.augmentation import augment, recolour, warp
-from fewshot.training.batches import batches_of
-from fewshot.training.sampling import SampleOrder, TrainingSource
+from fewshot.training.sampling import DrawnSamples, TrainingSource
 
 Sample = dict[str, Any]
 
 
-class TrainingSamples(Dataset[Sample]):
-    """The endless sequence of training samples, addressed by position.
+class TrainingSamples(DrawnSamples[Sample]):
+    """The endless sequence of training samples, in the form that Detectron2's models take.
 
-    A sample depends on the seed and its position alone: not on the number of workers, nor on where
-    a training was interrupted. Sources take turns by their shares; passes over the slices of a
-    source are shuffled one by one. Slices without masks take part.
+    Slices without masks take part.
     """
 
     def __init__(
@@ -37,33 +33,23 @@ class TrainingSamples(Dataset[Sample]):
         input_size: int | None = None,
         preprocess: PreprocessSettings = AS_READ,
     ) -> None:
-        if not any(len(source.slices) for source in sources):
-            raise ValueError("no slices to train on")
-        self._sources = [source for source in sources if len(source.slices)]
+        super().__init__(sources, seed)
         self._augmentation = augmentation
-        self._seed = seed
         self._input_size = input_size
         self._preprocess = preprocess
-        sizes = [len(source.slices) for source in self._sources]
-        self._order = SampleOrder(sizes, [source.share for source in self._sources], seed)
 
     def __getitem__(self, position: int) -> Sample:
-        """Return the sample at a position, in the form that Detectron2's models take."""
-        number, index = self._order.at(position)
-        source = self._sources[number]
-        record = source.slices.records[index]
-        rng = np.random.default_rng([self._seed, 1, position])
-        weak, truth = self._warped(source, record, rng)
-        paste_in = self._augmentation.copy_paste and not source.renewed
-        if paste_in and rng.random() < self._augmentation.copy_paste:
-            donor = self._sources[0]
+        """Return the sample at a position."""
+        source, record, rng = self.drawn(position)
+        image, truth = self._warped(source, record, rng)
+        if self._augmentation.copy_paste and rng.random() < self._augmentation.copy_paste:
+            donor = self.sources[0]
             other = donor.slices.records[rng.integers(len(donor.slices))]
-            weak, truth = paste((weak, truth), self._warped(donor, other, rng), rng)
-        image = recolour(weak, self._augmentation, rng)
+            image, truth = paste((image, truth), self._warped(donor, other, rng), rng)
+        image = recolour(image, self._augmentation, rng)
         return {
             "image": to_channels(image),
             "instances": to_instances(truth, shape_of(image)),
-            **({"weak_image": to_channels(weak)} if source.renewed else {}),
             "file_name": record.file_name,
             "image_id": record.image_id,
             "height": image.shape[0],
@@ -83,13 +69,6 @@ class TrainingSamples(Dataset[Sample]):
         image, changed = warp(image, masks.astype(np.uint8), self._augmentation, rng, size)
         weights = labels.scores if source.weighed else np.ones(len(labels), dtype=np.float32)
         return image, Truth(changed[: len(labels)], weights, changed[len(labels) :])
-
-
-def training_batches(
-    samples: TrainingSamples, batch_size: int, start: int, stop: int, workers: int
-) -> Iterator[list[Sample]]:
-    """Yield the batches of iterations `start` to `stop`, in order, read by `workers` processes."""
-    return batches_of(samples, list, batch_size, start, stop, workers)
 
 
 def prediction_batches(

@@ -1,23 +1,38 @@
 """Predicting instance masks, in batches straight through the network."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from detectron2.structures import Instances
 
-from fewshot.config.tree import ViewSettings
-from fewshot.detector.data import Sample, prediction_batches
-from fewshot.detector.model import Detector
-from fewshot.errors import FewshotError
+from fewshot.config.tree import DetectorSettings, ViewSettings
+from fewshot.detector.architecture import build_config, build_network
+from fewshot.detector.data import prediction_batches
+from fewshot.detector.fusion import prepare_for_prediction
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
-from fewshot.progress import Advance, no_progress, warn
+from fewshot.progress import Advance, no_progress
 from fewshot.training.devices import resolve_device
+from fewshot.training.model_folder import TrainedNetwork, load_trained
 from fewshot.training.precision import Precision
+from fewshot.training.recovery import in_halves
+
+
+def load_detector(folder: Path, device: str = "auto") -> TrainedNetwork:
+    """Return the detector in a model folder, ready to predict on `cpu`, `cuda` or `auto`."""
+    trained = load_trained(
+        folder,
+        DetectorSettings,
+        lambda settings: build_network(build_config(settings), settings.gafl),
+        device,
+    )
+    return replace(trained, network=prepare_for_prediction(trained.network))
 
 
 def predict_slices(
-    detector: Detector,
+    detector: TrainedNetwork,
     slices: SliceSet,
     advance: Advance = no_progress,
     view: ViewSettings | None = None,
@@ -36,29 +51,12 @@ def predict_slices(
     done = 0
     for records, samples in batches:
         with torch.inference_mode(), precision.autocast():
-            outputs = _answers(detector, samples)
+            outputs = in_halves(detector.network, samples, detector.name)
         for record, output in zip(records, outputs, strict=True):
             masks = _to_masks(record, output["instances"], detector.name)
             yield masks.flipped() if flipped else masks
         done += len(records)
         advance(done, "")
-
-
-def _answers(detector: Detector, samples: list[Sample]) -> list[dict[str, Instances]]:
-    """Ask the network; a batch for which the memory does not suffice is asked in halves."""
-    try:
-        answers: list[dict[str, Instances]] = detector.network(samples)
-        return answers
-    except torch.OutOfMemoryError as error:
-        if len(samples) == 1:
-            raise FewshotError(
-                f"{detector.name}: the memory does not suffice to predict one slice; use a smaller "
-                "detector.input_size, or --device cpu"
-            ) from error
-    torch.cuda.empty_cache()
-    half = (len(samples) + 1) // 2
-    warn(f"{detector.name}: out of memory; {len(samples)} slices are predicted {half} at a time")
-    return _answers(detector, samples[:half]) + _answers(detector, samples[half:])
 
 
 def _to_masks(record: SliceRecord, instances: Instances, source: str) -> SliceMasks:

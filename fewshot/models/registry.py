@@ -3,66 +3,59 @@
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from fewshot.config.tree import ModelSettings
+from fewshot.config.network import NetworkSettings
 from fewshot.errors import InputError
-from fewshot.files import read_json
-from fewshot.metrics.average_precision import AveragePrecision
-from fewshot.models.interface import Kind, Model, ModelJob
+from fewshot.models.interface import Model, ModelFamily
 from fewshot.progress import Advance, no_progress
+from fewshot.training.job import TrainingJob
+from fewshot.training.model_folder import DESCRIPTION, describe_model
 
-DESCRIPTION = "model.json"
-# Kind, as settings and model.json call it → the module that has it as KIND. They are imported when
-# they are asked for: each brings a large package with it.
-_MODULES: Mapping[str, str] = {
+if TYPE_CHECKING:
+    from fewshot.training.loop import Progress
+
+# Kind, as settings and model.json call it → the module that has its `FAMILY`. Modules are imported
+# when they are asked for: each brings a large package with it.
+_FAMILIES: Mapping[str, str] = {
     "mask_rcnn": "fewshot.models.mask_rcnn",
     "semantic": "fewshot.models.semantic",
 }
 
 
-def kind_of(settings: ModelSettings) -> Kind:
-    """Return the kind of model that settings are of."""
-    return _kind(settings.kind)
+def family_of(settings: NetworkSettings) -> ModelFamily[Any]:
+    """Return the family of the model that settings are of."""
+    return _family(settings.kind)
 
 
-def modules_of(models: Iterable[ModelSettings]) -> list[str]:
-    """Return the modules through which models of these settings are trained and asked."""
-    return sorted({_MODULES[settings.kind] for settings in models})
+def modules_of(models: Iterable[NetworkSettings]) -> list[str]:
+    """Return the modules through which models of these settings are trained and predict."""
+    return sorted({_FAMILIES[settings.kind] for settings in models})
 
 
 def train_model(
-    job: ModelJob, out: Path, advance: Advance = no_progress, replace: bool = True
-) -> AveragePrecision:
-    """Train a model of any kind into a folder; return its validation AP (see `Kind.train`)."""
-    return kind_of(job.settings).train(job, out, advance, replace)
+    job: TrainingJob, out: Path, advance: Advance = no_progress, replace: bool = True
+) -> "Progress":
+    """Train a model of any kind into a folder; see `training.loop.train`."""
+    from fewshot.training.loop import train
 
-
-def describe_model(folder: Path) -> dict[str, Any]:
-    """Return the description of a trained model of any kind.
-
-    Raises `InputError` when the folder holds none, or one of an unknown kind.
-    """
-    return _kind_in(folder).describe(folder)
+    return train(family_of(job.settings).task(job), out, advance, replace)
 
 
 def load_model(folder: Path, device: str = "auto") -> Model:
-    """Return a trained model of any kind, ready to predict on `cpu`, `cuda` or `auto`."""
-    return _kind_in(folder).load(folder, device)
+    """Return a trained model of any kind, ready to predict on `cpu`, `cuda` or `auto`.
+
+    Raises `InputError` when the folder holds none, or one of an unknown kind.
+    """
+    kind = describe_model(folder).kind
+    if kind not in _FAMILIES:
+        raise InputError(
+            f"{folder / DESCRIPTION}: unknown kind of model {kind!r}; there are "
+            f"{', '.join(_FAMILIES)}"
+        )
+    family = _family(kind)
+    return Model(family.load(folder, device), family)
 
 
-def _kind_in(folder: Path) -> Kind:
-    path = folder / DESCRIPTION
-    if not path.is_file():
-        raise InputError(f"{folder}: holds no trained model (no {DESCRIPTION})")
-    description = read_json(path)
-    if not isinstance(description, dict):
-        raise InputError(f"{path}: not a model's description; train it again")
-    name = description.get("kind")
-    if not isinstance(name, str) or name not in _MODULES:
-        raise InputError(f"{path}: unknown kind of model {name!r}; there are {', '.join(_MODULES)}")
-    return _kind(name)
-
-
-def _kind(name: str) -> Kind:
-    return cast(Kind, import_module(_MODULES[name]).KIND)
+def _family(kind: str) -> ModelFamily[Any]:
+    return cast(ModelFamily[Any], import_module(_FAMILIES[kind]).FAMILY)

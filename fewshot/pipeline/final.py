@@ -49,7 +49,7 @@ def command(
     """
     from fewshot.files import read_json, remove_remains
     from fewshot.lock import locked
-    from fewshot.pipeline.training import SoftTraining, WarmStart, model_to_train, train_model
+    from fewshot.pipeline.training import SoftTraining, WarmStart, plan_training, train_model
     from fewshot.progress import warn
     from fewshot.radiologists.review import read_review
 
@@ -66,7 +66,7 @@ def command(
     if radiologists is not None:
         folders = {one.name: radiologists / one.name for one in settings.radiologists}
         warm_start = WarmStart(folders, radiologists / WEIGHTS)
-    model = model_to_train(settings, FINAL, data, soft, warm_start)
+    model = plan_training(settings, FINAL, data, soft, warm_start)
     if settings.final.warm_start and model.warm_start is None:
         warn(
             f"{settings.final.warm_start} has learnt from unlabelled slices; without soft labels "

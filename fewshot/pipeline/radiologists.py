@@ -58,7 +58,7 @@ def command(
     """
     from fewshot.files import read_json, remove_remains
     from fewshot.lock import locked
-    from fewshot.pipeline.training import model_to_train, train_model
+    from fewshot.pipeline.training import plan_training, train_model
     from fewshot.radiologists.weights import weigh
 
     names = [one.name for one in settings.radiologists]
@@ -68,7 +68,7 @@ def command(
     with locked(out):
         remove_remains(out)
         for name in chosen:
-            model = model_to_train(settings, name, data)
+            model = plan_training(settings, name, data)
             train_model(model, out / name, out / "tensorboard", replace=False)
         if only is None:
             weigh({name: out / name for name in chosen}, out / WEIGHTS)

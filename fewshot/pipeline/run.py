@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 from fewshot.config.load import dump_settings
 from fewshot.config.logging import check_mlflow
-from fewshot.config.names import FINAL, REVIEW
+from fewshot.config.names import REVIEW
 from fewshot.config.tree import ModelSettings, RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, remove_remains, write_text
 from fewshot.lock import LOCK, REVIEW_LOCK, locked, refuse_if_locked
-from fewshot.models.registry import kind_of
+from fewshot.models.registry import family_of
 from fewshot.pipeline import plan
 from fewshot.progress import say
 from fewshot.run import owned
@@ -88,13 +88,13 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
 
 def _resolve(settings: RunSettings) -> RunSettings:
     """Return the settings with devices and starting weights as they are on this machine."""
-    detector = kind_of(settings.detector).resolve(settings.detector)
+    detector = family_of(settings.detector).resolve(settings.detector)
 
     def found(model: ModelSettings | None) -> ModelSettings | None:
         if model is None:
             return None
         device = detector.device if model.device == "auto" else model.device
-        resolved: ModelSettings = kind_of(model).resolve(
+        resolved: ModelSettings = family_of(model).resolve(
             model.model_copy(update={"device": device})
         )
         return resolved
@@ -120,13 +120,7 @@ def _models(settings: RunSettings) -> dict[str, ModelSettings]:
 def _check_models(settings: RunSettings) -> None:
     """Refuse options that no network can be built with, and weights that fit none of it."""
     for model in _models(settings).values():
-        kind_of(model).check(model)
-    final = settings.model_of(FINAL)
-    if settings.soft_labels.teacher.renew and not kind_of(final).renews:
-        raise InputError(
-            f"soft_labels.teacher.renew: a final model of kind {final.kind} cannot renew soft "
-            "labels while it trains"
-        )
+        family_of(model).check(model)
 
 
 def _check_inputs(layout: RunLayout) -> None:

@@ -4,33 +4,20 @@ Every function reads its inputs from the paths it is given, and leaves whole fil
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fewshot.config.logging import LoggingSettings
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
-from fewshot.config.preprocessing import AS_READ, PreprocessSettings
-from fewshot.config.tree import (
-    AugmentationSettings,
-    ModelSettings,
-    RunSettings,
-    SoftLabelSettings,
-    TrainingSettings,
-)
+from fewshot.config.tree import RunSettings, SoftLabelSettings, TrainingSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, check_images, read_coco
 from fewshot.progress import progress, say, warn
 from fewshot.radiologists.review import reviewed_soft_labels
 from fewshot.radiologists.soft_label_set import with_soft_labels
 from fewshot.radiologists.weights import read_weights
-
-if TYPE_CHECKING:
-    from fewshot.detector.teacher import Renewal
-    from fewshot.detector.watch import Watch
-    from fewshot.training.sampling import TrainingSource
+from fewshot.training.job import TrainingJob
+from fewshot.training.model_folder import WEIGHTS
+from fewshot.training.sampling import TrainingSource
 
 
 @dataclass(frozen=True)
@@ -61,30 +48,27 @@ class WarmStart:
 
 
 @dataclass(frozen=True)
-class ModelToTrain:
-    """A model's name, data and settings; `unlabelled` is there if it learns from such slices."""
+class PlannedTraining:
+    """A training of a run before its slices are read: its job without them, and their files.
 
-    name: str
+    `unlabelled` is there if the model learns from such slices.
+    """
+
+    job: TrainingJob
     train: Path
     validation: Path
-    settings: ModelSettings
-    augmentation: AugmentationSettings
-    schedule: TrainingSettings
-    seed: int
     soft: SoftTraining | None = None
     warm_start: WarmStart | None = None
     unlabelled: Path | None = None
-    preprocess: PreprocessSettings = AS_READ
-    logging: LoggingSettings = field(default_factory=LoggingSettings)
 
 
-def model_to_train(
+def plan_training(
     settings: RunSettings,
     name: str,
     data: Path,
     soft: SoftTraining | None = None,
     radiologists: WarmStart | None = None,
-) -> ModelToTrain:
+) -> PlannedTraining:
     """Return what a run's settings say of a model: a radiologist by name, or the final model.
 
     Any other name, such as the control's, stands for the final model's settings. Final and control
@@ -97,118 +81,86 @@ def model_to_train(
         data: a folder with `train.json` and `validation.json`, and `unlabelled.json` where a
             radiologist learns from slices without labels.
         soft: what joins the labelled slices, if anything.
-        radiologists: whom a warm start can be had from; needed where the settings ask for one.
+        radiologists: whose weights a warm start can take; needed where the settings ask for one.
     """
     originals = {twin: one for one, twin in settings.twins.items()}
     part = originals.get(name, name)
     names = [radiologist.name for radiologist in settings.radiologists]
     order = 1 + names.index(part) if part in names else 0
     schedule = settings.radiologists[order - 1] if order else settings.final
-    warm_start = None if order else _warm_start(settings, soft, radiologists)
     own = settings.model_of(part)
     if name in originals:
         own = own.without_unlabelled()
-    return ModelToTrain(
+    job = TrainingJob(
         name=name,
-        train=data / TRAIN,
-        validation=data / VALIDATION,
         settings=own,
         augmentation=(None if order else settings.final.augmentation) or settings.augmentation,
         schedule=TrainingSettings(
             learning_rate=schedule.learning_rate, iterations=schedule.iterations
         ),
         seed=settings.seed * 1000 + order,
-        soft=soft,
-        warm_start=warm_start,
-        unlabelled=data / UNLABELLED if own.learns_unlabelled else None,
-        logging=settings.logging,
         preprocess=settings.preprocess,
+        logging=settings.logging,
+    )
+    return PlannedTraining(
+        job,
+        data / TRAIN,
+        data / VALIDATION,
+        soft,
+        None if order else _warm_start(settings, soft, radiologists),
+        data / UNLABELLED if own.learns_unlabelled else None,
     )
 
 
 def train_model(
-    model: ModelToTrain, folder: Path, logs: Path | None = None, replace: bool = True
+    planned: PlannedTraining, folder: Path, logs: Path | None = None, replace: bool = True
 ) -> None:
     """Train one model into its folder; without `replace` another model there is refused.
 
     `logs` is where TensorBoard finds all models of a run.
     """
     from fewshot.models import registry
-    from fewshot.models.interface import ModelJob
 
-    labelled = check_images(read_coco(model.train))
-    validation = check_images(read_coco(model.validation))
+    job = _with_slices(planned, (logs or folder / "tensorboard") / planned.job.name)
+    with progress(f"training {job.name}", job.schedule.iterations) as advance:
+        scores = registry.train_model(job, folder, advance, replace).best
+    say(f"{job.name}: validation AP {scores['ap']:.3f}, AP50 {scores['ap50']:.3f}")
+
+
+def _with_slices(planned: PlannedTraining, logs: Path) -> TrainingJob:
+    """Return a planned training's job with its slices and its start, as they are on the disk."""
+    labelled = check_images(read_coco(planned.train))
     if not len(labelled):
-        raise InputError(f"{model.train}: holds no slices; there is nothing to train on")
-    sources = _sources(model, labelled)
-    job = ModelJob(
-        name=model.name,
-        sources=sources,
-        validation=validation,
-        settings=model.settings,
-        augmentation=model.augmentation,
-        schedule=model.schedule,
-        seed=model.seed,
-        weights=None if model.warm_start is None else _lender(model.warm_start) / "model.pth",
-        unlabelled=None if model.unlabelled is None else check_images(read_coco(model.unlabelled)),
-        renewal=_renewal(model, labelled) if len(sources) > 1 else None,
-        watch=_watch(model, logs or folder / "tensorboard"),
-        preprocess=model.preprocess,
+        raise InputError(f"{planned.train}: holds no slices; there is nothing to train on")
+    warm_start, unlabelled = planned.warm_start, planned.unlabelled
+    return replace(
+        planned.job,
+        sources=_sources(planned, labelled),
+        validation=check_images(read_coco(planned.validation)),
+        weights=None if warm_start is None else _lender(warm_start) / WEIGHTS,
+        unlabelled=None if unlabelled is None else check_images(read_coco(unlabelled)),
+        logs=logs,
     )
-    with progress(f"training {model.name}", model.schedule.iterations) as advance:
-        precision = registry.train_model(job, folder, advance, replace)
-    say(f"{model.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
 
 
-def _sources(model: ModelToTrain, labelled: SliceSet) -> list["TrainingSource"]:
-    from fewshot.training.sampling import TrainingSource
-
-    if model.soft is None:
+def _sources(planned: PlannedTraining, labelled: SliceSet) -> list[TrainingSource]:
+    if planned.soft is None:
         return [TrainingSource(labelled)]
-    settings, path = model.soft.settings, model.soft.annotations
+    settings, path = planned.soft.settings, planned.soft.annotations
     soft = read_coco(path)
-    uncertain = None if model.soft.uncertain is None else read_coco(model.soft.uncertain)
-    if model.soft.review is not None and model.soft.review.is_file():
-        reviewed = reviewed_soft_labels(soft, model.soft.review)
+    uncertain = None if planned.soft.uncertain is None else read_coco(planned.soft.uncertain)
+    if planned.soft.review is not None and planned.soft.review.is_file():
+        reviewed = reviewed_soft_labels(soft, planned.soft.review)
         soft, uncertain = reviewed.soft, reviewed.with_ignored(uncertain)
     soft = check_images(with_soft_labels(soft))
     if not len(soft):
-        warn(f"{path}: holds no soft labels; {model.name} trains on labels alone")
+        warn(f"{path}: holds no soft labels; {planned.job.name} trains on labels alone")
         return [TrainingSource(labelled)]
     share = settings.labelled_share
     return [
         TrainingSource(labelled, share),
-        TrainingSource(
-            soft,
-            1 - share,
-            uncertain=uncertain,
-            weighed=settings.score_weighted_loss,
-            renewed=settings.teacher.renew,
-        ),
+        TrainingSource(soft, 1 - share, uncertain=uncertain, weighed=settings.score_weighted_loss),
     ]
-
-
-def _watch(model: ModelToTrain, logs: Path) -> "Watch":
-    from fewshot.detector.watch import Watch
-
-    parameters = {
-        "architecture": model.settings.architecture,
-        "batch_size": model.settings.batch_size,
-        **model.schedule.model_dump(include={"learning_rate", "iterations"}),
-        "labelled_share": 1.0 if model.soft is None else model.soft.settings.labelled_share,
-        "seed": model.seed,
-    }
-    return Watch(model.logging, logs / model.name, model.schedule.iterations, parameters)
-
-
-def _renewal(model: ModelToTrain, labelled: SliceSet) -> "Renewal | None":
-    from fewshot.detector.teacher import Renewal
-
-    if model.soft is None or not model.soft.settings.teacher.renew:
-        return None
-    settings = model.soft.settings
-    counts = [len(labelled.masks_of(record.image_id)) for record in labelled.records]
-    return Renewal(settings.teacher, settings.runaway_ratio * float(np.mean(counts)))
 
 
 def _warm_start(

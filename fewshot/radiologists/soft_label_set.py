@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fewshot.masks.coco import SliceSet
 from fewshot.radiologists.reliability import Reliability
 
-OF_TRAINING = {"score_weighted_loss", "teacher", "labelled_share"}
+OF_TRAINING = {"score_weighted_loss", "labelled_share"}
 """The soft labels' settings that the final training obeys, not their making."""
 
 

@@ -60,13 +60,9 @@ def assign_slices(
 
 def weigh(models: Mapping[str, Path], target: Path) -> None:
     """Write each radiologist's average precision and weight."""
-    from fewshot.models.registry import describe_model
+    from fewshot.training.model_folder import describe_model
 
-    descriptions = {name: describe_model(folder) for name, folder in models.items()}
-    precisions = {
-        name: float(description["average_precision"]["ap"])
-        for name, description in descriptions.items()
-    }
+    precisions = {name: describe_model(models[name]).validation["ap"] for name in models}
     weights = weights_from_precision(precisions)
     write_json(target, {"average_precision": precisions, "weights": weights})
     say("weights: " + ", ".join(f"{name} {weight:.3f}" for name, weight in weights.items()))

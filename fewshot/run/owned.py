@@ -10,6 +10,7 @@ from fewshot.folders import RECORD as _FOLDER_RECORD
 from fewshot.lock import LOCK, REVIEW_LOCK
 from fewshot.run.names import RECORD, RESOLVED
 from fewshot.run.stages import Stage
+from fewshot.training.model_folder import CHECKPOINT, TIME
 
 OWNED = _FOLDER_RECORD
 FORM = "fewshot run 1"
@@ -17,14 +18,14 @@ FORM = "fewshot run 1"
 _FOLDERS = ("tensorboard", "embeddings")
 # Links to the images that a run reads; it writes nothing there.
 _LINKS = "images"
-_CHECKPOINT = "checkpoint.pth"
 
 
 def note_outputs(out: Path, stages: Sequence[Stage]) -> None:
     """Write down what a run is going to write to `out`, before it does, beside what it did."""
     paths = {RESOLVED, *_FOLDERS, *_noted(out)}
     for stage in stages:
-        for path in (stage.folder / RECORD, stage.folder / _CHECKPOINT, *stage.outputs):
+        aside = [stage.folder / name for name in (RECORD, CHECKPOINT, TIME)]
+        for path in (*aside, *stage.outputs):
             paths.add(path.relative_to(out).as_posix())
     write_json(out / OWNED, {"form": FORM, "paths": sorted(paths)})
 

@@ -79,6 +79,11 @@ def find_checkpoint(text: str) -> Path:
         path = Path(text)
         if path.is_file():
             return path
+        if text == TINY:
+            raise InputError(
+                "checkpoint tiny: is published nowhere; train it with fewshot sam finetune "
+                "--checkpoint tiny --train all, and give the model.pth that this leaves"
+            )
         known = _by_file_name(path.name)
         if known is None:
             names = ", ".join(one.name for one in KNOWN)

@@ -23,6 +23,7 @@ from fewshot.sam.attention import use_fused_attention
 from fewshot.sam.checkpoints import TINY, find_checkpoint, recognise
 from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
 from fewshot.training.devices import resolve_device
+from fewshot.training.model_folder import WEIGHTS
 from fewshot.training.schema import check_weights, misfit
 
 Weights = Mapping[str, torch.Tensor]
@@ -155,12 +156,7 @@ def load_sam(checkpoint: str, device: str = "auto", *, untrained: int | None = N
         InputError: the file is missing, damaged, holds code, or is of another architecture.
     """
     where = resolve_device(device)
-    if checkpoint == TINY:
-        if untrained is None:
-            raise InputError(
-                "checkpoint tiny: is published nowhere; train it with fewshot sam finetune "
-                "--checkpoint tiny --train all, and give the sam.pth that this leaves"
-            )
+    if checkpoint == TINY and untrained is not None:
         network, layout, name = build_sam(TINY, untrained), TINY, TINY
     else:
         path = find_checkpoint(checkpoint)
@@ -169,15 +165,19 @@ def load_sam(checkpoint: str, device: str = "auto", *, untrained: int | None = N
         network = build_sam(layout)
         _fill(network, weights, path, layout)
         known = recognise(path)
-        name = known.name if known else path.parent.name if path.stem == "sam" else path.stem
+        name = known.name if known else path.parent.name if path.name == WEIGHTS else path.stem
     use_fused_attention(network)
     return SamModel(network.to(where).eval(), layout, name or layout, where)
 
 
 def save_sam(path: Path, network: nn.Module) -> None:
     """Write a network as `segment_anything` does, so that `sam_model_registry` loads it."""
-    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-    save_checkpoint(path, weights)
+    save_checkpoint(path, plain_weights(network))
+
+
+def plain_weights(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights by their names in `segment_anything`, on the CPU."""
+    return {name: value.detach().cpu() for name, value in network.state_dict().items()}
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

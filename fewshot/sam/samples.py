@@ -1,7 +1,6 @@
 """The endless sequence of samples that a fine-tuning reads, addressed by position."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.sam.prompt_sampling import Task, training_task
 from fewshot.slices.augmentation import augment
 from fewshot.slices.images import read_image
+from fewshot.training.sampling import DrawnSamples, TrainingSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,27 +23,27 @@ class Sample:
     task: Task
 
 
-class FinetuneSamples:
-    """Labelled slices with random prompts; a sample depends on the seed and its position alone.
+class FinetuneSamples(DrawnSamples[Sample]):
+    """Labelled slices with random prompts.
 
-    The slices are gone through in one random order after another. They are augmented when the image
-    encoder is trained; an embedding can only be taken of the slice as it is.
+    They are augmented when the image encoder is trained; an embedding can only be taken of the
+    slice as it is.
     """
 
     def __init__(
-        self, slices: SliceSet, settings: FinetuneSettings, augmentation: AugmentationSettings
+        self,
+        slices: SliceSet,
+        settings: FinetuneSettings,
+        augmentation: AugmentationSettings,
+        seed: int,
     ) -> None:
-        self.slices = slices
-        self._settings = settings
-        self._augmentation = augmentation
-        self._order = lru_cache(maxsize=2)(self._shuffled)
+        super().__init__([TrainingSource(slices)], seed)
+        self._slices, self._settings, self._augmentation = slices, settings, augmentation
 
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at a position."""
-        turn, index = divmod(position, len(self.slices))
-        record = self.slices.records[self._order(turn)[index]]
-        rng = np.random.default_rng([self._settings.seed, 1, position])
-        masks = self.slices.masks_of(record.image_id).decode()
+        _, record, rng = self.drawn(position)
+        masks = self._slices.masks_of(record.image_id).decode()
         image = None
         if self._settings.train == "all":
             image, masks = self._augmented(record, masks, rng)
@@ -54,7 +54,7 @@ class FinetuneSamples:
     def _augmented(
         self, record: SliceRecord, masks: NDArray[np.bool_], rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        image = read_image(self.slices.path_of(record))
+        image = read_image(self._slices.path_of(record))
         changed, moved = augment(
             image.astype(np.float32), masks.astype(np.uint8), self._augmentation, rng
         )
@@ -62,6 +62,3 @@ class FinetuneSamples:
         if not seen.any():
             return image, masks
         return np.rint(changed).astype(np.uint8), moved[seen].astype(bool)
-
-    def _shuffled(self, turn: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self._settings.seed, 0, turn]).permutation(len(self.slices))

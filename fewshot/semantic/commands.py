@@ -18,26 +18,30 @@ def train(data: Path, settings: RunSettings, out: Path) -> None:
 
     With `semantic.model.consistency` it learns from `unlabelled.json` as well.
     """
-    from fewshot.semantic.job import SemanticJob
-    from fewshot.semantic.training import train_semantic
+    from fewshot.semantic.training import SemanticTask
+    from fewshot.training.job import TrainingJob
+    from fewshot.training.loop import train as train_on
     from fewshot.training.sampling import TrainingSource
 
     unlabelled = None
     if settings.semantic.model.learns_unlabelled:
         unlabelled = check_images(read_coco(data / UNLABELLED))
-    job = SemanticJob(
+    job = TrainingJob(
         name=settings.semantic.model.network,
         sources=[TrainingSource(_labelled(data / TRAIN))],
         validation=_labelled(data / VALIDATION),
         settings=settings.semantic.model,
+        augmentation=settings.augmentation,
         schedule=settings.semantic,
         seed=settings.seed,
         unlabelled=unlabelled,
         preprocess=settings.preprocess,
+        logging=settings.logging,
+        logs=out / "tensorboard",
     )
     with progress(f"training {job.name}", settings.semantic.iterations) as advance:
-        precision = train_semantic(job, out, advance, replace=False)
-    say(f"{job.name}: validation AP {precision.ap:.3f}, AP50 {precision.ap50:.3f}")
+        scores = train_on(SemanticTask(job), out, advance, replace=False).best
+    say(f"{job.name}: validation AP {scores['ap']:.3f}, AP50 {scores['ap50']:.3f}")
 
 
 def predict(
@@ -47,13 +51,12 @@ def predict(
 
     `regions` says how they are found; None as the network was trained for.
     """
-    from fewshot.semantic.model import load_model
-    from fewshot.semantic.prediction import predict_slices
+    from fewshot.semantic.prediction import load_semantic, predict_slices, with_regions
 
     check_images(slices)
-    network = load_model(model, device)
+    network = load_semantic(model, device)
     if regions is not None:
-        network = network.with_regions(regions)
+        network = with_regions(network, regions)
     with progress(f"predicting {target.stem} with {network.name}", len(slices)) as advance:
         masks = list(predict_slices(network, slices, advance))
     write_coco(target, slices.with_masks(masks), f"predictions of {network.name}")
@@ -86,6 +89,7 @@ def compare(request: Request, settings: RunSettings, out: Path) -> list[dict[str
         validation=_labelled(request.data / VALIDATION),
         test=_labelled(request.test),
         settings=settings.semantic,
+        augmentation=settings.augmentation,
         seed=settings.seed,
         preprocess=settings.preprocess,
         networks=cast(Sequence[NetworkName], request.networks),

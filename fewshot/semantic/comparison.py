@@ -10,7 +10,7 @@ import numpy as np
 from fewshot.config.names import TEST, VALIDATION
 from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.semantic import SHARPENED, FeatUpSettings, NetworkName, RegionMethod
-from fewshot.config.tree import MergeSettings, SemanticTrainingSettings
+from fewshot.config.tree import AugmentationSettings, MergeSettings, SemanticTrainingSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json, write_text
 from fewshot.masks.coco import SliceSet
@@ -43,6 +43,7 @@ class Comparison:
     validation: SliceSet
     test: SliceSet
     settings: SemanticTrainingSettings
+    augmentation: AugmentationSettings
     seed: int
     preprocess: PreprocessSettings
     networks: Sequence[NetworkName]
@@ -90,14 +91,14 @@ def _variants(what: Comparison) -> Iterator[tuple[NetworkName, bool, bool]]:
 def _score_variant(
     what: Comparison, network: NetworkName, gafl: bool, featup: bool, out: Path
 ) -> Iterator[Row]:
-    from fewshot.semantic.model import describe_model, load_model
-    from fewshot.semantic.prediction import answers
+    from fewshot.semantic.prediction import answers, load_semantic
+    from fewshot.training.model_folder import TIME, describe_model
 
     folder = _trained(what, network, gafl, out)
     if featup:
         folder = _sharpened(what, folder)
-    description = describe_model(folder)
-    model = load_model(folder, what.settings.model.device)
+    description, spent = describe_model(folder), read_json(folder / TIME)
+    model = load_semantic(folder, what.settings.model.device)
     found = [list(answers(model, slices)) for slices in (what.validation, what.test)]
     for method in _METHODS if model.settings.boundary else _METHODS[:1]:
         regions = model.settings.regions.model_copy(update={"method": method})
@@ -110,9 +111,9 @@ def _score_variant(
             gafl=gafl,
             featup=featup,
             regions=method,
-            iterations=description["iterations"],
-            seconds=description["seconds"],
-            cpu_seconds=description["cpu_seconds"],
+            iterations=description.iterations,
+            seconds=spent["seconds"],
+            cpu_seconds=spent["cpu_seconds"],
         )
         say(
             f"{folder.name}, {method}: ARI all {row.ari_all:.3f}, foreground "
@@ -123,26 +124,27 @@ def _score_variant(
 
 def _trained(what: Comparison, network: NetworkName, gafl: bool, out: Path) -> Path:
     """Return the folder of a plain network, trained now unless it was by the same job."""
-    from fewshot.semantic.job import SemanticJob
-    from fewshot.semantic.training import train_semantic
+    from fewshot.semantic.training import SemanticTask
+    from fewshot.training.job import TrainingJob
+    from fewshot.training.loop import train
     from fewshot.training.sampling import TrainingSource
 
     name = f"{network}-gafl" if gafl else network
     plain = {"network": network, "gafl": gafl, "featup": FeatUpSettings()}
     schedule = what.settings
-    job = SemanticJob(
+    job = TrainingJob(
         name=name,
         sources=[TrainingSource(what.train)],
         validation=what.validation,
         settings=schedule.model.model_copy(update=plain),
+        augmentation=what.augmentation,
         schedule=schedule,
         seed=what.seed,
         preprocess=what.preprocess,
     )
     folder = out / "models" / name
-    if not _made_by(job.key(), folder):
-        with progress(f"training {name}", schedule.iterations) as advance:
-            train_semantic(job, folder, advance)
+    with progress(f"training {name}", schedule.iterations) as advance:
+        train(SemanticTask(job), folder, advance)
     return folder
 
 
@@ -159,10 +161,10 @@ def _sharpened(what: Comparison, source: Path) -> Path:
 
 
 def _made_by(key: str, folder: Path) -> bool:
-    from fewshot.semantic.model import describe_model
+    from fewshot.training.model_folder import describe_model
 
     try:
-        return bool(describe_model(folder).get("job") == key)
+        return bool(describe_model(folder).training.get("job") == key)
     except InputError:
         return False
 

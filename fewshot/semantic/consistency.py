@@ -7,9 +7,6 @@ Sources: A. Tarvainen and H. Valpola, Mean teachers are better role models, NIPS
 al., Semi-supervised semantic segmentation needs strong, varied perturbations, BMVC 2020 (CutMix).
 """
 
-from collections.abc import Iterator
-from itertools import repeat
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,7 +15,7 @@ from torch.nn import functional
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
 from fewshot.masks.coco import SliceSet
-from fewshot.semantic.data import Batch, SemanticSamples, training_batches
+from fewshot.semantic.data import Batch, SemanticSamples
 from fewshot.training.sampling import TrainingSource
 
 _RAMP = 0.25  # of the iterations, after the burn-in: until the loss has its full weight
@@ -38,27 +35,24 @@ class Consistency:
         slices: SliceSet,
         settings: SemanticSettings,
         seed: int,
+        iterations: int,
         preprocess: PreprocessSettings = AS_READ,
     ) -> None:
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed, self._iterations = settings, seed, iterations
         # Another seed than the labelled slices': their changes are not to go in step.
         self._samples = SemanticSamples(
             [TrainingSource(slices)], settings, seed + 1_000_003, preprocess
         )
 
-    def batches(self, start: int, stop: int) -> Iterator[Batch | None]:
-        """Yield what iterations `start` to the last, `stop`, read; None in the burn-in."""
-        settings = self._settings
-        first = next((one for one in range(start, stop) if self.weight_at(one, stop)), stop)
-        yield from repeat(None, first - start)
-        yield from training_batches(
-            self._samples, settings.batch_size, first, stop, settings.workers
-        )
+    def at(self, position: int) -> Batch | None:
+        """Return the sample at a position from 0; None in the burn-in."""
+        iteration = position // self._settings.batch_size
+        return self._samples[position] if self.weight_at(iteration) > 0 else None
 
-    def weight_at(self, iteration: int, iterations: int) -> float:
+    def weight_at(self, iteration: int) -> float:
         """Return how much the loss on these slices counts at an iteration from 0."""
         own = self._settings.consistency
-        climbed = (iteration / iterations - own.burn_in) / _RAMP
+        climbed = (iteration / self._iterations - own.burn_in) / _RAMP
         return own.weight * min(1.0, max(0.0, climbed))
 
     def task(self, mean: nn.Module, batch: Batch, iteration: int) -> Batch:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
@@ -21,8 +20,7 @@ from fewshot.preprocess.reader import read_preprocessed
 from fewshot.semantic.augmentation import Augmentation
 from fewshot.semantic.regions import boundaries
 from fewshot.slices.images import read_colour
-from fewshot.training.batches import batches_of
-from fewshot.training.sampling import SampleOrder, TrainingSource
+from fewshot.training.sampling import DrawnSamples, TrainingSource
 
 
 class Batch(NamedTuple):
@@ -39,12 +37,8 @@ class Batch(NamedTuple):
     names: list[str]
 
 
-class SemanticSamples(Dataset[Batch]):
-    """The endless sequence of training samples, addressed by position; each a batch of one.
-
-    A sample depends on the seed and its position alone: not on the number of workers, nor on where
-    a training was interrupted.
-    """
+class SemanticSamples(DrawnSamples[Batch]):
+    """The endless sequence of training samples; each is a batch of one."""
 
     def __init__(
         self,
@@ -53,20 +47,13 @@ class SemanticSamples(Dataset[Batch]):
         seed: int,
         preprocess: PreprocessSettings = AS_READ,
     ) -> None:
-        self._sources = [source for source in sources if len(source.slices)]
-        if not self._sources:
-            raise ValueError("no slices to train on")
-        self._settings, self._seed, self._preprocess = settings, seed, preprocess
+        super().__init__(sources, seed)
+        self._settings, self._preprocess = settings, preprocess
         self._augment = Augmentation(settings.augmentation)
-        sizes = [len(source.slices) for source in self._sources]
-        self._order = SampleOrder(sizes, [source.share for source in self._sources], seed)
 
     def __getitem__(self, position: int) -> Batch:
         """Return the sample at a position."""
-        number, index = self._order.at(position)
-        source = self._sources[number]
-        record = source.slices.records[index]
-        rng = np.random.default_rng([self._seed, 1, position])
+        source, record, rng = self.drawn(position)
         image = read_slice(source.slices, record, self._settings.channels, self._preprocess)
         label_map, weights = _truth(source, record)
         image, (label_map, weights) = self._augment(image, [label_map, weights], rng)
@@ -101,21 +88,14 @@ def collate(samples: Sequence[Batch]) -> Batch:
     )
 
 
-def training_batches(
-    samples: SemanticSamples, batch_size: int, start: int, stop: int, workers: int
-) -> Iterator[Batch]:
-    """Yield the batches of iterations `start` to `stop`, in order, read by `workers` processes."""
-    return batches_of(samples, collate, batch_size, start, stop, workers)
-
-
 def prediction_batches(
     slices: SliceSet,
     batch_size: int,
     channels: int,
     view: ViewSettings,
     preprocess: PreprocessSettings = AS_READ,
-) -> Iterator[tuple[list[SliceRecord], Tensor]]:
-    """Yield slices of equal size in batches: records, and float32 (n, channels, height, width).
+) -> Iterator[tuple[list[SliceRecord], list[Tensor]]]:
+    """Yield slices of equal size in batches: records, and float32 (channels, height, width) each.
 
     Enlarged or reduced as the view says, and mirrored if it is.
     """
@@ -127,8 +107,8 @@ def prediction_batches(
             images = [read_slice(slices, record, channels, preprocess) for record in chosen]
             if view.scale != 1:
                 images = [np.asarray(cv2.resize(image, size)) for image in images]
-            batch = torch.stack([to_tensor(image) for image in images])
-            yield chosen, batch.flip(-1) if view.flip else batch
+            tensors = [to_tensor(image) for image in images]
+            yield chosen, [one.flip(-1) for one in tensors] if view.flip else tensors
 
 
 def read_slice(

@@ -10,17 +10,21 @@ from fewshot.metrics.foreground import ForegroundCounts
 class EpochMetrics:
     """Foreground counts over one pass of the training slices after another."""
 
-    def __init__(self, slices: int, batch_size: int) -> None:
-        self._length = max(1, round(slices / batch_size))  # iterations
+    def __init__(self, slices: int) -> None:
+        self._length = slices
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a pass."""
         self._counts, self._taken = ForegroundCounts(), 0
 
-    def add(self, counts: ForegroundCounts) -> dict[str, float]:
-        """Add a batch; at the end of a pass return its IoU and Dice for the learning curves."""
-        self._counts, self._taken = self._counts + counts, self._taken + 1
+    def add(self, counts: ForegroundCounts, slices: int) -> dict[str, float]:
+        """Add some slices; at the end of a pass return its IoU and Dice for the curves."""
+        self._counts, self._taken = self._counts + counts, self._taken + slices
         if self._taken < self._length:
             return {}
         whole = self._counts
-        self._counts, self._taken = ForegroundCounts(), 0
+        self.reset()
         return {"epoch/iou": whole.iou, "epoch/dice": whole.dice}
 
     def content(self) -> list[int]:
@@ -28,7 +32,7 @@ class EpochMetrics:
         return [self._taken, self._counts.common, self._counts.truth, self._counts.prediction]
 
     def restore(self, content: Sequence[int]) -> None:
-        """Go on from what `content` returned."""
+        """Continue from what `content` returned."""
         self._taken, self._counts = content[0], ForegroundCounts(*content[1:])
 
 

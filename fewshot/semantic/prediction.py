@@ -1,24 +1,52 @@
 """Predicting regions: foreground and boundaries from the network, then regions from those."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
+from torch import Tensor, nn
 from torch.nn import functional
 
-from fewshot.config.semantic import RegionSettings
+from fewshot.config.semantic import RegionMethod, RegionSettings, SemanticSettings
 from fewshot.config.tree import ViewSettings
+from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import Advance, no_progress
 from fewshot.semantic.data import prediction_batches
-from fewshot.semantic.model import SemanticModel
+from fewshot.semantic.networks import build_network
 from fewshot.semantic.regions import find_regions
 from fewshot.training.devices import resolve_device
+from fewshot.training.model_folder import TrainedNetwork, load_trained
 from fewshot.training.precision import Precision
+from fewshot.training.recovery import in_halves
+
+
+def load_semantic(folder: Path, device: str = "auto") -> TrainedNetwork:
+    """Return the network in a model folder, ready to predict on `cpu`, `cuda` or `auto`."""
+
+    def build(settings: SemanticSettings) -> nn.Module:
+        network = build_network(settings).to(resolve_device(settings.device))
+        return network.to(memory_format=torch.channels_last)
+
+    return load_trained(folder, SemanticSettings, build, device)
+
+
+def with_regions(model: TrainedNetwork, method: RegionMethod) -> TrainedNetwork:
+    """Return the same network, its regions found by a method; `InputError` if it cannot."""
+    regions = model.settings.regions.model_copy(update={"method": method})
+    values = {**model.settings.model_dump(), "regions": regions.model_dump()}
+    try:
+        return replace(model, settings=SemanticSettings.model_validate(values))
+    except ValidationError as error:
+        raise InputError(
+            f"{model.name}: was trained without boundaries; use --regions components"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -44,7 +72,7 @@ class Answer:
 
 
 def predict_slices(
-    model: SemanticModel,
+    model: TrainedNetwork,
     slices: SliceSet,
     advance: Advance = no_progress,
     view: ViewSettings | None = None,
@@ -58,7 +86,7 @@ def predict_slices(
 
 
 def answers(
-    model: SemanticModel,
+    model: TrainedNetwork,
     slices: SliceSet,
     advance: Advance = no_progress,
     view: ViewSettings | None = None,
@@ -71,9 +99,14 @@ def answers(
     batches = prediction_batches(
         slices, settings.prediction_batch_size, settings.channels, view, model.preprocess
     )
-    for records, batch in batches:
+
+    def ask(images: list[Tensor]) -> list[Tensor]:
+        batch = torch.stack(images).to(device, memory_format=torch.channels_last)
+        return [*model.network(batch).float()]
+
+    for records, images in batches:
         with torch.inference_mode(), precision.autocast():
-            logits = model.network(batch.to(device, memory_format=torch.channels_last)).float()
+            logits = torch.stack(in_halves(ask, images, model.name))
         logits = logits.flip(-1) if view.flip else logits
         size = (records[0].height, records[0].width)
         if logits.shape[-2:] != size:

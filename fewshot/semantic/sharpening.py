@@ -14,13 +14,15 @@ from torch import Tensor
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import FeatUpSettings, SemanticSettings
 from fewshot.errors import InputError
+from fewshot.files import read_json, write_json
 from fewshot.layers.featup import train_upsampler
-from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.progress import Advance, no_progress, progress
-from fewshot.semantic.data import SemanticSamples, training_batches
-from fewshot.semantic.model import describe_model, load_model, save_model
+from fewshot.semantic.data import SemanticSamples, collate
 from fewshot.semantic.networks import SemanticNetwork, build_network, pad_to_stride
+from fewshot.semantic.prediction import load_semantic
+from fewshot.training.batches import batches_of
 from fewshot.training.devices import resolve_device
+from fewshot.training.model_folder import TIME, describe_model, save_trained
 from fewshot.training.sampling import TrainingSource
 
 
@@ -44,8 +46,8 @@ def train_featup(
 
     def levels() -> Iterator[Tensor]:
         samples = SemanticSamples(sources, settings, seed, preprocess)
-        batches = training_batches(
-            samples, settings.batch_size, 0, featup.iterations, settings.workers
+        batches = batches_of(
+            samples, collate, settings.batch_size, 0, featup.iterations, settings.workers
         )
         for done, batch in enumerate(batches):
             advance(done, "")
@@ -70,8 +72,8 @@ def sharpen_model(
     The copy's training time is both trainings'. Raises `InputError` when the network has nothing to
     upsample.
     """
-    description = describe_model(source)
-    plain = load_model(source)
+    description, spent = describe_model(source), read_json(source / TIME)
+    plain = load_semantic(source)
     values = {**plain.settings.model_dump(), "featup": featup.model_dump()}
     try:
         settings = SemanticSettings.model_validate(values)
@@ -84,21 +86,20 @@ def sharpen_model(
     started, cpu_started = time.monotonic(), time.process_time()
     with progress(f"training the upsampler of {source.name}", featup.iterations) as advance:
         train_featup(network, sources, settings, seed, plain.preprocess, advance)
-    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu_started
-    save_model(
+    spent["seconds"] += time.monotonic() - started
+    spent["cpu_seconds"] += time.process_time() - cpu_started
+    write_json(out / TIME, spent)
+    save_trained(
         replace(plain, network=network.eval(), settings=settings),
         out,
-        iterations=description["iterations"],
-        average_precision=AveragePrecision(**description["average_precision"]),
-        facts={
-            "seconds": description["seconds"] + seconds,
-            "cpu_seconds": description["cpu_seconds"] + cpu_seconds,
-            "job": sharpening_key(source, featup),
-        },
+        description.iterations,
+        description.validation,
+        {"job": sharpening_key(source, featup)},
     )
 
 
 def sharpening_key(source: Path, featup: FeatUpSettings) -> str:
     """Return what tells a sharpened copy of a model from any other."""
-    text = json.dumps([describe_model(source).get("job"), featup.model_dump()], sort_keys=True)
+    job = describe_model(source).training.get("job")
+    text = json.dumps([job, featup.model_dump()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,19 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fewshot.errors import FewshotError
 
-_Sample = TypeVar("_Sample")
+_Sample = TypeVar("_Sample", covariant=True)
 _Batch = TypeVar("_Batch")
 
 
+class Samples(Protocol[_Sample]):
+    """An endless sequence of training samples, addressed by position from 0."""
+
+    def __getitem__(self, position: int, /) -> _Sample: ...
+
+
 def batches_of(
-    samples: Dataset[_Sample],
+    samples: Samples[_Sample],
     collate: Callable[[list[_Sample]], _Batch],
     batch_size: int,
     start: int,
@@ -67,7 +73,7 @@ class _Carried(Dataset[Any]):
     A worker process that raises adds its whole traceback to the message.
     """
 
-    def __init__(self, samples: Dataset[Any]) -> None:
+    def __init__(self, samples: Samples[Any]) -> None:
         self._samples = samples
 
     def __getitem__(self, position: int) -> Any:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.masks.coco import SliceSet
+from fewshot.masks.coco import SliceRecord, SliceSet
+
+_Sample = TypeVar("_Sample")
 
 
 @dataclass(frozen=True)
@@ -20,15 +22,39 @@ class TrainingSource:
         share: of every batch that is drawn from here, in proportion to the other sources' shares.
         uncertain: the same slices with masks that may or may not be right, to be ignored.
         weighed: whether a mask counts by its score in the losses.
-        renewed: whether a teacher is to label these slices anew when they are drawn; samples then
-            carry `weak_image`, the slice as it was before its grey levels were changed.
     """
 
     slices: SliceSet
     share: float = 1.0
     uncertain: SliceSet | None = None
     weighed: bool = False
-    renewed: bool = False
+
+
+class DrawnSamples(Generic[_Sample]):
+    """An endless sequence of training samples, addressed by position from 0.
+
+    A sample depends on the seed and its position alone: not on the number of workers, nor on where
+    a training was interrupted. Sources without slices are left out.
+    """
+
+    def __init__(self, sources: Sequence[TrainingSource], seed: int) -> None:
+        self.sources = [source for source in sources if len(source.slices)]
+        if not self.sources:
+            raise ValueError("no slices to train on")
+        self._seed = seed
+        sizes = [len(source.slices) for source in self.sources]
+        self._order = SampleOrder(sizes, [source.share for source in self.sources], seed)
+
+    def __getitem__(self, position: int) -> _Sample:
+        """Return the sample at a position."""
+        raise NotImplementedError
+
+    def drawn(self, position: int) -> tuple[TrainingSource, SliceRecord, np.random.Generator]:
+        """Return the source and the slice of a position, and what to draw its changes from."""
+        number, index = self._order.at(position)
+        source = self.sources[number]
+        rng = np.random.default_rng([self._seed, 1, position])
+        return source, source.slices.records[index], rng
 
 
 class SampleOrder:

@@ -1,5 +1,6 @@
 """The state of a training that a checkpoint keeps: network, running mean, optimiser, chance."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from fewshot.training.precision import Precision
 from fewshot.training.schema import check_alike, check_optimizer
+
+_LEAST_RATE = 0.01  # at the end of a cosine, of the learning rate
 
 
 @dataclass
@@ -30,9 +33,14 @@ class TrainingState:
         return self.network if self.average is None else self.average.module
 
     def content(self) -> dict[str, Any]:
-        """Return all of it, and where the random numbers stand, as a checkpoint holds it."""
+        """Return all of it, and where the random numbers stand, as a checkpoint holds it.
+
+        Weights that are not trained are left out: they are those of the start.
+        """
+        frozen = self._frozen()
+        weights = self.network.state_dict()
         return {
-            "network": self.network.state_dict(),
+            "network": {name: one for name, one in weights.items() if name not in frozen},
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.last_epoch,
@@ -50,8 +58,11 @@ class TrainingState:
         check_optimizer(content["optimizer"], self.optimizer, path)
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Go on from what `content` returned."""
-        self.network.load_state_dict(content["network"])
+        """Continue from what `content` returned, in a state that is as it was at the start."""
+        kept = {
+            name: one for name, one in self.network.state_dict().items() if name in self._frozen()
+        }
+        self.network.load_state_dict({**kept, **content["network"]})
         if self.average is not None:
             self.average.load_state_dict(content["average"])
         self.optimizer.load_state_dict(content["optimizer"])
@@ -61,6 +72,17 @@ class TrainingState:
         torch.set_rng_state(content["random_state"])
         if content["cuda_random_state"]:
             torch.cuda.set_rng_state_all(content["cuda_random_state"])
+
+    def slow_down(self, factor: float) -> None:
+        """Multiply the learning rate, from now to the end, by a factor."""
+        for group in self.optimizer.param_groups:
+            for rate in ("lr", "initial_lr", "max_lr", "min_lr"):
+                if rate in group:
+                    group[rate] *= factor
+        self.schedule.base_lrs = [rate * factor for rate in self.schedule.base_lrs]
+
+    def _frozen(self) -> set[str]:
+        return {name for name, one in self.network.named_parameters() if not one.requires_grad}
 
 
 def make_optimizer(
@@ -86,3 +108,16 @@ def one_cycle(
     return OneCycleLR(
         optimizer, max_lr=learning_rate, total_steps=iterations + 1, cycle_momentum=False
     )
+
+
+def warm_cosine(optimizer: torch.optim.Optimizer, iterations: int, warm_up: float) -> LambdaLR:
+    """Return a schedule that rises in a part of the iterations, then falls by half a cosine."""
+    rise = max(1, round(warm_up * iterations))
+
+    def share(iteration: int) -> float:
+        if iteration < rise:
+            return (iteration + 1) / rise
+        place = (iteration - rise) / max(1, iterations - rise)
+        return _LEAST_RATE + (1 - _LEAST_RATE) * (1 + math.cos(math.pi * place)) / 2
+
+    return LambdaLR(optimizer, share)

@@ -21,13 +21,12 @@ import torch
 
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
-from fewshot.detector.model import Detector, load_detector, save_detector
-from fewshot.detector.prediction import predict_slices
+from fewshot.detector.prediction import load_detector, predict_slices
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.rle import encode_stack
-from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.slices.images import read_image, write_image
 from fewshot.slices.phantom import phantom_slice
+from fewshot.training.model_folder import TrainedNetwork, save_trained
 
 
 def main() -> None:
@@ -94,14 +93,11 @@ def _model_folder(arguments: argparse.Namespace, folder: Path) -> Path:
         architecture=arguments.architecture, weights="none", device=arguments.device
     )
     network = build_network(build_config(settings)).eval()
-    unknown = AveragePrecision(0.0, 0.0, 0.0)
-    save_detector(
-        Detector(network, settings, "random"), folder, iterations=0, average_precision=unknown
-    )
+    save_trained(TrainedNetwork(network, settings, "random"), folder)
     return folder
 
 
-def _ours(detector: Detector, slices: SliceSet) -> Callable[[], int]:
+def _ours(detector: TrainedNetwork, slices: SliceSet) -> Callable[[], int]:
     return lambda: sum(len(masks) for masks in predict_slices(detector, slices))
 
 

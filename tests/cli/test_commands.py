@@ -156,12 +156,12 @@ def test_interrupted_trainings_go_on_in_the_same_folder(
     trained: list[str] = []
 
     def stop_at_the_last(
-        model: training.ModelToTrain, folder: Path, logs: Path, **options: Any
+        model: training.PlannedTraining, folder: Path, logs: Path, **options: Any
     ) -> None:
-        if model.name == "fine":
+        if model.job.name == "fine":
             os.kill(os.getpid(), signal.SIGINT)
         train(model, folder, logs, **options)
-        trained.append(model.name)
+        trained.append(model.job.name)
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "train_model", stop_at_the_last)

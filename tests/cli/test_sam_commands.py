@@ -126,7 +126,7 @@ def test_finetune_compare_and_study(fewshot: Call, with_sam: Path) -> None:
     code, out, err = fewshot(*tune.split())
     assert (code, json.loads(out)["iteration"]) == (0, 2)
     assert "validation Dice" in err
-    both = "--checkpoint small.pth --checkpoint tuned/sam.pth --data data/validation.json"
+    both = "--checkpoint small.pth --checkpoint tuned/model.pth --data data/validation.json"
     code, out, _ = fewshot(*f"sam compare {both} --out compared --json".split())
     assert code == 0
     assert [row["model"] for row in json.loads(out)["models"]] == ["small", "tuned"]

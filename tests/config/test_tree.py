@@ -20,7 +20,6 @@ from fewshot.config.tree import (
 
 PHANTOM: dict[str, Any] = {"phantom": {}}
 LEARNS_UNLABELLED = {"kind": "semantic", "ema": 0.9, "consistency": {"weight": 1.0}}
-TEACHER: dict[str, Any] = {"soft_labels": {"teacher": {"renew": True}}}
 FILES = {"train_images": "X", "train_labels": "Y.csv", "test_images": "T"}
 
 
@@ -133,14 +132,6 @@ def refused(words: str) -> AbstractContextManager[Any]:
             {"data": PHANTOM, "radiologists": [{"name": "net", "model": {**LEARNS_UNLABELLED}}]},
             nullcontext(),
         ),
-        # A teacher is a running mean, and stops by what validation says.
-        (RunSettings, {"data": PHANTOM, **TEACHER}, refused("needs detector.ema")),
-        (
-            RunSettings,
-            {"data": PHANTOM, **TEACHER, "detector": {"ema": 0.9, "evaluation_period": 0}},
-            refused("needs detector.evaluation_period"),
-        ),
-        (RunSettings, {"data": PHANTOM, **TEACHER, "detector": {"ema": 0.9}}, nullcontext()),
     ],
 )
 def test_values(

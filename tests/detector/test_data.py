@@ -12,11 +12,11 @@ from fewshot.config.tree import AugmentationSettings, ViewSettings
 from fewshot.detector.data import (
     TrainingSamples,
     prediction_sample,
-    training_batches,
 )
 from fewshot.masks.coco import SliceSet
 from fewshot.preprocess.compose import preprocess
 from fewshot.slices.images import read_image
+from fewshot.training.batches import batches_of
 from fewshot.training.sampling import TrainingSource, source_at
 
 STILL = AugmentationSettings(
@@ -117,8 +117,8 @@ def test_batches_do_not_depend_on_workers_or_on_where_they_start(
     miniature: SliceSet, workers: int
 ) -> None:
     samples = TrainingSamples([TrainingSource(miniature)], AugmentationSettings(), seed=3)
-    whole = list(training_batches(samples, 2, 0, 4, workers=0))
-    tail = list(training_batches(samples, 2, 2, 4, workers=workers))
+    whole = list(batches_of(samples, list, 2, 0, 4, workers=0))
+    tail = list(batches_of(samples, list, 2, 2, 4, workers=workers))
     assert len(tail) == 2
     for batch, expected in zip(tail, whole[2:], strict=True):
         for one, other in zip(batch, expected, strict=True):

@@ -7,10 +7,11 @@ import torch
 from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
 from fewshot.detector.architecture import build_config, build_network
 from fewshot.detector.data import prediction_sample
-from fewshot.detector.model import load_detector
-from fewshot.detector.prediction import predict_slices
-from fewshot.detector.training import TrainingJob, train_detector
+from fewshot.detector.prediction import load_detector, predict_slices
+from fewshot.detector.training import DetectorTask
 from fewshot.masks.coco import SliceSet
+from fewshot.training.job import TrainingJob
+from fewshot.training.loop import train
 from fewshot.training.sampling import TrainingSource
 
 
@@ -38,12 +39,12 @@ def test_a_filter_is_trained_and_kept_with_its_detector(
         name="filtered",
         sources=[TrainingSource(miniature)],
         validation=miniature.subset([0, 1]),
-        detector=small_detector.model_copy(update={"gafl": True}),
+        settings=small_detector.model_copy(update={"gafl": True}),
         augmentation=gentle,
         schedule=TrainingSettings(learning_rate=0.001, iterations=2),
         seed=0,
     )
-    train_detector(job, tmp_path)
+    train(DetectorTask(job), tmp_path)
     detector = load_detector(tmp_path, "cpu")
     assert detector.network.get_parameter("backbone.input_filter.log_weights").abs().max() > 0
     assert len(list(predict_slices(detector, job.validation))) == 2

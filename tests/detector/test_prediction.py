@@ -8,10 +8,10 @@ import torch
 
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
-from fewshot.detector.model import Detector
 from fewshot.detector.prediction import predict_slices
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.slices.images import write_image
+from fewshot.training.model_folder import TrainedNetwork
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,9 @@ def network() -> torch.nn.Module:
     return build_network(build_config(DetectorSettings(device="cpu"))).eval()
 
 
-def _detector(network: torch.nn.Module, **changes: object) -> Detector:
+def _detector(network: torch.nn.Module, **changes: object) -> TrainedNetwork:
     settings = DetectorSettings.model_validate({"device": "cpu", "weights": "none", **changes})
-    return Detector(network, settings, "steady")
+    return TrainedNetwork(network, settings, "steady")
 
 
 def test_the_size_of_a_batch_does_not_change_the_answer(

@@ -9,17 +9,14 @@ import pytest
 import torch
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
-from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
+from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
-from fewshot.detector.model import Detector, load_detector, save_detector
-from fewshot.detector.prediction import predict_slices
-from fewshot.detector.training import TrainingJob, train_detector
+from fewshot.detector.prediction import load_detector, predict_slices
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet
-from fewshot.metrics.average_precision import AveragePrecision
 from fewshot.preprocess.compose import preprocess
 from fewshot.slices.images import read_image, write_image
-from fewshot.training.sampling import TrainingSource
+from fewshot.training.model_folder import TrainedNetwork, save_trained
 
 CLAHE = PreprocessSettings.model_validate(["clahe"])
 CHANNELS = PreprocessSettings.model_validate({"channels": [["clahe"], ["sobel"], []]})
@@ -32,9 +29,8 @@ def network() -> torch.nn.Module:
 
 
 def save(network: torch.nn.Module, folder: Path, wanted: PreprocessSettings) -> Path:
-    detector = Detector(network, DetectorSettings(weights="none", device="cpu"), "final", wanted)
-    precision = AveragePrecision(0.0, 0.0, 0.0)
-    save_detector(detector, folder, iterations=1, average_precision=precision)
+    settings = DetectorSettings(weights="none", device="cpu")
+    save_trained(TrainedNetwork(network, settings, "final", wanted), folder)
     return folder
 
 
@@ -81,36 +77,5 @@ def test_a_model_from_before_preprocessing_is_read_as_one_without(
 def test_a_damaged_description_is_one_line(network: torch.nn.Module, tmp_path: Path) -> None:
     path = save(network, tmp_path, CLAHE) / "model.json"
     path.write_text(path.read_text().replace('"clahe"', '"magic"'))
-    with pytest.raises(InputError, match=r"model\.json: its preprocessing is damaged"):
+    with pytest.raises(InputError, match=r"model\.json: its settings are damaged"):
         load_detector(tmp_path, "cpu")
-
-
-def test_training_keeps_its_preprocessing_and_goes_on_with_no_other(
-    miniature: SliceSet, small_detector: DetectorSettings, tmp_path: Path
-) -> None:
-    job = TrainingJob(
-        name="final",
-        sources=[TrainingSource(miniature)],
-        validation=miniature.subset([0]),
-        detector=small_detector.model_copy(update={"checkpoint_period": 1}),
-        augmentation=AugmentationSettings(),
-        schedule=TrainingSettings(iterations=3),
-        seed=0,
-        preprocess=CHANNELS,
-    )
-
-    def stop_at_two(done: int, _note: str) -> None:
-        if done == 2:
-            raise KeyboardInterrupt
-
-    for wanted, first in ((CHANNELS, 2), (CLAHE, 1)):
-        with pytest.raises(KeyboardInterrupt):
-            train_detector(job, tmp_path / str(first), stop_at_two)
-        seen: list[int] = []
-        train_detector(
-            replace(job, preprocess=wanted),
-            tmp_path / str(first),
-            lambda done, _note, seen=seen: seen.append(done),  # type: ignore[misc]
-        )
-        assert seen[0] == first
-        assert load_detector(tmp_path / str(first), "cpu").preprocess == wanted

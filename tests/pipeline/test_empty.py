@@ -149,8 +149,8 @@ def test_weights_of_a_worthless_radiologist_come_from_its_model(tmp_path: Path) 
     models = {}
     for name, precision in (("good", 0.2), ("worthless", 0.0)):
         models[name] = tmp_path / name
-        described = {"kind": "mask_rcnn", "name": name, "iterations": 1, "detector": {}}
-        described["average_precision"] = {"ap": precision}
+        described = {"kind": "mask_rcnn", "name": name, "iterations": 1, "settings": {}}
+        described["validation"] = {"ap": precision}
         write_json(models[name] / "model.json", described)
     weigh(models, tmp_path / "weights.json")
     assert read_weights(tmp_path / "weights.json") == {"good": 1.0, "worthless": 0.0}

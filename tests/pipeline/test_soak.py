@@ -19,6 +19,7 @@ from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, writ
 from fewshot.masks.predicted import SliceMasks
 from fewshot.pipeline import training
 from fewshot.pipeline.prediction import predict
+from fewshot.training.job import TrainingJob
 
 SIZE, FEW, MANY = 96, 500, 5000
 # The label maps of the slices between FEW and MANY would be 42 MB, their masks four times that.
@@ -91,16 +92,15 @@ def test_predictions_are_written_as_they_come(
     """With real Detectron2: no more slices' masks are alive than one batch has."""
     write_coco(tmp_path / "train.json", miniature, "train")
     detector = small_detector.model_copy(update={"prediction_batch_size": 2, "max_masks": 3})
-    job = training.ModelToTrain(
+    job = TrainingJob(
         name="model",
-        train=tmp_path / "train.json",
-        validation=tmp_path / "train.json",
         settings=detector,
         augmentation=AugmentationSettings(),
         schedule=TrainingSettings(iterations=1),
         seed=0,
     )
-    training.train_model(job, tmp_path / "model")
+    planned = training.PlannedTraining(job, tmp_path / "train.json", tmp_path / "train.json")
+    training.train_model(planned, tmp_path / "model")
     # The same six files, looked at again and again under other names.
     records = tuple(
         SliceRecord(

@@ -15,7 +15,7 @@ from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
 from fewshot.pipeline.prediction import predict
 from fewshot.pipeline.soft_labelling import SoftLabelling, make_soft_labels
-from fewshot.pipeline.training import ModelToTrain, train_model
+from fewshot.pipeline.training import PlannedTraining, train_model
 
 pytestmark = pytest.mark.slow
 
@@ -23,11 +23,12 @@ THRESHOLDS = {"rough": 0.06, "fine": 0.99}
 
 
 @pytest.fixture
-def what(job: ModelToTrain, tmp_path: Path) -> SoftLabelling:
+def what(job: PlannedTraining, tmp_path: Path) -> SoftLabelling:
     """Two radiologists, of which one reads twice as much as the other."""
     models = {name: tmp_path / name for name in THRESHOLDS}
     for seed, (name, folder) in enumerate(models.items()):
-        train_model(replace(job, name=name, seed=seed), folder)
+        own = replace(job.job, name=name, seed=seed)
+        train_model(replace(job, job=own), folder)
     write_json(tmp_path / "weights.json", {"weights": {"rough": 2 / 3, "fine": 1 / 3}})
     return SoftLabelling(tmp_path, models, tmp_path / "weights.json")
 

@@ -2,20 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from fewshot.config.load import parse_settings
-from fewshot.config.tree import SoftLabelSettings, TeacherSettings
+from fewshot.config.tree import SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.files import write_json
 from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.pipeline.training import (
-    ModelToTrain,
+    PlannedTraining,
     SoftTraining,
     WarmStart,
-    model_to_train,
+    plan_training,
     train_model,
 )
 
@@ -23,9 +24,13 @@ HALF = SoftLabelSettings(labelled_share=0.5)
 
 
 def describe(folder: Path, precision: float) -> Path:
-    described = {"kind": "mask_rcnn", "name": folder.name, "iterations": 1, "detector": {}}
-    write_json(folder / "model.json", {**described, "average_precision": {"ap": precision}})
+    described = {"kind": "mask_rcnn", "name": folder.name, "iterations": 1, "settings": {}}
+    write_json(folder / "model.json", {**described, "validation": {"ap": precision}})
     return folder
+
+
+def with_job(planned: PlannedTraining, **changes: Any) -> PlannedTraining:
+    return replace(planned, job=replace(planned.job, **changes))
 
 
 def parameters(folder: Path) -> torch.Tensor:
@@ -48,23 +53,25 @@ def test_final_and_control_differ_in_their_data_alone() -> None:
         {"data": {"phantom": {}}, "final": {"augmentation": {"gamma": 0.3}}, "seed": 2}
     )
     soft = SoftTraining(Path("soft.json"), settings.soft_labels)
-    final = model_to_train(settings, "final", Path("data"), soft)
-    control = model_to_train(settings, "control", Path("data"))
-    assert replace(final, name="control", soft=None) == control
-    assert final.augmentation.gamma == 0.3
-    rough = model_to_train(settings, "rough", Path("data"))
-    assert rough.augmentation.gamma == 0
-    assert len({final.seed, rough.seed, model_to_train(settings, "fine", Path()).seed}) == 3
+    final = plan_training(settings, "final", Path("data"), soft)
+    control = plan_training(settings, "control", Path("data"))
+    assert replace(with_job(final, name="control"), soft=None) == control
+    assert final.job.augmentation.gamma == 0.3
+    rough = plan_training(settings, "rough", Path("data"))
+    assert rough.job.augmentation.gamma == 0
+    assert (
+        len({final.job.seed, rough.job.seed, plan_training(settings, "fine", Path()).job.seed}) == 3
+    )
 
 
 def test_a_warm_start_needs_radiologists() -> None:
     settings = parse_settings({"data": {"phantom": {}}, "final": {"warm_start": True}})
     with pytest.raises(InputError, match=r"final\.warm_start: needs the radiologists"):
-        model_to_train(settings, "final", Path("data"))
+        plan_training(settings, "final", Path("data"))
     lenders = WarmStart({}, Path("weights.json"))
     for name in ("final", "control"):
-        assert model_to_train(settings, name, Path("data"), None, lenders).warm_start == lenders
-    assert model_to_train(settings, "rough", Path("data"), None, lenders).warm_start is None
+        assert plan_training(settings, name, Path("data"), None, lenders).warm_start == lenders
+    assert plan_training(settings, "rough", Path("data"), None, lenders).warm_start is None
 
 
 def test_a_control_starts_from_none_that_saw_unlabelled_slices() -> None:
@@ -88,8 +95,8 @@ def test_a_control_starts_from_none_that_saw_unlabelled_slices() -> None:
             }
         )
         soft = SoftTraining(Path("soft.json"), settings.soft_labels)
-        final = model_to_train(settings, "final", Path("data"), soft, lenders).warm_start
-        control = model_to_train(settings, "control", Path("data"), None, lenders).warm_start
+        final = plan_training(settings, "final", Path("data"), soft, lenders).warm_start
+        control = plan_training(settings, "control", Path("data"), None, lenders).warm_start
         return [None if one is None else one.lender for one in (final, control)]
 
     assert started(1.0) == ["net", None]
@@ -120,13 +127,20 @@ def test_a_twin_is_its_radiologist_without_unlabelled_slices() -> None:
     assert twins("final.warm_start=net", "radiologists.net.model.consistency.weight=0") == {}
 
     settings = parse_settings({**tree, "control": True}, ["final.warm_start=net"])
-    net_, twin = (model_to_train(settings, name, Path("data")) for name in ("net", "control-net"))
+    net_, twin = (plan_training(settings, name, Path("data")) for name in ("net", "control-net"))
     assert net_.unlabelled == Path("data/unlabelled.json")
     assert twin.unlabelled is None
-    assert not twin.settings.learns_unlabelled
-    assert replace(twin, name="net", unlabelled=net_.unlabelled, settings=net_.settings) == net_
+    assert not twin.job.settings.learns_unlabelled
+    assert (
+        replace(
+            twin,
+            job=replace(twin.job, name="net", settings=net_.job.settings),
+            unlabelled=net_.unlabelled,
+        )
+        == net_
+    )
     lent = WarmStart({"net": Path("control-net")}, Path("weights.json"), supervised=True)
-    control = model_to_train(settings, "control", Path("data"), None, lent).warm_start
+    control = plan_training(settings, "control", Path("data"), None, lent).warm_start
     assert control == replace(lent, lender="net")
 
 
@@ -135,7 +149,7 @@ def test_a_twin_is_its_radiologist_without_unlabelled_slices() -> None:
 
 @pytest.mark.slow
 def test_soft_labels_take_part_and_none_at_all_is_a_warning(
-    job: ModelToTrain,
+    job: PlannedTraining,
     soft: SoftTraining,
     miniature: SliceSet,
     tmp_path: Path,
@@ -155,7 +169,7 @@ def test_soft_labels_take_part_and_none_at_all_is_a_warning(
 
 @pytest.mark.slow
 def test_uncertain_masks_are_no_labels(
-    job: ModelToTrain, soft: SoftTraining, miniature: SliceSet, tmp_path: Path
+    job: PlannedTraining, soft: SoftTraining, miniature: SliceSet, tmp_path: Path
 ) -> None:
     """Half of the masks as labels: the others as ignore regions are not as if they were absent."""
     halves = [miniature.with_masks([]), miniature.with_masks([])]
@@ -173,46 +187,33 @@ def test_uncertain_masks_are_no_labels(
 
 
 @pytest.mark.slow
-def test_a_teacher_takes_over_after_the_burn_in(
-    job: ModelToTrain, soft: SoftTraining, tmp_path: Path
-) -> None:
-    averaged = replace(job, settings=job.settings.model_copy(update={"ema": 0.5}))
-    teacher = TeacherSettings(renew=True, burn_in=1, score_threshold=0.99)
-    taught = replace(soft, settings=HALF.model_copy(update={"teacher": teacher}))
-    train_model(replace(averaged, soft=soft), tmp_path / "as they came")
-    train_model(replace(averaged, soft=taught), tmp_path / "renewed")
-    before, after = (parameters(tmp_path / name) for name in ("as they came", "renewed"))
-    assert not torch.equal(before, after)
-
-
-@pytest.mark.slow
-def test_a_warm_start_is_from_the_best_radiologist(job: ModelToTrain, tmp_path: Path) -> None:
-    train_model(replace(job, seed=4), tmp_path / "good")
+def test_a_warm_start_is_from_the_best_radiologist(job: PlannedTraining, tmp_path: Path) -> None:
+    train_model(with_job(job, seed=4), tmp_path / "good")
     write_json(tmp_path / "weights.json", {"weights": {"bad": 0.2, "good": 0.8}})
     lenders = WarmStart(
         {name: tmp_path / name for name in ("bad", "good")}, tmp_path / "weights.json"
     )
-    slowly = job.schedule.model_copy(update={"learning_rate": 1e-9, "iterations": 1})
-    train_model(replace(job, schedule=slowly, warm_start=lenders), tmp_path / "model")
+    slowly = job.job.schedule.model_copy(update={"learning_rate": 1e-9, "iterations": 1})
+    train_model(replace(with_job(job, schedule=slowly), warm_start=lenders), tmp_path / "model")
     start, end = parameters(tmp_path / "good"), parameters(tmp_path / "model")
     cold = tmp_path / "cold"
-    train_model(replace(job, schedule=slowly), cold)
+    train_model(with_job(job, schedule=slowly), cold)
     assert (start - end).abs().mean() < 0.1 * (start - parameters(cold)).abs().mean()
 
 
 @pytest.mark.slow
-def test_a_named_radiologist_lends_its_weights(job: ModelToTrain, tmp_path: Path) -> None:
-    train_model(replace(job, seed=4), tmp_path / "named")
+def test_a_named_radiologist_lends_its_weights(job: PlannedTraining, tmp_path: Path) -> None:
+    train_model(with_job(job, seed=4), tmp_path / "named")
     lenders = WarmStart({"named": tmp_path / "named"}, tmp_path / "none.json", "named")
-    slowly = job.schedule.model_copy(update={"learning_rate": 1e-9, "iterations": 1})
-    train_model(replace(job, schedule=slowly, warm_start=lenders), tmp_path / "model")
-    train_model(replace(job, schedule=slowly), tmp_path / "cold")
+    slowly = job.job.schedule.model_copy(update={"learning_rate": 1e-9, "iterations": 1})
+    train_model(replace(with_job(job, schedule=slowly), warm_start=lenders), tmp_path / "model")
+    train_model(with_job(job, schedule=slowly), tmp_path / "cold")
     start, end, cold = (parameters(tmp_path / name) for name in ("named", "model", "cold"))
     assert (start - end).abs().mean() < 0.1 * (start - cold).abs().mean()
 
 
 def test_nothing_to_train_on_is_refused(
-    job: ModelToTrain, miniature: SliceSet, tmp_path: Path
+    job: PlannedTraining, miniature: SliceSet, tmp_path: Path
 ) -> None:
     write_coco(job.train, miniature.subset([]), "no slices")
     with pytest.raises(InputError, match=r"train\.json: holds no slices"):

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from fewshot.config.semantic import SemanticSettings
-from fewshot.config.tree import TrainingSettings
+from fewshot.config.tree import AugmentationSettings, TrainingSettings
 from fewshot.masks.coco import SliceSet
-from fewshot.semantic.job import SemanticJob
+from fewshot.training.job import TrainingJob
 from fewshot.training.sampling import TrainingSource
 
 SMALL = {
@@ -29,12 +29,13 @@ def small_network() -> Any:
 
 
 @pytest.fixture
-def job(miniature: SliceSet, small_network: Any) -> SemanticJob:
-    return SemanticJob(
+def job(miniature: SliceSet, small_network: Any) -> TrainingJob:
+    return TrainingJob(
         name="steady",
         sources=[TrainingSource(miniature)],
         validation=miniature.subset([0, 1]),
         settings=small_network(checkpoint_period=3),
+        augmentation=AugmentationSettings(),
         schedule=TrainingSettings(learning_rate=0.002, iterations=6),
         seed=5,
     )

@@ -16,9 +16,11 @@ from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
 from fewshot.semantic.consistency import Consistency, recoloured, rectangles
 from fewshot.semantic.data import Batch
-from fewshot.semantic.job import SemanticJob
-from fewshot.semantic.training import CHECKPOINT, CURVES, train_semantic
+from fewshot.semantic.training import SemanticTask
 from fewshot.training.checkpoints import load_checkpoint
+from fewshot.training.job import TrainingJob, identity
+from fewshot.training.loop import train
+from fewshot.training.model_folder import CHECKPOINT, CURVES
 
 ON = {"ema": 0.9, "consistency": {"weight": 1.0, "burn_in": 0.0, "confidence_threshold": 0.5}}
 
@@ -31,26 +33,24 @@ class Bright(nn.Module):
 
 
 @pytest.fixture
-def unlabelled_job(job: SemanticJob, miniature: SliceSet) -> SemanticJob:
+def unlabelled_job(job: TrainingJob, miniature: SliceSet) -> TrainingJob:
     settings = SemanticSettings.model_validate({**job.settings.model_dump(), **ON})
     return replace(job, settings=settings, unlabelled=miniature.subset([3, 4, 5]))
 
 
-def consistency(slices: SliceSet, settings: Any, **changes: Any) -> Consistency:
+def consistency(
+    slices: SliceSet, settings: Any, iterations: int = 100, **changes: Any
+) -> Consistency:
     values = {**settings.model_dump(), "ema": 0.9, "consistency": {"weight": 2.0, **changes}}
-    return Consistency(slices, SemanticSettings.model_validate(values), seed=3)
+    own = SemanticSettings.model_validate(values)
+    return Consistency(slices, own, seed=3, iterations=iterations)
 
 
 def test_nothing_is_read_in_the_burn_in(miniature: SliceSet) -> None:
-    settings = SemanticSettings(batch_size=1)
-    task = consistency(miniature.subset([3, 4, 5]), settings, burn_in=0.5)
-    read = list(task.batches(0, 6))
-    assert [batch is None for batch in read] == [True] * 4 + [False] * 2
-    again = list(task.batches(5, 6))  # where a training was interrupted
-    assert again[0] is not None
-    assert read[5] is not None
-    assert torch.equal(again[0].slices, read[5].slices)
-    assert list(task.batches(6, 6)) == []
+    settings = SemanticSettings(batch_size=2)
+    task = consistency(miniature.subset([3, 4, 5]), settings, iterations=6, burn_in=0.5)
+    read = [task.at(position) for position in range(12)]
+    assert [sample is None for sample in read] == [True] * 8 + [False] * 4
 
 
 def test_a_rectangle_is_pasted_of_a_tenth_to_half_a_slice() -> None:
@@ -98,22 +98,22 @@ def test_wanted_is_what_the_mean_says_of_the_slices_as_they_are(
 
 def test_the_weight_climbs_after_the_burn_in(miniature: SliceSet, small_network: Any) -> None:
     task = consistency(miniature, small_network(), burn_in=0.2)
-    assert [task.weight_at(done, 100) for done in (0, 20, 45, 99)] == [0, 0, 2, 2]
-    assert task.weight_at(30, 100) == pytest.approx(2 * 0.1 / 0.25)
+    assert [task.weight_at(done) for done in (0, 20, 45, 99)] == [0, 0, 2, 2]
+    assert task.weight_at(30) == pytest.approx(2 * 0.1 / 0.25)
 
 
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    unlabelled_job: SemanticJob, tmp_path: Path
+    unlabelled_job: TrainingJob, tmp_path: Path
 ) -> None:
     def stop(done: int, _note: str) -> None:
         if done == 5:
             raise KeyboardInterrupt
 
-    train_semantic(unlabelled_job, tmp_path / "whole")
+    train(SemanticTask(unlabelled_job), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        train_semantic(unlabelled_job, tmp_path / "parts", stop)
+        train(SemanticTask(unlabelled_job), tmp_path / "parts", stop)
     assert (tmp_path / "parts" / CHECKPOINT).is_file()
-    train_semantic(unlabelled_job, tmp_path / "parts")
+    train(SemanticTask(unlabelled_job), tmp_path / "parts")
     parts, whole = (read_json_lines(tmp_path / one / CURVES) for one in ("parts", "whole"))
     assert parts == whole
     assert "loss_consistency" not in whole[0]
@@ -126,7 +126,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 
 
 def test_masks_of_unlabelled_slices_are_not_looked_at(
-    unlabelled_job: SemanticJob, tmp_path: Path
+    unlabelled_job: TrainingJob, tmp_path: Path
 ) -> None:
     slices = unlabelled_job.unlabelled
     assert slices is not None
@@ -134,18 +134,18 @@ def test_masks_of_unlabelled_slices_are_not_looked_at(
     other = replace(unlabelled_job, unlabelled=slices.subset([4, 5]))
     jobs = {"masks": unlabelled_job, "bare": bare, "other": other}
     for name, one in jobs.items():
-        train_semantic(one, tmp_path / name)
+        train(SemanticTask(one), tmp_path / name)
     curves = {name: read_json_lines(tmp_path / name / CURVES) for name in jobs}
     assert curves["masks"] == curves["bare"]
     assert curves["masks"] != curves["other"]
-    assert len({one.key() for one in jobs.values()}) == 3
+    assert len({identity(one, [], "fewshot.training.loop") for one in jobs.values()}) == 3
     kept = [load_checkpoint(tmp_path / name / "model.pth")["model"] for name in ("masks", "bare")]
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
 
 
-def test_what_cannot_be_is_said(unlabelled_job: SemanticJob, tmp_path: Path) -> None:
+def test_what_cannot_be_is_said(unlabelled_job: TrainingJob, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs slices without labels"):
-        train_semantic(replace(unlabelled_job, unlabelled=None), tmp_path)
+        SemanticTask(replace(unlabelled_job, unlabelled=None))
     with pytest.raises(ValidationError, match="running mean of the weights"):
         SemanticSettings.model_validate({"consistency": {"weight": 1.0}})
     assert not any(tmp_path.iterdir())

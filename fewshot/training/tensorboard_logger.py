@@ -12,7 +12,7 @@ from fewshot.progress import warn
 _EVENTS = "events.out.tfevents.*"
 
 
-class TensorBoardWatcher:
+class TensorBoardLogger:
     """Writes scalars and pictures as event files.
 
     A training that starts anew removes the events of the one before; one that continues at an
@@ -32,7 +32,7 @@ class TensorBoardWatcher:
             self._give_up(error)
 
     def scalars(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Note values by readable name."""
+        """Log values by readable name."""
 
         def add(writer: SummaryWriter) -> None:
             for name, value in values.items():
@@ -41,7 +41,7 @@ class TensorBoardWatcher:
         self._try(add)
 
     def pictures(self, iteration: int, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Note RGB pictures by name, so that they can be seen at once."""
+        """Log RGB pictures by name, so that they can be seen at once."""
 
         def add(writer: SummaryWriter) -> None:
             for name, picture in pictures.items():

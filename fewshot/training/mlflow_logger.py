@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from mlflow.entities import Metric, Param, RunStatus
@@ -13,30 +12,37 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.progress import warn
 
-if TYPE_CHECKING:
-    from fewshot.detector.watch import Watch
-
 EXPERIMENT = "fewshot"
 _FOLDER_TAG = "fewshot.folder"
 _BATCH = 200  # values that are sent together
 
 
-class MlflowWatcher:
+class MlflowLogger:
     """Sends scalars to an MLflow tracking server.
 
     A training that continues goes on with the MLflow run that it left. A server that fails later
     is given up with a warning: the training goes on.
     """
 
-    def __init__(self, uri: str, watch: "Watch", start: int) -> None:
-        """Raises `InputError` when the server cannot be reached."""
+    def __init__(
+        self,
+        uri: str,
+        folder: Path,
+        iterations: int,
+        parameters: Mapping[str, str | int | float],
+        start: int,
+    ) -> None:
+        """`folder` is of the model's other logs; its name is the model's, and tells runs apart.
+
+        Raises `InputError` when the server cannot be reached.
+        """
         self._pending: list[Metric] = []
-        self._done, self._iterations = start, watch.iterations
+        self._done, self._iterations = start, iterations
         try:
             self._client: MlflowClient | None = MlflowClient(tracking_uri=uri)
-            self._run = _run_of(self._client, watch.folder.resolve(), start)
-            parameters = [Param(name, str(value)) for name, value in watch.parameters.items()]
-            self._client.log_batch(self._run, params=parameters)
+            self._run = _run_of(self._client, folder.resolve(), start)
+            told = [Param(name, str(value)) for name, value in parameters.items()]
+            self._client.log_batch(self._run, params=told)
         except Exception as error:  # its stores raise all kinds
             raise InputError(
                 f"logging.mlflow: {uri}: cannot be used ({_reason(error)}); give the address of a "
@@ -44,7 +50,7 @@ class MlflowWatcher:
             ) from error
 
     def scalars(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Note values by readable name."""
+        """Log values by readable name."""
         self._done = max(self._done, iteration)
         now = int(time.time() * 1000)
         self._pending += [Metric(name, value, now, iteration) for name, value in values.items()]

@@ -1,0 +1,106 @@
+"""One training of any kind of network: what it is made from, and what tells it from others."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fewshot.code_digest import code_digest
+from fewshot.config.logging import LoggingSettings
+from fewshot.config.network import NetworkSettings
+from fewshot.config.preprocessing import AS_READ, PreprocessSettings
+from fewshot.config.tree import AugmentationSettings, TrainingSettings
+from fewshot.errors import InputError
+from fewshot.files import sha256_file
+from fewshot.masks.coco import SliceSet
+from fewshot.training.sampling import TrainingSource
+
+NO_SLICES = SliceSet(Path(), (), {})
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything that decides what a training yields, and a few settings that decide nothing.
+
+    Attributes:
+        name: the model's name; becomes the source of its predictions.
+        settings: of the network; their class says its kind.
+        augmentation, schedule: random changes of the slices; learning rate and iterations.
+        seed: of the weights' start, the order of samples and their augmentation.
+        sources: the slices to train on.
+        validation: labelled slices that are only evaluated on.
+        weights: file to start from, in place of what the settings say.
+        unlabelled: slices to learn from without labels, for settings that `learns_unlabelled`.
+        preprocess: what is done to every slice first, here and wherever the model predicts.
+        logging, logs: which logs are wanted, and the folder of TensorBoard's.
+    """
+
+    name: str
+    settings: NetworkSettings
+    augmentation: AugmentationSettings
+    schedule: TrainingSettings
+    seed: int
+    sources: Sequence[TrainingSource] = ()
+    validation: SliceSet = NO_SLICES
+    weights: Path | None = None
+    unlabelled: SliceSet | None = None
+    preprocess: PreprocessSettings = AS_READ
+    logging: LoggingSettings | None = None
+    logs: Path | None = None
+
+    @property
+    def loop(self) -> Any:
+        """Settings of the loop."""
+        return self.settings
+
+
+def identity(job: TrainingJob, start_files: Sequence[Path], *modules: str) -> str:
+    """Return a digest of everything that the course of a training depends on.
+
+    Settings that training depends on, slices with their masks and the bytes of their images, the
+    weights it starts from, and the code that `modules` depend on: a checkpoint or a model with
+    another digest is of another training. Raises `InputError` when a file cannot be read.
+    """
+    settings = job.settings.identity("training")
+    settings.pop("weights", None)  # what counts is in the files
+    sources = [
+        [
+            source.share,
+            source.weighed,
+            _content(source.slices),
+            None if source.uncertain is None else _content(source.uncertain),
+        ]
+        for source in job.sources
+    ]
+    parts = [
+        job.name,
+        job.seed,
+        job.schedule.model_dump(include={"learning_rate", "iterations"}),
+        settings,
+        job.augmentation.model_dump(),
+        [_digest_of(path) for path in start_files],
+        job.preprocess.model_dump(mode="json"),
+        sources,
+        _content(job.validation),
+        None if job.unlabelled is None else _content(job.unlabelled),
+        code_digest(*modules),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _content(slices: SliceSet) -> list[Any]:
+    masks = [slices.masks_of(record.image_id) for record in slices.records]
+    return [
+        [vars(record) for record in slices.records],
+        [_digest_of(slices.path_of(record)) for record in slices.records],
+        [[one.rles, one.scores.tolist()] for one in masks],
+    ]

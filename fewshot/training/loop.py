@@ -1,0 +1,368 @@
+"""The training of every kind of network: resumable at any checkpoint, to the same end."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Generic
+
+import torch
+from torch import nn
+
+from fewshot.errors import InputError
+from fewshot.files import sha256_file, write_json
+from fewshot.progress import Advance, no_progress, say, warn
+from fewshot.training.batches import batches_of
+from fewshot.training.checkpoints import load_checkpoint, save_checkpoint
+from fewshot.training.curves import CurveFile
+from fewshot.training.devices import flushed_denormals, resolve_device
+from fewshot.training.ema import running_mean
+from fewshot.training.job import identity
+from fewshot.training.loggers import open_loggers
+from fewshot.training.model_folder import (
+    CHECKPOINT,
+    CURVES,
+    DESCRIPTION,
+    TIME,
+    WEIGHTS,
+    Description,
+    describe_model,
+    described,
+    is_whole,
+    load_weights,
+    write_description,
+)
+from fewshot.training.precision import Precision
+from fewshot.training.recovery import NotFiniteError, RecoveryLog, check_weights, not_finite
+from fewshot.training.schema import restoring
+from fewshot.training.state import TrainingState
+from fewshot.training.task import Evaluation, Sample, TrainingTask
+
+
+@dataclass
+class Progress:
+    """How far a training is, and how good; part of its checkpoints.
+
+    Attributes:
+        iteration: how many are done.
+        seconds, cpu_seconds: how long they took.
+        before: scores at the start, where the best weights are kept.
+        best: the best scores, where the best weights are kept; else the last ones.
+        best_iteration: after how many iterations they were had.
+    """
+
+    iteration: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    before: dict[str, float] = field(default_factory=dict)
+    best: dict[str, float] = field(default_factory=dict)
+    best_iteration: int = 0
+
+
+def train(
+    task: TrainingTask[Sample, Any],
+    out: Path,
+    advance: Advance = no_progress,
+    replace: bool = True,
+    stop_after: int | None = None,
+) -> Progress:
+    """Train a network and leave it in the folder `out`; return how good it is.
+
+    Writes the model (see `training.model_folder`), its learning curves and, while training,
+    `checkpoint.pth`, from which the same job continues exactly: on the CPU it ends with the weights
+    and curves of an uninterrupted training to the last bit. A folder that already holds the whole
+    model of the same job is kept; where settings that only prediction uses have changed, the model
+    is evaluated and described anew.
+
+    Args:
+        task: what to train.
+        out: folder to write to.
+        advance: called with the number of iterations done and a few words, for progress.
+        replace: whether another job's model or checkpoint in the folder gives way.
+        stop_after: do at most so many iterations now and leave the rest for another call.
+
+    Raises:
+        InputError: settings, weights or slices cannot be used, or the folder holds what another
+            job made and that is to stay.
+        NotFiniteError: a loss, gradient or weight became infinite or NaN, more often than there are
+            retries; no model is left.
+        FewshotError: memory or disk do not suffice.
+    """
+    key = identity(task.job, task.start_files(), type(task).__module__, __name__)
+    kept = _kept(task, key, out)
+    if kept is not None:
+        (out / CHECKPOINT).unlink(missing_ok=True)
+        return kept
+    if not replace and (out / DESCRIPTION).exists():
+        raise InputError(
+            f"{out}: holds a trained model already, of other settings or slices; give another "
+            "folder"
+        )
+    with flushed_denormals():
+        training = _trained(task, key, out, advance, replace, stop_after)
+    if training.progress.iteration == task.job.schedule.iterations:
+        training.save_model()
+        (out / CHECKPOINT).unlink(missing_ok=True)
+    return training.progress
+
+
+def _kept(task: TrainingTask[Sample, Any], key: str, out: Path) -> Progress | None:
+    """Return how good the model in a folder is, described anew if need be; None to train one."""
+    try:
+        found = describe_model(out)
+    except InputError:
+        return None
+    if not is_whole(out, found, key):
+        return None
+    scores = dict(found.validation)
+    if dict(found.settings) == described(task.job.settings):
+        say(f"{task.job.name}: is trained already, from the same settings and slices; kept")
+    else:
+        say(f"{task.job.name}: is trained already; evaluated anew, as prediction settings changed")
+        scores = dict(task.evaluate(load_weights(out, task.build()).eval()).scores)
+        write_description(out, _description(task, scores, dict(found.training)))
+    before = found.training.get("before", {})
+    best = found.training.get("best_iteration", found.iterations)
+    return Progress(found.iterations, before=before, best=scores, best_iteration=best)
+
+
+def _trained(
+    task: TrainingTask[Sample, Any],
+    key: str,
+    out: Path,
+    advance: Advance,
+    replace: bool,
+    stop_after: int | None,
+) -> "_Training[Sample]":
+    """Return a training that came to its end, perhaps after some attempts that did not."""
+    log, failure = RecoveryLog(), ""
+    while True:
+        training = _Training(task, key, out)
+        training.start(replace)
+        if failure:
+            training.retry(log, failure)
+        try:
+            training.run(advance, stop_after)
+            return training
+        except NotFiniteError as error:
+            if training.log.lowered >= task.job.loop.recovery.retries:
+                raise
+            log, failure = training.log, str(error)
+        del training  # before the next network is made
+
+
+class _Training(Generic[Sample]):
+    """One attempt: network, optimizer, schedule, and where they stand."""
+
+    def __init__(self, task: TrainingTask[Sample, Any], key: str, out: Path) -> None:
+        torch.manual_seed(task.job.seed)
+        self.task, self.key, self.out = task, key, out
+        settings, loop = task.job.settings, task.job.loop
+        network = task.build()
+        optimizer, schedule = task.optimizer(network)
+        self.state = TrainingState(
+            network,
+            optimizer,
+            schedule,
+            Precision(loop.mixed_precision, resolve_device(settings.device)),
+            running_mean(network, settings.ema) if settings.ema else None,
+        )
+        self.progress, self.log = Progress(), RecoveryLog()
+        self.kept: nn.Module | None = None
+        self._started = time.monotonic(), time.process_time()
+
+    def start(self, replace: bool) -> None:
+        """Continue from the checkpoint of the same job if there is one."""
+        path, name = self.out / CHECKPOINT, self.task.job.name
+        if not path.is_file():
+            return
+        content = load_checkpoint(path)
+        if content.get("job") == self.key:
+            with restoring(path):
+                self.state.check(content, path)
+                self.state.restore(content)
+                self.task.resume(content["position"])
+                self.progress = Progress(**content["progress"])
+                self.log = RecoveryLog(**content["recovery"])
+            return
+        what = f"{path}: is of other settings, slices or another fewshot"
+        if not replace:
+            raise InputError(f"{what}; give another folder, or delete it")
+        warn(f"{what}; {name} is trained from the start")
+
+    def retry(self, log: RecoveryLog, failure: str) -> None:
+        """Take over what an attempt that failed knew about itself, and go slower than it."""
+        factor = self.task.job.loop.recovery.rate_factor
+        # The checkpoint may be older than rates that were lowered after it.
+        self.state.slow_down(factor ** (log.lowered + 1 - self.log.lowered))
+        log.lowered += 1
+        log.note(
+            self.progress.iteration,
+            f"gone back to here, with the learning rate times {factor:g}, after this: {failure}",
+        )
+        self.log = log
+
+    def run(self, advance: Advance, stop_after: int | None) -> None:
+        """Train to the last iteration, or as far as is asked for now."""
+        job, progress = self.task.job, self.progress
+        last, period = job.schedule.iterations, job.loop.evaluation_period
+        stop = last if stop_after is None else min(last, progress.iteration + stop_after)
+        batches = batches_of(
+            self.task.samples(),
+            list,
+            job.settings.batch_size,
+            progress.iteration,
+            stop,
+            job.loop.workers,
+        )
+        curves = CurveFile(self.out / CURVES, progress.iteration)
+        with closing(open_loggers(job, progress.iteration)) as loggers:
+            if progress.iteration == 0 and self.task.kept_score is not None:
+                progress.before = dict(self._evaluate().scores)
+            for batch in batches:
+                line = self._step(batch)
+                progress.iteration = done = progress.iteration + 1
+                if done == last or (period and done % period == 0):
+                    evaluation = self._evaluate()
+                    line |= {f"validation/{name}": one for name, one in evaluation.scores.items()}
+                    loggers.pictures(job.validation, evaluation.predictions, done)
+                curves.append(line)
+                loggers.scalars(done, line)
+                advance(done, self._note(line))
+                if done == stop or done % job.loop.checkpoint_period == 0:
+                    curves.sync()
+                    if done < last:
+                        self._save_checkpoint()
+
+    def save_model(self) -> None:
+        """Write the model's folder, the description last."""
+        task, progress, log = self.task, self.progress, self.log
+        if self.kept is not None:
+            save_checkpoint(self.out / WEIGHTS, task.weights(self.kept))
+        training = {
+            "job": self.key,
+            "weights": sha256_file(self.out / WEIGHTS),
+            "curves": sha256_file(self.out / CURVES),
+            **asdict(log),
+        }
+        if progress.before:
+            training |= {"before": progress.before, "best_iteration": progress.best_iteration}
+        write_json(self.out / TIME, self._elapsed())
+        write_description(self.out, _description(task, progress.best, training))
+
+    def _step(self, batch: list[Sample]) -> dict[str, Any]:
+        """Do one iteration; return its line of the learning curves."""
+        state, iteration = self.state, self.progress.iteration
+        rate = state.optimizer.param_groups[0]["lr"]
+        losses, scalars = self._gradients(batch)
+        total = sum(losses.values())
+        if not abs(total) < float("inf"):
+            raise not_finite(iteration, "a loss", losses, self.task.names(batch))
+        scaler = state.precision.scaler
+        scaler.unscale_(state.optimizer)
+        norm = nn.utils.clip_grad_norm_(
+            state.network.parameters(), self.task.job.loop.clip_gradient_norm
+        )
+        # The scaler of float16 passes over steps with such a gradient by itself.
+        if not scaler.is_enabled() and not bool(torch.isfinite(norm)):
+            raise not_finite(iteration, "the gradient", losses, self.task.names(batch))
+        scaler.step(state.optimizer)
+        scaler.update()
+        state.schedule.step()
+        if state.average is not None:
+            state.average.update_parameters(state.network)
+        return {"iteration": iteration, **scalars, "total_loss": total, **losses, "lr": rate}
+
+    def _gradients(self, batch: list[Sample]) -> tuple[dict[str, float], dict[str, float]]:
+        """Leave the gradients of a batch, and return its losses and other numbers.
+
+        The batch is computed in smaller parts once the memory has not sufficed.
+        """
+        while True:
+            try:
+                return self._accumulate(batch)
+            except torch.OutOfMemoryError as error:
+                reason = str(error).split(". ")[0]
+            except FloatingPointError as error:  # Detectron2 finds such numbers inside the network
+                what, names = "a value inside the network", self.task.names(batch)
+                raise not_finite(self.progress.iteration, what, {}, names) from error
+            self.state.optimizer.zero_grad()
+            torch.cuda.empty_cache()
+            self.log.halve(self.progress.iteration, len(batch), reason)
+
+    def _accumulate(self, batch: list[Sample]) -> tuple[dict[str, float], dict[str, float]]:
+        state = self.state
+        state.optimizer.zero_grad()
+        losses: dict[str, float] = {}
+        scalars: dict[str, float] = {}
+        for part in _parts(batch, self.log.part_size or len(batch)):
+            with state.precision.autocast():
+                step = self.task.losses(state, part, self.progress.iteration)
+                total: Any = sum(step.losses.values())
+            share = len(part) / len(batch)
+            state.precision.scaler.scale(total if share == 1 else total * share).backward()
+            for name, value in step.losses.items():
+                losses[name] = losses.get(name, 0.0) + float(value.detach()) * share
+            scalars |= step.scalars
+        return losses, scalars
+
+    def _evaluate(self) -> Evaluation:
+        """Score the network as it is now, and keep it if it is to be kept."""
+        task, progress, network = self.task, self.progress, self.state.result
+        check_weights(network, progress.iteration)
+        last = progress.iteration == task.job.schedule.iterations
+        network = task.finish(network.eval()) if last else network.eval()
+        evaluation = task.evaluate(network)
+        scores, score = dict(evaluation.scores), task.kept_score
+        if score is None:
+            progress.best, progress.best_iteration = scores, progress.iteration
+            self.kept = network if last else None
+        elif not progress.best or scores[score] > progress.best[score]:
+            progress.best, progress.best_iteration = scores, progress.iteration
+            save_checkpoint(self.out / WEIGHTS, task.weights(network))
+        self.state.network.train()
+        return evaluation
+
+    def _save_checkpoint(self) -> None:
+        check_weights(self.state.network, self.progress.iteration)
+        content = {
+            "job": self.key,
+            "progress": {**asdict(self.progress), **self._elapsed()},
+            "recovery": asdict(self.log),
+            "position": self.task.position(),
+            **self.state.content(),
+        }
+        save_checkpoint(self.out / CHECKPOINT, content)
+
+    def _elapsed(self) -> dict[str, float]:
+        """Return how long the training has taken, with what earlier processes did of it."""
+        now = time.monotonic() - self._started[0], time.process_time() - self._started[1]
+        earlier = self.progress
+        return {
+            "seconds": round(earlier.seconds + now[0], 1),
+            "cpu_seconds": round(earlier.cpu_seconds + now[1], 1),
+        }
+
+    def _note(self, line: dict[str, Any]) -> str:
+        note, score = f"loss {line['total_loss']:.2f}", self.task.kept_score
+        return note if score is None else f"{note}, best {score} {self.progress.best[score]:.3f}"
+
+
+def _description(
+    task: TrainingTask[Sample, Any], scores: dict[str, float], training: dict[str, Any]
+) -> Description:
+    job = task.job
+    return Description(
+        kind=job.settings.kind,
+        name=job.name,
+        iterations=job.schedule.iterations,
+        validation=scores,
+        settings=described(job.settings),
+        preprocess=job.preprocess.model_dump(mode="json"),
+        training=training | task.facts(),
+    )
+
+
+def _parts(batch: Sequence[Sample], size: int) -> list[list[Sample]]:
+    return [list(batch[start : start + size]) for start in range(0, len(batch), size)]

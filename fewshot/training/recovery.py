@@ -1,0 +1,94 @@
+"""What a training does when its numbers or its memory fail it, and what it notes about that."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from fewshot.errors import FewshotError
+from fewshot.progress import warn
+
+_Sample = TypeVar("_Sample")
+_Answer = TypeVar("_Answer")
+
+
+class NotFiniteError(FewshotError):
+    """A loss, a gradient or a weight became infinite or NaN: what follows would be worthless."""
+
+
+@dataclass
+class RecoveryLog:
+    """What a training had to change about itself on the way; part of its checkpoints.
+
+    Attributes:
+        part_size: how many slices of a batch are computed at once; 0 is all of them.
+        lowered: how often the learning rate was lowered.
+        incidents: what happened, for the model's description.
+    """
+
+    part_size: int = 0
+    lowered: int = 0
+    incidents: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, iteration: int, what: str) -> None:
+        """Record what happened at an iteration, and print it."""
+        self.incidents.append({"iteration": iteration, "what": what})
+        warn(f"iteration {iteration}: {what}")
+
+    def halve(self, iteration: int, batch_size: int, reason: str) -> None:
+        """Compute half as many slices at once; `FewshotError` when that was one already."""
+        now = self.part_size or batch_size
+        if now == 1:
+            raise FewshotError(
+                f"iteration {iteration}: out of memory with a single slice ({reason}); use smaller "
+                "slices (detector.input_size), a smaller architecture, or --device cpu"
+            )
+        self.part_size = (now + 1) // 2
+        self.note(
+            iteration,
+            f"out of memory; from here on batches of {batch_size} are computed "
+            f"{self.part_size} at a time",
+        )
+
+
+def not_finite(
+    iteration: int, what: str, losses: Mapping[str, float], names: list[str]
+) -> NotFiniteError:
+    """Return the error about a loss or gradient of a batch, with its losses and slices."""
+    values = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
+    told = f" ({values})" if values else ""
+    return NotFiniteError(
+        f"iteration {iteration}: {what} became infinite or NaN{told} on the "
+        f"slices {', '.join(names)}; lower the learning rate, or look at these slices and "
+        "their labels"
+    )
+
+
+def check_weights(network: nn.Module, iteration: int) -> None:
+    """Raise `NotFiniteError` when a weight is infinite or NaN, so that it is never saved."""
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise NotFiniteError(
+                f"iteration {iteration}: the weights {name} became infinite or NaN; lower the "
+                "learning rate"
+            )
+
+
+def in_halves(
+    ask: Callable[[list[_Sample]], list[_Answer]], samples: list[_Sample], name: str
+) -> list[_Answer]:
+    """Return a network's answers to samples, asked in halves where the memory does not suffice."""
+    try:
+        return ask(samples)
+    except torch.OutOfMemoryError as error:
+        if len(samples) == 1:
+            raise FewshotError(
+                f"{name}: out of memory with a single slice; use smaller slices "
+                "(detector.input_size), or --device cpu"
+            ) from error
+    torch.cuda.empty_cache()
+    half = (len(samples) + 1) // 2
+    warn(f"{name}: out of memory; {len(samples)} slices are predicted {half} at a time")
+    return in_halves(ask, samples[:half], name) + in_halves(ask, samples[half:], name)
