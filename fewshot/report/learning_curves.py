@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from fewshot.files import read_json_lines
 
-_LOSS, _PRECISION = "total_loss", "validation/ap"
+_LOSS, _PART, _PRECISION = "total_loss", "loss_", "validation/ap"
 _MOST_POINTS = 300
 
-LOSSES = {
+_LOSSES = {
     "loss_mask": "mask loss",
     "loss_cls": "class loss",
     "loss_box_reg": "box loss",
     "loss_rpn_cls": "region proposals, class loss",
     "loss_rpn_loc": "region proposals, box loss",
+    "loss_bce": "cross-entropy loss",
 }
-"""The parts of the total loss as Detectron2 names them, and what they are called in the report."""
 
 Values = NDArray[np.float64]
 
@@ -56,6 +56,15 @@ class Curve:
         return iterations[shown], mean[shown]
 
 
+def loss_name(part: str) -> str:
+    """Return what a part of the total loss is called.
+
+    >>> loss_name("loss_rpn_cls"), loss_name("loss_dice")
+    ('region proposals, class loss', 'dice loss')
+    """
+    return _LOSSES.get(part, f"{part.removeprefix(_PART).replace('_', ' ')} loss")
+
+
 def read_curve(path: Path) -> Curve | None:
     """Return the curve in a JSON lines file, or None when there is no file or no iteration in it.
 
@@ -66,7 +75,8 @@ def read_curve(path: Path) -> Curve | None:
     evaluated, precisions = _column(rows, _PRECISION)
     if not len(losses) and not len(precisions):
         return None
-    parts = {name: _column(rows, name) for name in LOSSES}
+    names = {name for row in rows for name in row if name.startswith(_PART)}
+    parts = {name: _column(rows, name) for name in sorted(names)}
     return Curve(
         iterations,
         losses,

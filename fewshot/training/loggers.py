@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fewshot.drawing.palette import ON_SLICES, rgb
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import read_image
@@ -26,11 +27,7 @@ _NAMES = {
 _SHOWN = ("validation/", "epoch/")
 _SIDE = 256  # pixels of the longer side of a drawn slice, at least
 _SURE = 0.5  # masks from this score on are drawn
-# Okabe and Ito's colours without those that are too dark for a grey slice.
-_COLORS = (
-    *((230, 159, 0), (86, 180, 233), (240, 228, 66), (204, 121, 167), (0, 192, 139)),
-    (255, 127, 42),
-)
+_COLORS = tuple(map(rgb, ON_SLICES))
 
 Picture = NDArray[np.uint8]
 

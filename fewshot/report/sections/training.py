@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from fewshot.drawing.figures import Picture, draw, legend_above, model_lines
 from fewshot.report.html import Section
-from fewshot.report.learning_curves import LOSSES, Curve, read_curve
+from fewshot.report.learning_curves import Curve, loss_name, read_curve
 from fewshot.report.results import RunResults
 
 _TEMPLATE = """
@@ -30,13 +30,13 @@ def _build(results: RunResults) -> Mapping[str, Any]:
         pictures.append(loss_figure(curves))
     if any(len(curve.precisions) for curve in curves.values()):
         pictures.append(precision_figure(curves))
-    parts = [part for part in LOSSES if any(part in curve.parts for curve in curves.values())]
+    parts = dict.fromkeys(part for curve in curves.values() for part in curve.parts)
     return {"pictures": [*pictures, *[loss_figure(curves, part) for part in parts]]}
 
 
 def loss_figure(curves: Mapping[str, Curve], part: str | None = None) -> Picture:
     """Return the smoothed total loss, or a part of it, against iterations, on common axes."""
-    name = "total loss" if part is None else LOSSES[part]
+    name = "total loss" if part is None else loss_name(part)
     shown = {
         model: curve.smoothed(part)
         for model, curve in curves.items()
