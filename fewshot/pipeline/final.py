@@ -52,6 +52,7 @@ def command(
     from fewshot.pipeline.training import SoftTraining, WarmStart, plan_training, train_model
     from fewshot.progress import warn
     from fewshot.radiologists.review import read_review
+    from fewshot.training.model_folder import DESCRIPTION
 
     if review is not None:
         if soft_labels is None:
@@ -75,4 +76,4 @@ def command(
     with locked(out):
         remove_remains(out)
         train_model(model, out, replace=False)
-    return read_json(out / "model.json")
+    return read_json(out / DESCRIPTION)

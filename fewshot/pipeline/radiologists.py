@@ -23,6 +23,8 @@ def stages(layout: RunLayout) -> list[Stage]:
 
 
 def _weigh(layout: RunLayout) -> Stage:
+    from fewshot.training.model_folder import DESCRIPTION
+
     models = layout.radiologist_models
 
     def work() -> None:
@@ -34,7 +36,7 @@ def _weigh(layout: RunLayout) -> Stage:
         name="weigh radiologists",
         folder=layout.weights.parent,
         settings={},
-        inputs=layout.files(folder / "model.json" for folder in models.values()),
+        inputs=layout.files(folder / DESCRIPTION for folder in models.values()),
         outputs=[layout.weights],
         work=work,
     )
@@ -60,6 +62,7 @@ def command(
     from fewshot.lock import locked
     from fewshot.pipeline.training import plan_training, train_model
     from fewshot.radiologists.weights import weigh
+    from fewshot.training.model_folder import DESCRIPTION
 
     names = [one.name for one in settings.radiologists]
     chosen = [name for name in names if only in (None, name)]
@@ -72,4 +75,4 @@ def command(
             train_model(model, out / name, out / "tensorboard", replace=False)
         if only is None:
             weigh({name: out / name for name in chosen}, out / WEIGHTS)
-    return read_json(out / WEIGHTS if only is None else out / only / "model.json")
+    return read_json(out / WEIGHTS if only is None else out / only / DESCRIPTION)

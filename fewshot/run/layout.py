@@ -152,7 +152,9 @@ class RunLayout(RunPaths):
 
     def model_files(self, names: Sequence[str]) -> list[Path]:
         """All files that training these models leaves."""
-        files = ("model.json", "model.pth", "training.jsonl")
+        from fewshot.training.model_folder import CURVES, DESCRIPTION, WEIGHTS
+
+        files = (DESCRIPTION, WEIGHTS, CURVES)
         return [self.model(name) / file for name in names for file in files]
 
     @property
@@ -167,7 +169,9 @@ class RunLayout(RunPaths):
 
     def curves(self, name: str) -> Path:
         """The learning curves of a model."""
-        return self.model(name) / "training.jsonl"
+        from fewshot.training.model_folder import CURVES
+
+        return self.model(name) / CURVES
 
     def predictions(self, name: str) -> Path:
         """The folder of a model's predictions."""
