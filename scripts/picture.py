@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from skimage import segmentation
 
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
-from fewshot.masks.merge import label_map_of
 from fewshot.metrics.rand import score_slice
 from fewshot.slices.images import read_image
 
@@ -55,7 +54,7 @@ def _spread_by_score(truth: SliceSet, merged: SliceSet) -> list[SliceRecord]:
 
 
 def _label_map(slices: SliceSet, record: SliceRecord) -> NDArray[np.uint8]:
-    return label_map_of(slices.masks_of(record.image_id))
+    return slices.masks_of(record.image_id).to_label_map()
 
 
 def _grey(image: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -19,7 +19,6 @@ from fewshot.config.preprocessing import (
 )
 from fewshot.config.watershed import WatershedSettings
 from fewshot.masks.coco import SliceRecord, SliceSet
-from fewshot.masks.merge import label_map_of
 from fewshot.metrics.bootstrap import bootstrap_means
 from fewshot.metrics.rand import RandScore, score_slice
 from fewshot.progress import Advance, no_progress
@@ -99,7 +98,7 @@ def measure_baselines(
     spent = {key: np.zeros(3) for key in baselines}  # wall, CPU, regions
     for done, record in enumerate(truth.records, start=1):
         image = read_image(truth.path_of(record))
-        labels = label_map_of(truth.masks_of(record.image_id))
+        labels = truth.masks_of(record.image_id).to_label_map()
         for key, baseline in baselines.items():
             wall, cpu = time.perf_counter(), time.process_time()
             found = baseline.label_map(image)

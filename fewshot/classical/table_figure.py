@@ -14,7 +14,6 @@ from fewshot.classical.baseline import Baseline
 from fewshot.drawing.palette import DARK_INK, DARK_MUTED, DARK_PAGE
 from fewshot.files import atomic_path
 from fewshot.masks.coco import SliceRecord, SliceSet
-from fewshot.masks.merge import label_map_of
 from fewshot.metrics.rand import score_slice
 from fewshot.preprocess.compose import apply_steps
 from fewshot.slices.images import read_image
@@ -43,7 +42,7 @@ def write_baseline_figure(
     axes = figure.subplots(rows, columns, squeeze=False)
     for number, record in enumerate(records):
         image = read_image(truth.path_of(record))
-        labels = label_map_of(truth.masks_of(record.image_id))
+        labels = truth.masks_of(record.image_id).to_label_map()
         above, below = axes[2 * number], axes[2 * number + 1]
         _show(above[0], _rgb(image), record.file_name, "the slice")
         _show(below[0], _coloured(image, labels), "true labels", _count(labels))

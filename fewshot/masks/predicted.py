@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec
+from fewshot.masks.painting import paint
 from fewshot.masks.rle import CheckedRles, Rle
 
 MAX_STRUCTURE = 32767
@@ -39,20 +40,30 @@ class SliceMasks:
     structures: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("image_id", "height", "width"):
-            object.__setattr__(self, name, operator.index(getattr(self, name)))
         where = f"image {self.image_id}"
+        columns: dict[str, Any] = {
+            "scores": np.asarray(self.scores, dtype=np.float32),
+            "boxes": np.asarray(self.boxes, dtype=np.float32),
+            "sources": tuple(self.sources),
+            "structures": tuple(map(int, self.structures)),
+        }
+        sizes = {key: operator.index(getattr(self, key)) for key in ("image_id", "height", "width")}
+        # Frozen for everyone else; what was given is only brought into its form here.
+        vars(self).update(sizes | columns)
         rle_codec.check_size(self.height, self.width, where)
-        object.__setattr__(self, "scores", np.asarray(self.scores, dtype=np.float32))
-        object.__setattr__(self, "boxes", np.asarray(self.boxes, dtype=np.float32))
-        object.__setattr__(self, "sources", tuple(self.sources))
+        self._check_columns(where)
+        if not isinstance(self.rles, CheckedRles) or self.rles.size != (self.height, self.width):
+            vars(self)["rles"] = rle_codec.check_rles(
+                self.rles, self.height, self.width, lambda index: f"{where}, mask {index}"
+            )
+
+    def _check_columns(self, where: str) -> None:
         count = len(self.rles)
         if self.scores.shape != (count,) or len(self.sources) != count:
             raise InputError(
                 f"{where}: {count} masks need as many scores and sources, not "
                 f"{self.scores.shape} and {len(self.sources)}"
             )
-        object.__setattr__(self, "structures", tuple(map(int, self.structures)))
         if self.structures and (
             len(self.structures) != count
             or not 1 <= min(self.structures) <= max(self.structures) <= MAX_STRUCTURE
@@ -66,11 +77,12 @@ class SliceMasks:
             raise InputError(f"{where}: a score is not between 0 and 1")
         if not np.isfinite(self.boxes).all() or (self.boxes[:, 2:] < self.boxes[:, :2]).any():
             raise InputError(f"{where}: a box is not x0, y0, x1, y1 with x0 <= x1 and y0 <= y1")
-        if not isinstance(self.rles, CheckedRles) or self.rles.size != (self.height, self.width):
-            checked = rle_codec.check_rles(
-                self.rles, self.height, self.width, lambda index: f"{where}, mask {index}"
-            )
-            object.__setattr__(self, "rles", checked)
+
+    def _with(self, **columns: Any) -> "SliceMasks":
+        """Return masks with other columns, without checking again what was checked before."""
+        made = copy(self)
+        vars(made).update(columns)
+        return made
 
     def __len__(self) -> int:
         return len(self.rles)
@@ -132,12 +144,12 @@ class SliceMasks:
         The RLEs are encoded here, so they need not be checked again.
         """
         count, height, width = masks.shape
-        made = cls(image_id, height, width, scores[:0], boxes[:0], (), ())
-        object.__setattr__(made, "scores", np.asarray(scores, dtype=np.float32))
-        object.__setattr__(made, "boxes", np.asarray(boxes, dtype=np.float32))
-        object.__setattr__(made, "rles", tuple(rle_codec.encode_stack(masks)))
-        object.__setattr__(made, "sources", (source,) * count)
-        return made
+        return cls.empty(image_id, height, width)._with(
+            scores=np.asarray(scores, dtype=np.float32),
+            boxes=np.asarray(boxes, dtype=np.float32),
+            rles=tuple(rle_codec.encode_stack(masks)),
+            sources=(source,) * count,
+        )
 
     def select(self, index: Any) -> "SliceMasks":
         """Return the masks at `index`, in its order: integers, or one bool a mask."""
@@ -147,16 +159,13 @@ class SliceMasks:
         if rows.dtype == np.bool_ and rows.shape != (len(self),):
             raise InputError(f"image {self.image_id}: {rows.shape} choices for {len(self)} masks")
         rows = np.arange(len(self))[rows]
-        # A copy, not a new object: these masks were checked when they came in.
-        chosen = copy(self)
-        object.__setattr__(chosen, "scores", self.scores[rows])
-        object.__setattr__(chosen, "boxes", self.boxes[rows])
-        object.__setattr__(chosen, "rles", tuple(self.rles[row] for row in rows))
-        object.__setattr__(chosen, "sources", tuple(self.sources[row] for row in rows))
-        if self.structures:
-            structures = tuple(self.structures[row] for row in rows)
-            object.__setattr__(chosen, "structures", structures)
-        return chosen
+        return self._with(
+            scores=self.scores[rows],
+            boxes=self.boxes[rows],
+            rles=tuple(self.rles[row] for row in rows),
+            sources=tuple(self.sources[row] for row in rows),
+            structures=tuple(self.structures[row] for row in rows) if self.structures else (),
+        )
 
     def above(self, threshold: float) -> "SliceMasks":
         """Return the masks whose score is at least `threshold`, compared in float32."""
@@ -176,14 +185,21 @@ class SliceMasks:
 
     def flipped(self) -> "SliceMasks":
         """Return the masks of the slice's mirror image, left for right."""
-        changed = copy(self)
         boxes = self.boxes.copy()
         boxes[:, [0, 2]] = self.width - self.boxes[:, [2, 0]]
-        object.__setattr__(changed, "boxes", boxes)
-        object.__setattr__(
-            changed, "rles", tuple(rle_codec.encode_stack(self.decode()[:, :, ::-1]))
-        )
-        return changed
+        rles = tuple(rle_codec.encode_stack(self.decode()[:, :, ::-1]))
+        return self._with(boxes=boxes, rles=rles)
+
+    def to_label_map(self, least_area: int = 1) -> NDArray[np.uint8]:
+        """Return the (height, width) uint8 label map of all masks, whatever their scores.
+
+        Masks take their pixels in order of score, highest first (ties: larger area first, then the
+        given order), and only pixels that no mask before took. A mask of which no pixel, or fewer
+        than `least_area`, stay visible is dropped and leaves its pixels free. Ids run from 1 in
+        that order; after 255 regions the rest, the lowest scores, is dropped.
+        """
+        painted, _ = paint(self.rles, self.scores, (self.height, self.width), least_area)
+        return painted.astype(np.uint8, order="C")
 
     def decode(self) -> NDArray[np.bool_]:
         """Return the masks as bool arrays, shape (masks, height, width)."""

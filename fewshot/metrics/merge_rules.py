@@ -12,7 +12,7 @@ from fewshot.config.tree import MergeSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
 from fewshot.masks.coco import SliceSet, read_coco
-from fewshot.masks.merge import MergeRule, label_map_of
+from fewshot.masks.merge import MergeRule
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.calibration import choose_rule
 
@@ -59,7 +59,7 @@ def read_validation(
 def true_label_maps(truth: SliceSet) -> dict[int, NDArray[np.uint8]]:
     """Return image id → label map of labelled slices; labels do not overlap."""
     ids = [record.image_id for record in truth.records]
-    return {image_id: label_map_of(truth.masks_of(image_id)) for image_id in ids}
+    return {image_id: truth.masks_of(image_id).to_label_map() for image_id in ids}
 
 
 def read_rule(path: Path, metric: Metric) -> MergeRule:

@@ -10,7 +10,7 @@ from fewshot.config.base import Metric
 from fewshot.config.names import WATERSHED
 from fewshot.config.watershed import WatershedSettings
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
-from fewshot.masks.merge import MergeRule, label_map_of, merge_masks
+from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.merge_rules import TUNINGS, read_rule
 from fewshot.metrics.scores import Scores
@@ -87,7 +87,7 @@ def score_watershed(truth: Path, settings: WatershedSettings) -> Scores:
 def _score(slices: SliceSet, prediction: Callable[[SliceRecord], Any]) -> Scores:
     per_image = {
         record.file_name: score_label_maps(
-            label_map_of(slices.masks_of(record.image_id)), prediction(record)
+            slices.masks_of(record.image_id).to_label_map(), prediction(record)
         )
         for record in slices.records
     }

@@ -28,12 +28,11 @@ def stages(layout: RunLayout) -> list[Stage]:
 def submit(merged: Path, target: Path, form: Literal["named", "plain"] = "named") -> None:
     """Write merged masks as the challenge's submission CSV."""
     from fewshot.masks.coco import open_coco
-    from fewshot.masks.merge import label_map_of
     from fewshot.submission.submission import write_submission
 
     stream = open_coco(merged)
     names = [record.file_name for record in stream.slices.records]
-    write_submission(target, names, map(label_map_of, stream.masks()), form)
+    write_submission(target, names, (masks.to_label_map() for masks in stream.masks()), form)
 
 
 def command(

@@ -13,7 +13,7 @@ from fewshot.files import write_json
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.coco import SliceSet, check_images, write_coco
 from fewshot.masks.coco_read import read_boxes
-from fewshot.masks.merge import fill_nearest, label_map_of
+from fewshot.masks.merge import fill_nearest
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.scores import Scores
@@ -58,7 +58,7 @@ def find_automatic_masks(
                 automatic_masks(embedder.model, features, record.image_id, image, settings)
             )
             advance(len(found), f"{len(found[-1])} regions")
-    maps = [label_map_of(masks) for masks in found]
+    maps = [masks.to_label_map() for masks in found]
     maps = [fill_nearest(one) for one in maps] if settings.background == "nearest" else maps
     names = [record.file_name for record in slices.records]
     write_coco(out / "masks.json", slices.with_masks(found), f"by {embedder.model.name}")
@@ -66,7 +66,7 @@ def find_automatic_masks(
     answer: dict[str, Any] = {"images": len(slices), "regions": sum(map(len, found))}
     if any(len(slices.masks_of(record.image_id)) for record in slices.records):
         truth = [slices.masks_of(record.image_id) for record in slices.records]
-        labels = [label_map_of(one) for one in truth]
+        labels = [one.to_label_map() for one in truth]
         pairs = zip(names, labels, maps, strict=True)
         scores = Scores.of({name: score_label_maps(*pair) for name, *pair in pairs}, slices.groups)
         answer |= scores.as_json()

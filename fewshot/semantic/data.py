@@ -15,7 +15,6 @@ from fewshot.config.semantic import SemanticSettings
 from fewshot.config.tree import ViewSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet
-from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.preprocess.reader import read_preprocessed
 from fewshot.semantic.augmentation import Augmentation
 from fewshot.semantic.regions import boundaries
@@ -147,7 +146,7 @@ def _truth(
     right are ignored, but for what a certain mask covers.
     """
     masks = source.slices.masks_of(record.image_id)
-    label_map = merge_masks(masks, MergeRule(score_threshold=0.0))
+    label_map = masks.to_label_map()
     weights = np.ones(label_map.shape, dtype=np.float32)
     if source.weighed:
         for score, mask in sorted(zip(masks.scores, masks.decode(), strict=True), key=_score):
