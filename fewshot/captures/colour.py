@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.errors import InputError
+from fewshot.slices.arrays import Mask
 
 Rgb = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 _HUES = 180  # OpenCV counts hue in steps of two degrees
 _STRAY = 12  # compression turns the hue of a thin line by so much

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.captures.colour import COLOURS, ColourRange, Mask, Rgb, find_line
+from fewshot.captures.colour import COLOURS, ColourRange, Rgb, find_line
 from fewshot.captures.frame import Frame, find_frame
 from fewshot.captures.regions import enclosed_regions
 from fewshot.errors import InputError
@@ -18,6 +18,7 @@ from fewshot.folders import filled_folder
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import progress, say, warn
+from fewshot.slices.arrays import LabelMap, Mask
 from fewshot.slices.images import (
     image_stem,
     list_images,
@@ -102,7 +103,7 @@ def extract(request: ExtractRequest, out: Path, overwrite: bool = False) -> dict
 
 def extract_one(
     capture: Rgb, original: NDArray[np.uint8] | None, request: ExtractRequest
-) -> tuple[NDArray[np.uint8], NDArray[np.uint16], dict[str, Any]]:
+) -> tuple[NDArray[np.uint8], LabelMap, dict[str, Any]]:
     """Return the image, its regions and what was found, of the frame of one capture.
 
     `capture` is uint8 (height, width, 3), `original` the same without an outline, in grey. The
@@ -130,7 +131,7 @@ def extract_one(
 
 def _pictures(
     request: ExtractRequest, files: Sequence[Path], frame: Frame, folder: Path
-) -> tuple[list[NDArray[np.uint16]], list[dict[str, Any]]]:
+) -> tuple[list[LabelMap], list[dict[str, Any]]]:
     """Write images and masks; return the regions of each capture and what was found there."""
     (folder / "images").mkdir()
     (folder / "masks").mkdir()
@@ -208,7 +209,7 @@ def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     return np.asarray(cv2.resize(image, size[::-1], interpolation=way), np.uint8)
 
 
-def _resized_regions(labels: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.uint16]:
+def _resized_regions(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
     """Return regions in another size: each pixel goes to the region that most of it is in."""
     if labels.shape == size:
         return labels
@@ -225,7 +226,7 @@ def _resized_regions(labels: NDArray[np.uint16], size: tuple[int, int]) -> NDArr
 def _record(
     index: int,
     name: str,
-    labels: NDArray[np.uint16],
+    labels: LabelMap,
     numbers: Numbering | None,
     request: ExtractRequest,
     scale: Sequence[float],

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.captures.colour import Rgb
-
-Mask = NDArray[np.bool_]
+from fewshot.slices.arrays import Mask
 
 _WINDOW = 9  # pixels, for the local spread of grey
 _SPREAD = 2.0  # grey levels; a panel of one colour has none

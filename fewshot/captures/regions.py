@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Mask = NDArray[np.bool_]
-LabelMap = NDArray[np.uint16]
+from fewshot.slices.arrays import LabelMap, Mask
+
 _Point = NDArray[np.int64] | tuple[int, int]  # row, column
 
 _NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)

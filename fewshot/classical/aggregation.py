@@ -1,7 +1,6 @@
 """One label map from several of the same slice: for each pixel the region most of them say."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +8,8 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.metrics.contingency import contingency
 
-LabelMap: TypeAlias = NDArray[np.int32]
 
-
-def mode_of_label_maps(label_maps: Sequence[NDArray[np.int32]]) -> LabelMap:
+def mode_of_label_maps(label_maps: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     """Return the pixelwise mode of label maps of one slice, after their ids have been matched.
 
     Ids mean nothing between label maps: the region that is 4 in one may be 1 in another. So the
@@ -45,7 +42,9 @@ def mode_of_label_maps(label_maps: Sequence[NDArray[np.int32]]) -> LabelMap:
     return _mode(matched)
 
 
-def _ids_for(label_map: LabelMap, before: Sequence[LabelMap], highest: int) -> NDArray[np.int32]:
+def _ids_for(
+    label_map: NDArray[np.int32], before: Sequence[NDArray[np.int32]], highest: int
+) -> NDArray[np.int32]:
     """Return id → new id of a label map, matched with maps that are matched already."""
     regions, given, overlaps, ratings = _ratings(label_map, before, highest)
     sizes = np.bincount(label_map.ravel())
@@ -61,7 +60,7 @@ def _ids_for(label_map: LabelMap, before: Sequence[LabelMap], highest: int) -> N
 
 
 def _ratings(
-    label_map: LabelMap, before: Sequence[LabelMap], highest: int
+    label_map: NDArray[np.int32], before: Sequence[NDArray[np.int32]], highest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Return the pairs of regions and given ids that meet: region, id, overlap, IoU, one a pair."""
     cells = [contingency(label_map, one) for one in before]
@@ -77,7 +76,7 @@ def _ratings(
     return regions[real], given[real], overlaps[real], ratings[real]
 
 
-def _mode(label_maps: Sequence[LabelMap]) -> LabelMap:
+def _mode(label_maps: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     mode = label_maps[0].copy()
     most = np.zeros(mode.shape, dtype=np.int32)
     for one in label_maps:

@@ -16,10 +16,10 @@ from fewshot.files import atomic_path
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.metrics.rand import score_slice
 from fewshot.preprocess.compose import apply_steps
+from fewshot.slices.arrays import LabelMap
 from fewshot.slices.images import read_image
 
 Grey = NDArray[np.uint8]
-LabelMap = NDArray[np.integer[Any]]
 
 _SIDE = 2.1  # inches, of one slice
 _TITLE = 0.55  # inches, above each row of slices

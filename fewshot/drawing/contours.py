@@ -13,8 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from fewshot.drawing.palette import ON_SLICES, rgb
-
-Mask = NDArray[np.bool_]
+from fewshot.slices.arrays import Mask
 
 _SIDE = 288  # pixels of the longer side of a panel
 _STRENGTH = 0.45  # of a colour over the slice

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.merge import MergeRule, merge_masks, merge_structures
 from fewshot.masks.predicted import SliceMasks
-
-LabelMap = NDArray[np.uint8] | NDArray[np.uint16]
+from fewshot.slices.arrays import LabelMap
 
 
 def label_maps(

@@ -17,8 +17,8 @@ from fewshot.errors import InputError
 from fewshot.masks.merge import Background, MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.rand import RandScore, score_slice
+from fewshot.slices.arrays import ByteLabelMap
 
-LabelMap = NDArray[np.uint8]
 _Value = TypeVar("_Value", int, float)
 
 _THRESHOLDS = tuple(np.round(np.arange(0.05, 0.96, 0.05), 2).tolist())
@@ -54,7 +54,7 @@ class Calibration:
 
 
 def choose_rule(
-    truth: Mapping[int, LabelMap],
+    truth: Mapping[int, ByteLabelMap],
     predictions: Mapping[int, SliceMasks],
     merge: MergeSettings,
     metric: Metric,
@@ -115,14 +115,14 @@ def choose_rule(
 
 
 def mean_score(
-    truth: Mapping[int, LabelMap], predictions: Mapping[int, SliceMasks], rule: MergeRule
+    truth: Mapping[int, ByteLabelMap], predictions: Mapping[int, SliceMasks], rule: MergeRule
 ) -> RandScore:
     """Return the mean scores of label maps merged by a rule."""
     return _mean(slice_scores(truth, predictions, rule))
 
 
 def slice_scores(
-    truth: Mapping[int, LabelMap], predictions: Mapping[int, SliceMasks], rule: MergeRule
+    truth: Mapping[int, ByteLabelMap], predictions: Mapping[int, SliceMasks], rule: MergeRule
 ) -> list[RandScore]:
     """Return the score of each slice, in the order of `truth`, with masks merged by a rule."""
     scores = []

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
+from fewshot.slices.arrays import Labels
 
 # Ordinary label maps give a small table, counted whole; above these bounds (16-bit ids, 8 MB of
 # counts) only the ids and cells that occur are kept.
@@ -15,7 +16,6 @@ _DENSE_CELLS = 1 << 20
 # Counting runs of equal pixels pays where they are at least this long, as in any label map.
 _MEAN_RUN = 8
 
-LabelMap: TypeAlias = NDArray[np.integer[Any]] | NDArray[np.bool_]
 Counts: TypeAlias = NDArray[np.int64]
 
 
@@ -53,7 +53,7 @@ class Contingency:
         return int(self.true_sizes.sum())
 
 
-def contingency(truth: LabelMap, prediction: LabelMap) -> Contingency:
+def contingency(truth: Labels, prediction: Labels) -> Contingency:
     """Return how two label maps of the same shape overlap, in exact integers.
 
     Raises `InputError` when the shapes differ or ids are negative or not integers.
@@ -101,7 +101,7 @@ def _count_runs(values: NDArray[np.uint16], bound: int) -> Counts:
     return _sums(values[ends], lengths, bound)
 
 
-def _codes(labels: LabelMap, name: str) -> tuple[LabelMap, int]:
+def _codes(labels: Labels, name: str) -> tuple[Labels, int]:
     """Return labels below a bound, and that bound; large ids are renumbered, 0 stays 0."""
     if labels.dtype.kind not in "biu":
         raise InputError(f"label maps: the {name} holds {labels.dtype}; give integer ids")

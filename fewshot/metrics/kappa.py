@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
-from fewshot.metrics.contingency import Contingency, LabelMap
+from fewshot.metrics.contingency import Contingency
 from fewshot.metrics.overlap import LabelPair, Matching
+from fewshot.slices.arrays import Labels
 
 
-def cohen_kappa(a: LabelMap, b: LabelMap, *, regions: bool) -> float:
+def cohen_kappa(a: Labels, b: Labels, *, regions: bool) -> float:
     """Return Cohen's kappa of two label maps, pixel by pixel, in -1 to 1.
 
     Without `regions` a pixel is foreground or background, so kappa says whether both marked the

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from fewshot.errors import InputError
-from fewshot.metrics.contingency import Contingency, Counts, LabelMap, contingency
+from fewshot.metrics.contingency import Contingency, Counts, contingency
+from fewshot.slices.arrays import Labels
 
 # A label map of the challenge has at most 255 regions; this many pairs take 128 MB a table.
 _MAX_PAIRS = 1 << 24
@@ -115,7 +116,7 @@ class LabelPair:
     Raises `InputError` when the shapes differ or ids are negative or not integers.
     """
 
-    def __init__(self, truth: LabelMap, prediction: LabelMap) -> None:
+    def __init__(self, truth: Labels, prediction: Labels) -> None:
         self.truth, self.prediction = truth, prediction
         self.cells = contingency(truth, prediction)
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fewshot.metrics.contingency import Contingency, Counts, LabelMap, contingency
+from fewshot.metrics.contingency import Contingency, Counts, contingency
+from fewshot.slices.arrays import Labels
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class RandScore:
     all_pixels: float
 
 
-def adjusted_rand(truth: LabelMap, prediction: LabelMap, *, foreground: bool) -> float:
+def adjusted_rand(truth: Labels, prediction: Labels, *, foreground: bool) -> float:
     """Return the adjusted Rand index of two label maps, in -0.5 to 1.
 
     `truth` and `prediction` have the same shape and hold non-negative integer ids; only which
@@ -54,7 +55,7 @@ def adjusted_rand_of(cells: Contingency) -> float:
     return 2.0 * (both * neither - only_truth * only_prediction) / chance
 
 
-def score_slice(truth: LabelMap, prediction: LabelMap) -> RandScore:
+def score_slice(truth: Labels, prediction: Labels) -> RandScore:
     """Return both adjusted Rand indices of one slice; see `adjusted_rand`."""
     cells = contingency(truth, prediction)
     return RandScore(adjusted_rand_of(cells.foreground()), adjusted_rand_of(cells))

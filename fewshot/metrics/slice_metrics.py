@@ -11,10 +11,10 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 
 from fewshot.config.base import Metric
-from fewshot.metrics.contingency import LabelMap
 from fewshot.metrics.kappa import foreground_kappa, region_kappa
 from fewshot.metrics.overlap import LabelPair
 from fewshot.metrics.rand import adjusted_rand_of
+from fewshot.slices.arrays import Labels
 
 _MINUS = "\N{MINUS SIGN}"
 
@@ -174,7 +174,7 @@ METRICS = {metric.name: metric for metric in _TABLE}
 """Every metric by its name, in the order in which tables list them."""
 
 
-def score_label_maps(truth: LabelMap, prediction: LabelMap) -> SliceScores:
+def score_label_maps(truth: Labels, prediction: Labels) -> SliceScores:
     """Return every metric of a predicted label map; its pixels are counted once.
 
     Raises `InputError` when the shapes differ or ids are negative or not integers.

@@ -12,8 +12,7 @@ from scipy import ndimage
 
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes, encode_stack
-
-Mask = NDArray[np.bool_]
+from fewshot.slices.arrays import Mask
 
 _REACH = 0.04  # of the slice's longer side: how far outside a structure its foreground may lie
 MASK_SOURCE = "mask_source"

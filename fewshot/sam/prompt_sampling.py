@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.config.sam import PromptMix
@@ -16,8 +15,7 @@ from fewshot.sam.prompts import (
     tight_boxes,
     whole_slice,
 )
-
-Masks = NDArray[np.bool_]
+from fewshot.slices.arrays import Mask
 
 # How often a mix asks in which way.
 _MIX = (("box", 0.5), ("whole", 0.15), ("points", 0.15), ("mask", 0.2))
@@ -29,11 +27,11 @@ class Task:
     """Prompts about a slice, and the true mask of each: bool (n, height, width)."""
 
     prompts: Prompts
-    truth: Masks
+    truth: Mask
 
 
 def training_task(
-    masks: Masks, mix: PromptMix, jitter: float, most: int, rng: np.random.Generator
+    masks: Mask, mix: PromptMix, jitter: float, most: int, rng: np.random.Generator
 ) -> Task:
     """Return a random task on a slice's structures, at most `most` of them.
 
@@ -56,14 +54,14 @@ def training_task(
     return Task(Prompts(jittered(tight_boxes(truth), height, width, jitter, rng)), truth)
 
 
-def whole_task(masks: Masks) -> Task:
+def whole_task(masks: Mask) -> Task:
     """Return the one question of a whole slice: everything that is labelled on it."""
     height, width = masks.shape[1:]
-    together: Masks = np.any(masks, axis=0, keepdims=True)
+    together: Mask = np.any(masks, axis=0, keepdims=True)
     return Task(Prompts(whole_slice(height, width)), together)
 
 
-def validation_tasks(masks: Masks, mix: PromptMix) -> list[Task]:
+def validation_tasks(masks: Mask, mix: PromptMix) -> list[Task]:
     """Return the fixed tasks that a fine-tuning with this mix is judged by."""
     tight = Task(Prompts(tight_boxes(masks)), masks)
     points = Task(points_prompt(masks, 1), masks)
@@ -75,7 +73,7 @@ def validation_tasks(masks: Masks, mix: PromptMix) -> list[Task]:
     }[mix]
 
 
-def _random_points(masks: Masks, count: int, rng: np.random.Generator) -> Prompts:
+def _random_points(masks: Mask, count: int, rng: np.random.Generator) -> Prompts:
     points = np.zeros((len(masks), count, 2), dtype=np.float32)
     for row, mask in enumerate(masks):
         ys, xs = np.nonzero(mask)
@@ -84,7 +82,7 @@ def _random_points(masks: Masks, count: int, rng: np.random.Generator) -> Prompt
     return Prompts(points=points, labels=np.ones(points.shape[:2], dtype=np.int32))
 
 
-def _damaged(mask: Masks, rng: np.random.Generator) -> Masks:
+def _damaged(mask: Mask, rng: np.random.Generator) -> Mask:
     """Return a mask as a detector might have drawn it: moved a little, with another outline."""
     size = max(1.0, float(np.sqrt(mask.sum())))
     shift = rng.normal(0, 0.05 * size, 2)
@@ -93,5 +91,5 @@ def _damaged(mask: Masks, rng: np.random.Generator) -> Masks:
     padded = np.pad(mask, 1)
     depth = ndimage.distance_transform_edt(padded) - ndimage.distance_transform_edt(~padded)
     moved = ndimage.shift(depth[1:-1, 1:-1] + field, shift, order=1, mode="nearest")
-    damaged: Masks = moved > rng.normal(0, 0.05 * size)
+    damaged: Mask = moved > rng.normal(0, 0.05 * size)
     return damaged if damaged.any() else mask

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Masks = NDArray[np.bool_]
+from fewshot.slices.arrays import Mask
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class StructureScore:
     quality: float
 
 
-def overlap(truth: Masks, masks: Masks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def overlap(truth: Mask, masks: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return IoU and Dice of pairs of masks, (n, height, width) each; two empty masks score 1."""
     common = (truth & masks).sum(axis=(1, 2)).astype(np.float64)
     total = truth.sum(axis=(1, 2)) + masks.sum(axis=(1, 2)).astype(np.float64)
@@ -31,7 +31,7 @@ def overlap(truth: Masks, masks: Masks) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def score_structures(
-    image: str, truth: Masks, masks: Masks, quality: NDArray[np.float32]
+    image: str, truth: Mask, masks: Mask, quality: NDArray[np.float32]
 ) -> list[StructureScore]:
     """Return the scores of the masks found for a slice's structures, in their order."""
     iou, dice = overlap(truth, masks)

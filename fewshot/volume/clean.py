@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.errors import InputError
+from fewshot.slices.arrays import Mask
 from fewshot.slices.volume import Grid
 
-Mask = NDArray[np.bool_]
 Keep = Literal["all", "largest"]
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=np.bool_)

@@ -5,7 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Mask = NDArray[np.bool_]
+from fewshot.slices.arrays import Mask
+
 Field = NDArray[np.float32]
 
 

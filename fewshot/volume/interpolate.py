@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.volume.distances import Field, Mask, signed_distance
+from fewshot.slices.arrays import Mask
+from fewshot.volume.distances import Field, signed_distance
 from fewshot.volume.saddles import Saddle, find_saddles
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
-from fewshot.volume.distances import Field, Mask, signed_distance
+from fewshot.slices.arrays import Mask
+from fewshot.volume.distances import Field, signed_distance
 
 Floats = NDArray[np.float64]
 

@@ -7,9 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from fewshot.slices.arrays import Mask
 from fewshot.slices.volume import grid_of
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
