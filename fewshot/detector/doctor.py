@@ -23,7 +23,6 @@ _DISTRIBUTIONS = {
     "skimage": "scikit-image",
     "cv2": "opencv-python-headless",
     "pycocotools": "pycocotools",
-    "polars": "polars",
     "matplotlib": "matplotlib",
     "jinja2": "jinja2",
 }

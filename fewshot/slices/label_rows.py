@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
@@ -42,12 +41,6 @@ class LabelLayout:
     index: LabelForm
 
 
-def index_cells(start: int, stop: int, form: LabelForm) -> pl.Series:
-    """Return the pixel index of rows `start` to `stop` (excluded) as strings."""
-    numbers = pl.int_range(start, stop).cast(pl.String)
-    return pl.select(pl.lit("Pixel ") + numbers if form == "named" else numbers).to_series()
-
-
 def index_prefix(form: LabelForm) -> bytes:
     """Return what stands before the number in each cell of the pixel index."""
     return b"Pixel " if form == "named" else b""
@@ -59,7 +52,6 @@ def line_blocks(path: Path) -> Iterator[bytes]:
     Raises `InputError` when the file is missing, unreadable, a broken or truncated gzip file, or
     has a line longer than a block.
     """
-    rest = b""
     try:
         with path.open("rb") as raw:
             compressed = raw.read(2) == _GZIP_MAGIC
@@ -67,17 +59,7 @@ def line_blocks(path: Path) -> Iterator[bytes]:
             file: Readable = raw
             if compressed:
                 file = BoundedStream(gzip.GzipFile(fileobj=raw), raw.tell, str(path))
-            while block := file.read(BLOCK_BYTES):
-                text = rest + block
-                end = text.rfind(b"\n") + 1
-                rest = text[end:]
-                if end:
-                    yield text[:end]
-                elif len(rest) > BLOCK_BYTES:
-                    raise InputError(
-                        f"{path}: a line is longer than {BLOCK_BYTES >> 10} KiB;"
-                        " this is not a label CSV"
-                    )
+            yield from _whole_lines(file, path)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -86,6 +68,20 @@ def line_blocks(path: Path) -> Iterator[bytes]:
         ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _whole_lines(file: Readable, path: Path) -> Iterator[bytes]:
+    rest = b""
+    while block := file.read(BLOCK_BYTES):
+        text = rest + block
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
+        if end:
+            yield text[:end]
+        elif len(rest) > BLOCK_BYTES:
+            raise InputError(
+                f"{path}: a line is longer than {BLOCK_BYTES >> 10} KiB; this is not a label CSV"
+            )
     if rest:
         yield rest
 
@@ -124,42 +120,24 @@ def parse_rows(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[n
     `first_pixel` is the pixel number of the block's first row.
     Raises `InputError` that names the first wrong line and column.
     """
-    usual = parse_digits(block, len(layout.names), index_prefix(layout.index), first_pixel)
-    if usual is not None:
-        return usual
     fast = parse_fast(block, layout, first_pixel)
     return parse_carefully(block, layout, first_pixel) if fast is None else fast
 
 
 def parse_fast(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[np.uint8] | None:
-    """Return what `parse_rows` does, by Polars, or None when anything about the block is odd."""
-    if block.count(b"\r") != block.count(b"\r\n"):
-        return None  # Polars takes a stray one for white space, other readers for a line end.
+    """Return what `parse_rows` does, or None when anything about the block is odd.
+
+    Line ends of Windows and plain cells in quotes are not.
+    """
+    if b"\r" in block:
+        if block.count(b"\r") != block.count(b"\r\n"):
+            return None
+        block = block.replace(b"\r\n", b"\n")
     if b'"' in block:
         block = _QUOTED_CELL.sub(rb"\1", block)
-        if b'"' in block:
-            return None  # Polars panics at some quotes that are never closed.
-    if not block.startswith(_index_cell(first_pixel, layout.index).encode()):
-        return None  # Polars would decompress a block that begins as gzip, zlib or zstd data do.
-    columns = [str(number) for number in range(len(layout.names))]
-    try:
-        frame = pl.read_csv(
-            block,
-            has_header=False,
-            quote_char=None,
-            schema={"index": pl.String, **dict.fromkeys(columns, pl.UInt8)},
-        )
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return None
-    expected = index_cells(first_pixel, first_pixel + frame.height, layout.index)
-    ids = frame.select(columns)
-    if (
-        frame.height != count_lines(block)
-        or not frame["index"].equals(expected, check_names=False)
-        or any(column.null_count() for column in ids.iter_columns())
-    ):
-        return None
-    return np.ascontiguousarray(ids.to_numpy().T)
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    return parse_digits(block, len(layout.names), index_prefix(layout.index), first_pixel)
 
 
 def parse_carefully(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[np.uint8]:

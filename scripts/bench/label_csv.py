@@ -60,7 +60,7 @@ def main() -> None:
         for work in ("write", "read")
     }
     result = {
-        **environment("pandas", "polars"),
+        **environment("pandas"),
         "images": arguments.images,
         "pixels": arguments.size**2,
         "peak_mib": {work: {k: round(v) for k, v in peak.items()} for work, peak in memory.items()},

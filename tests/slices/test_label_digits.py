@@ -35,7 +35,7 @@ def test_text_is_that_of_pandas(ids: NDArray[np.uint8], prefix: bytes, first: in
     assert format_digits(ids, prefix, first) == expected.encode()
 
 
-@given(ids=blocks(254), prefix=prefixes, first=first_pixels)
+@given(ids=blocks(255), prefix=prefixes, first=first_pixels)
 def test_what_is_written_is_parsed(ids: NDArray[np.uint8], prefix: bytes, first: int) -> None:
     parsed = parse_digits(format_digits(ids, prefix, first), len(ids), prefix, first)
     assert parsed is not None
@@ -63,7 +63,7 @@ def test_damaged_text_is_parsed_as_by_the_careful_parser_or_not_at_all(
 @pytest.mark.parametrize(
     "row",
     [
-        *(b"0,256", b"0,300", b"0,999", b"0,1000", b"0,0001", b"0,255"),
+        *(b"0,256", b"0,300", b"0,999", b"0,1000", b"0,0001"),
         *(b"0,", b"0", b"0,1,2", b"1,0", b"00,1", b"0, 1", b"0,-1", b'0,"1"', b"0,1\r", b",1"),
     ],
 )

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from fewshot.slices.label_rows import (
     LabelLayout,
     count_lines,
-    index_cells,
     parse_carefully,
     parse_fast,
     parse_rows,
@@ -67,11 +66,6 @@ def test_good_rows_need_no_careful_parser() -> None:
     assert fast.flags.c_contiguous
     np.testing.assert_array_equal(parse_rows(block, LAYOUT, 8), fast)
     np.testing.assert_array_equal(parse_carefully(block, LAYOUT, 8), fast)
-
-
-def test_index_cells() -> None:
-    assert index_cells(9, 11, "named").to_list() == ["Pixel 9", "Pixel 10"]
-    assert index_cells(9, 11, "plain").to_list() == ["9", "10"]
 
 
 def test_lines_are_counted_with_and_without_the_last_line_end() -> None:
