@@ -106,7 +106,8 @@ def test_every_other_setting_of_a_job_decides_or_is_marked(kind: str, make_job: 
     for name, settings in held.items():
         if isinstance(settings, Settings) and not isinstance(settings, PreprocessSettings):
             for path, use, other in variants(settings):
-                same = digest(replace(job, **{name: other})) == digest(job)
+                changes: dict[str, Any] = {name: other}
+                same = digest(replace(job, **changes)) == digest(job)
                 assert same == (use == "nothing" or name == "logging"), f"{name}.{path}"
 
 
