@@ -130,7 +130,19 @@ def commands(work: Path) -> dict[str, Command]:
     for number, label_map in enumerate(labels):
         write_image(work / "X" / f"{number}.png", label_map * 100)
         name, position = f"{number}.png", 2.0 * number
-        records.append(SliceRecord(number, name, 24, 24, "p", "v", number, (1.0, 1.0), position))
+        records.append(
+            SliceRecord(
+                number,
+                name,
+                24,
+                24,
+                group="p",
+                volume="v",
+                index=number,
+                spacing=(1.0, 1.0),
+                position=position,
+            )
+        )
         masks.append(SliceMasks.from_label_map(number, label_map, structures=True))
     np.save(work / "stack.npy", labels.astype(np.uint16) * 1000)
     affine = tuple(tuple(map(float, row)) for row in np.diag([1, 1, 2, 1]))

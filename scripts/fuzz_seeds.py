@@ -67,7 +67,13 @@ def coco(path: Path) -> None:
     """Write a COCO file of ours."""
     records = tuple(
         SliceRecord(
-            number, f"{number}.png", 8, 10, f"patient {number}", None, None, (0.7, 0.8), 2.5
+            number,
+            f"{number}.png",
+            8,
+            10,
+            group=f"patient {number}",
+            spacing=(0.7, 0.8),
+            position=2.5,
         )
         for number in range(2)
     )

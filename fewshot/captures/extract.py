@@ -238,8 +238,17 @@ def _record(
     place = numbers.indices[index]
     group = request.captures.resolve().name
     pixel = (y / scale[0], x / scale[1])
-    position = numbers.start + place * numbers.step
-    return SliceRecord(index, name, height, width, group, group, place, pixel, position)
+    return SliceRecord(
+        index,
+        name,
+        height,
+        width,
+        group=group,
+        volume=group,
+        index=place,
+        spacing=pixel,
+        position=numbers.start + place * numbers.step,
+    )
 
 
 def _set(

@@ -280,17 +280,8 @@ class _Reader:
 
     def _record(self, image_id: int, item: SourceSlice, picture: NDArray[np.uint8]) -> SliceRecord:
         height, width = picture.shape[:2]
-        return SliceRecord(
-            image_id,
-            item.name,
-            height,
-            width,
-            self._groups[item.name],
-            item.volume,
-            item.index,
-            item.spacing,
-            item.position,
-        )
+        place = item.known() | {"group": self._groups[item.name]}
+        return SliceRecord(image_id, item.name, height, width, **place)
 
     def _bad(self, error: InputError) -> None:
         if not self._options.skip_bad:

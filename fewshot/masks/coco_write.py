@@ -12,7 +12,6 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.slice_set import SliceRecord, SliceSet
 
 ORGAN_CATEGORY = 1
-_PLACE_KEYS = ("group", "volume", "index", "spacing", "position")
 
 
 def write_coco(path: Path, slices: SliceSet, description: str) -> None:
@@ -91,8 +90,7 @@ def _images(slices: SliceSet) -> Iterator[dict[str, Any]]:
             "width": record.width,
             "height": record.height,
         }
-        place = {key: getattr(record, key) for key in _PLACE_KEYS}
-        yield entry | {key: value for key, value in place.items() if value is not None}
+        yield entry | record.known()
 
 
 def _annotations(slices: Iterable[SliceMasks]) -> Iterator[dict[str, Any]]:

@@ -8,26 +8,18 @@ from pathlib import Path
 from fewshot.errors import InputError
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import image_size
+from fewshot.slices.place import Place
 from fewshot.slices.volume import Volume
 
 
 @dataclass(frozen=True)
-class SliceRecord:
-    """One slice: its id, its file below the folder of images, its size, its patient if known.
-
-    `volume` and `index` say which slice of which volume of the set it is; `spacing` is the size of
-    a pixel in millimetres (row, column) and `position` where the slice lies along its axis, in mm.
-    """
+class SliceRecord(Place):
+    """One slice: its id, its file below the folder of images, its size, and where it is from."""
 
     image_id: int
     file_name: str
     height: int
     width: int
-    group: str | None = None
-    volume: str | None = None
-    index: int | None = None
-    spacing: tuple[float, float] | None = None
-    position: float | None = None
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ def read_lgg(folder: Path, skip_bad: bool = False) -> tuple[SliceSet, list[str]]
             bad.append(str(error))
             continue
         name = image.relative_to(folder).as_posix()
-        records.append(SliceRecord(image_id, name, height, width, _patient(image.parent.name)))
+        records.append(
+            SliceRecord(image_id, name, height, width, group=_patient(image.parent.name))
+        )
         masks[image_id] = SliceMasks.from_label_map(image_id, regions)
     if bad and not (skip_bad and records):
         more = f" (and {len(bad) - 1} more of {len(bad) + len(records)})" if len(bad) > 1 else ""

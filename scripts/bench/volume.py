@@ -77,7 +77,8 @@ def write_stack(target: Path) -> None:
     """Write the bodies as COCO, each mask with an id of its slice alone."""
     volume = sequence_volume((SIDE, SIDE), SLICES, SPACING, "sequence")
     records = tuple(
-        SliceRecord(one, f"{one}.png", SIDE, SIDE, None, "sequence", one) for one in range(SLICES)
+        SliceRecord(one, f"{one}.png", SIDE, SIDE, volume="sequence", index=one)
+        for one in range(SLICES)
     )
     masks = {}
     for index in range(SLICES):

@@ -45,7 +45,7 @@ def write_stack(target: Path) -> np.ndarray[Any, Any]:
     records, masks = [], {}
     for index in range(6):
         picture = slice_of(labels, 2, index, AFFINE)
-        records.append(SliceRecord(index, f"{index}.png", 20, 16, None, "ct", index))
+        records.append(SliceRecord(index, f"{index}.png", 20, 16, volume="ct", index=index))
         masks[index] = SliceMasks.from_label_map(index, picture)
     records.append(SliceRecord(6, "photo.png", 8, 8))
     volumes = {"ct": Volume((16, 20, 6), 2, AFFINE, "ct.nii.gz")}

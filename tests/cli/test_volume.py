@@ -187,7 +187,9 @@ def write_stack(target: Path, size: int) -> None:
 
     labels = np.zeros((size, size), np.uint8)
     labels[3:9, 3:9] = 1
-    records = tuple(SliceRecord(one, f"{one}.png", size, size, None, "v", one) for one in range(3))
+    records = tuple(
+        SliceRecord(one, f"{one}.png", size, size, volume="v", index=one) for one in range(3)
+    )
     masks = {one: SliceMasks.from_label_map(one, labels) for one in range(3)}
     volumes = {"v": sequence_volume((size, size), 3, (1.0, 1.0, 1.0), "v")}
     write_coco(target, SliceSet(target.parent, records, masks, volumes), "stack")

@@ -21,7 +21,7 @@ def many(labelled: int, others: int, group: str | None = None) -> SliceSet:
     """Slices of which the first ones are labelled; there are no images."""
     label_map = np.eye(8, dtype=np.uint8)
     count = labelled + others
-    records = tuple(SliceRecord(one, f"{one}.png", 8, 8, group) for one in range(count))
+    records = tuple(SliceRecord(one, f"{one}.png", 8, 8, group=group) for one in range(count))
     masks = {one: SliceMasks.from_label_map(one, label_map) for one in range(labelled)}
     return SliceSet(Path("nowhere"), records, masks)
 

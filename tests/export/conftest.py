@@ -30,7 +30,9 @@ def cut() -> Cut:
             label_map = slice_of(labels, axis, index, affine)
             height, width = label_map.shape
             name = f"ct_{index:04d}.png"
-            records.append(SliceRecord(index, name, height, width, "p1", "ct", index))
+            records.append(
+                SliceRecord(index, name, height, width, group="p1", volume="ct", index=index)
+            )
             masks[index] = SliceMasks.from_label_map(index, label_map)
         return SliceSet(
             Path("images"), tuple(records), masks, {"ct": Volume(sides, axis, rows, "ct.nii.gz")}

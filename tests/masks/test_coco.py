@@ -53,7 +53,9 @@ def labelled(image_id: int) -> SliceMasks:
 
 def example(folder: Path) -> SliceSet:
     records = tuple(
-        SliceRecord(number, f"{number}.png", SIZE, SIZE, f"pt_{number // 2}" if number else None)
+        SliceRecord(
+            number, f"{number}.png", SIZE, SIZE, group=f"pt_{number // 2}" if number else None
+        )
         for number in range(5)
     )
     masks = {0: labelled(0), 1: predicted(1, 7), 3: labelled(3), 4: SliceMasks.empty(4, SIZE, SIZE)}
@@ -124,7 +126,7 @@ def test_the_text_of_a_small_file(tmp_path: Path) -> None:
     soft = SliceMasks(8, 3, 4, score, box, (encode(mask),), ("fine",))
     slices = SliceSet(
         tmp_path,
-        (SliceRecord(7, "a.png", 3, 4, "p1"), SliceRecord(8, "b.png", 3, 4)),
+        (SliceRecord(7, "a.png", 3, 4, group="p1"), SliceRecord(8, "b.png", 3, 4)),
         {7: label, 8: soft},
     )
 
@@ -467,7 +469,18 @@ def stacked(folder: Path) -> SliceSet:
     affine = ((-0.7, 0.0, 0.0, 90.5), (0.0, 0.8, 0.0, -1e-3), (0.0, 0.1, 3.0, 7.0), (0, 0, 0, 1.0))
     volumes = {"ct": Volume((20, 30, 5), 2, affine, "ct.nii.gz")}
     records = tuple(
-        SliceRecord(n, f"{n}.png", 30, 20, "pt", "ct", n, (0.8, 0.7), 7 + 3.0 * n) for n in range(5)
+        SliceRecord(
+            n,
+            f"{n}.png",
+            30,
+            20,
+            group="pt",
+            volume="ct",
+            index=n,
+            spacing=(0.8, 0.7),
+            position=7 + 3.0 * n,
+        )
+        for n in range(5)
     )
     return SliceSet(folder, records, {}, volumes)
 

@@ -35,7 +35,7 @@ def volume_file(folder: Path, affine: Any, axis: int) -> tuple[Path, np.ndarray]
     for index in range(voxels.shape[axis]):
         picture = slice_of(voxels, axis, index, affine)
         height, width = picture.shape
-        records.append(SliceRecord(index, f"{index}.png", height, width, None, "ct", index))
+        records.append(SliceRecord(index, f"{index}.png", height, width, volume="ct", index=index))
         masks[index] = SliceMasks.from_label_map(index, picture, structures=True)
     given = tuple(tuple(float(one) for one in row) for row in affine)
     volumes = {"ct": Volume((24, 26, 28), axis, given, "ct.nii.gz")}

@@ -32,7 +32,14 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     volume = sequence_volume((SIZE, SIZE), SLICES, (1.0, 1.0, 2.0), "balls")
     records = tuple(
         SliceRecord(
-            index, f"{index}.png", SIZE, SIZE, None, "balls", index, (1.0, 1.0), 2.0 * index
+            index,
+            f"{index}.png",
+            SIZE,
+            SIZE,
+            volume="balls",
+            index=index,
+            spacing=(1.0, 1.0),
+            position=2.0 * index,
         )
         for index in range(SLICES)
     )
@@ -140,7 +147,9 @@ def test_a_hostile_name_stays_text(page_file: Path, tmp_path: Path) -> None:
     volume = sequence_volume((8, 8), 3, (1.0, 1.0, 1.0), name)
     section = np.zeros((8, 8), np.uint8)
     section[2:6, 2:6] = 1
-    records = tuple(SliceRecord(one, f"{one}.png", 8, 8, None, name, one) for one in range(3))
+    records = tuple(
+        SliceRecord(one, f"{one}.png", 8, 8, volume=name, index=one) for one in range(3)
+    )
     masks = {one: SliceMasks.from_label_map(one, section) for one in range(3)}
     write_coco(tmp_path / "m.json", SliceSet(tmp_path, records, masks, {name: volume}), "x")
     made = reconstruct(

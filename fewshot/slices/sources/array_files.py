@@ -134,7 +134,7 @@ def _slices(file: Path, one: ArrayFile, in_folder: bool) -> list[SourceSlice]:
     prefix = f"{file.stem}_" if in_folder else ""
     return [
         SourceSlice(
-            f"{prefix}{index}.png", f"{file}: slice {index}", (file, index), group, file=file
+            f"{prefix}{index}.png", f"{file}: slice {index}", (file, index), group=group, file=file
         )
         for index in range(one.count)
     ]

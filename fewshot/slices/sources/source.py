@@ -8,26 +8,22 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fewshot.slices.place import Place
 from fewshot.slices.volume import Volume
 from fewshot.slices.window import Window
 
 
 @dataclass(frozen=True)
-class SourceSlice:
+class SourceSlice(Place):
     """One slice before it is read.
 
     `name` is the file it is or becomes; `where` what an error about it names; `key` how its source
-    finds it; `file` what it is read from. The others are those of `fewshot.masks.coco.SliceRecord`.
+    finds it; `file` what it is read from.
     """
 
     name: str
     where: str
     key: Any
-    group: str | None = None
-    volume: str | None = None
-    index: int | None = None
-    spacing: tuple[float, float] | None = None
-    position: float | None = None
     file: Path | None = None
 
 
