@@ -23,6 +23,7 @@ from fewshot.training.checkpoints import load_checkpoint
 from fewshot.training.devices import resolve_device
 from fewshot.training.job import TrainingJob
 from fewshot.training.model_folder import TrainedNetwork
+from fewshot.training.schema import fill
 from fewshot.training.state import TrainingState, make_optimizer, one_cycle
 from fewshot.training.task import Evaluation, Step, TrainingTask
 
@@ -63,13 +64,9 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
         self._metrics.reset()
         network = start_network(self.settings)
         if job.weights is not None:
-            try:
-                network.load_state_dict(load_checkpoint(job.weights)["model"])
-            except (KeyError, RuntimeError, TypeError) as error:
-                raise InputError(
-                    f"{job.weights}: does not fit {job.name}; start from a model of the same "
-                    "settings"
-                ) from error
+            content = load_checkpoint(job.weights)
+            way_out = "start from a model of the same settings"
+            fill(network, content.get("model", content), job.weights, way_out)
         device = resolve_device(self.settings.device)
         return network.to(device).to(memory_format=torch.channels_last).train()
 

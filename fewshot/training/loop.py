@@ -35,7 +35,7 @@ from fewshot.training.model_folder import (
 )
 from fewshot.training.precision import Precision
 from fewshot.training.recovery import NotFiniteError, RecoveryLog, check_weights, not_finite
-from fewshot.training.schema import restoring
+from fewshot.training.schema import check_alike, restoring
 from fewshot.training.state import TrainingState
 from fewshot.training.task import Evaluation, Sample, TrainingTask
 
@@ -180,7 +180,7 @@ class _Training(Generic[Sample]):
         content = load_checkpoint(path)
         if content.get("job") == self.key:
             with restoring(path):
-                self.state.check(content, path)
+                self._check(content, path)
                 self.state.restore(content)
                 self.task.resume(content["position"])
                 self.progress = Progress(**content["progress"])
@@ -190,6 +190,19 @@ class _Training(Generic[Sample]):
         if not replace:
             raise InputError(f"{what}; give another folder, or delete it")
         warn(f"{what}; {name} is trained from the start")
+
+    def _check(self, content: dict[str, Any], path: Path) -> None:
+        """Raise `InputError` unless a checkpoint's content is of a training like this one."""
+        self.state.check(content, path)
+        own = {
+            "progress": asdict(self.progress),
+            "recovery": asdict(self.log),
+            "position": self.task.position(),
+        }
+        check_alike(content, own, path)
+        iteration = content["progress"]["iteration"]
+        if not 0 <= iteration <= self.task.job.schedule.iterations:
+            raise ValueError(f"it is of iteration {iteration}")
 
     def retry(self, log: RecoveryLog, failure: str) -> None:
         """Take over what an attempt that failed knew about itself, and go slower than it."""

@@ -128,6 +128,37 @@ def test_a_checkpoint_of_another_job_is_not_continued(
     assert seen[0] == 1
 
 
+@every_kind
+def test_a_checkpoint_of_the_same_job_that_was_damaged_is_one_line(
+    kind: str, make_task: MakeTask, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(make_task(kind), tmp_path, stop_at(3))
+    path = tmp_path / CHECKPOINT
+    for change, words in (
+        ({"progress": None}, "progress is nothing"),
+        ({"progress": {"iteration": 2}}, "progress has no seconds"),
+        (
+            {"recovery": {"part_size": "x", "lowered": 0, "incidents": []}},
+            "recovery.part_size is a value",
+        ),
+        ({"network": {}}, "network has no "),
+        ({"schedule": None}, "schedule is nothing"),
+    ):
+        torch.save({**load_checkpoint(path), **change}, tmp_path / "damaged.pth")
+        kept = path.read_bytes()
+        (tmp_path / "damaged.pth").replace(path)
+        with pytest.raises(InputError, match=rf"is damaged inside: {words}.*; delete it") as told:
+            train(make_task(kind), tmp_path)
+        assert len(str(told.value).splitlines()) == 1
+        path.write_bytes(kept)
+    content = load_checkpoint(path)
+    content["progress"]["iteration"] = 10**9
+    torch.save(content, path)
+    with pytest.raises(InputError, match="it is of iteration 1000000000"):
+        train(make_task(kind), tmp_path)
+
+
 def test_a_kill_right_after_a_checkpoint_loses_no_line_of_the_curves(
     make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
