@@ -22,7 +22,7 @@ def detector() -> nn.Module:
 def _built() -> tuple[nn.Module, dict[str, torch.Tensor]]:
     from fewshot.detector.architecture import build_config, build_network
 
-    network = build_network(build_config(DetectorSettings(device="cpu")))
+    network = build_network(build_config(DetectorSettings()))
     return network, {name: value.clone() for name, value in network.state_dict().items()}
 
 

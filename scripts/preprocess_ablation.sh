@@ -47,7 +47,7 @@ for seed in $seeds; do
         if [ ! -f "$folder/model/model.json" ]; then
             # Without soft labels `train-final` trains on the labelled slices alone.
             fewshot train-final --data "$out/slices" --out "$folder/model" --seed "$seed" \
-                --set detector.weights=none --set detector.evaluation_period=0 \
+                --set detector.weights=none --set training.evaluation_period=0 \
                 --set "final.iterations=$iterations" --set "preprocess=$preprocess"
         fi
         for part in slices/validation test/test; do

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -20,7 +19,13 @@ from fewshot.config.leaves import count_leaves, settings_below
 from fewshot.config.network import NetworkSettings
 from fewshot.config.preprocessing import KINDS
 from fewshot.config.semantic import SemanticSettings
-from fewshot.config.tree import DetectorSettings, RunSettings
+from fewshot.config.semantic_training import SemanticTrainingSettings
+from fewshot.config.tree import (
+    AugmentationSettings,
+    DetectorSettings,
+    FinalAugmentationSettings,
+    RunSettings,
+)
 
 _INTRO = """# Settings
 
@@ -44,13 +49,20 @@ _KINDS: dict[type[Settings], tuple[str, str]] = {
     ),
     SemanticSettings: (
         "A semantic network",
-        "`radiologists[].model` and `final.model` with `kind: semantic`.",
+        "`radiologists[].model` and `final.model` with `kind: semantic`; `model` of `fewshot "
+        "semantic`.",
     ),
 }
 _STEPS = """## Steps of preprocessing
 
 Items of `preprocess.steps` and `preprocess.channels`: the name of a step alone, or with parameters,
 such as `{step: tv, weight: 0.1}`. A list, `preprocess: [clahe]`, stands for `preprocess.steps`.
+"""
+_OWN = """## The settings of `fewshot semantic`
+
+`fewshot semantic train` and `compare` take a file, or `--set`, of their own, with these keys:
+{keys}. Those that are not told of here are as in a run; `model` is a semantic network, and
+`learning_rate` is {rate} where it is left out.
 """
 _HEADER = ["key", "value", "default", "meaning", "renews"]
 
@@ -64,6 +76,9 @@ def reference() -> str:
     """Return the page as Markdown."""
     parts = [_INTRO.format(count=count_leaves(RunSettings))]
     single = [name for name, field in RunSettings.model_fields.items() if not _below(field)]
+    fields = RunSettings.model_fields
+    top = [_row(name, fields[name], use_of(fields[name])) for name in single]
+    parts += ["## At the top\n", _table(top)]
     for name, field in RunSettings.model_fields.items():
         if name not in single and name != "detector":
             (owner,) = _below(field)
@@ -72,13 +87,14 @@ def reference() -> str:
             parts += [f"## `{name}`\n\n{_text(owner)}\n", _table(lines)]
     for kind, (title, where) in _KINDS.items():
         parts += [f"## {title}\n\n{where}\n", _table([*_rows(kind, "", "training")])]
+    own = SemanticTrainingSettings
+    keys = ", ".join(f"`{name}`" for name in own.model_fields)
+    parts.append(_OWN.format(keys=keys, rate=own.model_fields["learning_rate"].default))
     parts.append(_STEPS)
     for step in KINDS:
         name = step.model_fields["step"].default
         rows = [row for row in _rows(step, "", "training") if row[0] != "`step`"]
         parts += [f"### `{name}`\n\n{_text(step)}\n", _table(rows)]
-    top = [_row(name, RunSettings.model_fields[name], "training") for name in single]
-    parts += ["## At the top\n", _table(top)]
     return "\n".join(parts)
 
 
@@ -88,8 +104,13 @@ def _rows(owner: type[Settings], path: str, above: Use) -> Iterator[list[str]]:
         if not below or any(issubclass(one, NetworkSettings) for one in below) or _steps(below):
             yield _row(path + name, field, use)
             continue
-        if name == "augmentation" and path:
-            yield [f"`{path}{name}`", "as `augmentation`", "none", field.description or "", use]
+        if below == [FinalAugmentationSettings]:
+            shared = AugmentationSettings.model_fields
+            what = "as `augmentation`, and:"
+            yield [f"`{path}{name}`", what, "none", field.description or "", use]
+            for own, added in FinalAugmentationSettings.model_fields.items():
+                if own not in shared:
+                    yield _row(f"{path}{name}.{own}", added, use)
             continue
         key = f"{name}[]" if _is_list(field.annotation) else name
         for one in below:
@@ -152,10 +173,10 @@ def _marks(mark: Any) -> list[Any]:
 
 
 def _range(metadata: Sequence[Any]) -> str:
-    low = [f"from {_plain(one.ge)}" for one in metadata if isinstance(one, Ge)]
-    low += [f"above {_plain(one.gt)}" for one in metadata if isinstance(one, Gt)]
-    high = [f"to {_plain(one.le)}" for one in metadata if isinstance(one, Le)]
-    high += [f"below {_plain(one.lt)}" for one in metadata if isinstance(one, Lt)]
+    low = [f"from {_plain(one.ge)}" for one in metadata if hasattr(one, "ge")]
+    low += [f"above {_plain(one.gt)}" for one in metadata if hasattr(one, "gt")]
+    high = [f"to {_plain(one.le)}" for one in metadata if hasattr(one, "le")]
+    high += [f"below {_plain(one.lt)}" for one in metadata if hasattr(one, "lt")]
     found = " ".join([*low[:1], *high[:1]])
     return f" {found}" if found else ""
 

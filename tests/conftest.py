@@ -49,9 +49,7 @@ def spoilable(miniature: SliceSet, tmp_path: Path) -> SliceSet:
 @pytest.fixture(scope="session")
 def small_detector() -> DetectorSettings:
     """Settings under which a real Detectron2 model trains in seconds."""
-    return DetectorSettings(
-        weights="none", batch_size=2, evaluation_period=0, checkpoint_period=1000, device="cpu"
-    )
+    return DetectorSettings(weights="none", batch_size=2)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.options import Config, Json, Overwrite, Sets, overrides_of, print_json
+from fewshot.cli.options import Config, Json, Overwrite, Sets, overrides_of, print_json, settings_of
 from fewshot.errors import InputError
 from fewshot.folders import filled_folder
 
@@ -61,7 +61,7 @@ def baseline(
     those of the settings `preprocess`. With --table the report's Table 1 is made on labelled
     slices: table.csv, table.json and table.png with filtered slices and their segmentations.
     """
-    settings = _settings(config, overrides_of(set_, None, None))
+    settings = settings_of(config, overrides_of(set_, None, None))
     chosen = _first(_slices(images, data, labels, groups), slices)
     if table:
         if preprocess:
@@ -73,14 +73,6 @@ def baseline(
         shown = _write(out, chosen, _baseline(settings, preprocess or []), workers)
     if json_:
         print_json(shown)
-
-
-def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
-    from fewshot.config.load import load_settings, parse_settings
-
-    if config is not None:
-        return load_settings(config, overrides)
-    return parse_settings({"data": {"phantom": {}}}, overrides)
 
 
 def _slices(

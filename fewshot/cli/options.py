@@ -53,7 +53,7 @@ def overrides_of(
     set_: list[str] | None, device: str | None, seed: int | None, workers: int | None = None
 ) -> list[str]:
     """Return these options as overrides of settings, `--set` last; the last of a key holds."""
-    given = [("detector.device", device), ("seed", seed), ("detector.workers", workers)]
+    given = [("device", device), ("seed", seed), ("training.workers", workers)]
     return [*(f"{key}={value}" for key, value in given if value is not None), *(set_ or [])]
 
 

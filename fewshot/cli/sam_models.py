@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from fewshot.cli.options import Json, Out, Overwrite, print_json
+from fewshot.cli.options import Json, Out, Overwrite, Seed, print_json
 from fewshot.cli.sam_options import (
     Embeddings,
     Filter,
@@ -13,7 +13,7 @@ from fewshot.cli.sam_options import (
     treatment_of,
 )
 from fewshot.cli.settings_options import settings_as_options
-from fewshot.config.sam import FinetuneSettings
+from fewshot.config.sam import FinetuneLoopSettings, FinetuneSchedule, FinetuneSettings
 from fewshot.errors import InputError
 from fewshot.folders import filled_folder, prepare_folder
 
@@ -53,12 +53,16 @@ def finetune(
         Path, typer.Option("--data", help="Folder with train.json and validation.json.")
     ],
     out: Out,
+    schedule: FinetuneSchedule,
     settings: FinetuneSettings,
+    loop: FinetuneLoopSettings,
     stop_after: Annotated[
         int | None,
         typer.Option(min=1, help="Do so many iterations now; call again to go on."),
     ] = None,
     embeddings: Embeddings = None,
+    device: Device = "auto",
+    seed: Seed = 0,
     json_: Json = False,
 ) -> None:
     """Fine-tune the mask decoder, or all but the prompt encoder; goes on where it stopped.
@@ -67,7 +71,7 @@ def finetune(
     """
     from fewshot.config.logging import LoggingSettings
     from fewshot.config.names import TRAIN, VALIDATION
-    from fewshot.config.tree import AugmentationSettings, TrainingSettings
+    from fewshot.config.tree import AugmentationSettings
     from fewshot.masks.coco import read_coco
     from fewshot.progress import progress, say
     from fewshot.sam.checkpoints import TINY, find_checkpoint
@@ -78,38 +82,38 @@ def finetune(
     from fewshot.training.sampling import TrainingSource
 
     check_folder(out)
-    scratch = checkpoint == TINY and settings.train == "all"
+    from_scratch = (checkpoint, settings.train) == (TINY, "all")
     job = TrainingJob(
         name="sam",
         sources=[TrainingSource(read_coco(data / TRAIN))],
         validation=read_coco(data / VALIDATION),
         settings=settings,
         augmentation=AugmentationSettings(),
-        schedule=TrainingSettings(
-            learning_rate=settings.learning_rate, iterations=settings.iterations
-        ),
-        seed=settings.seed,
-        weights=None if scratch else find_checkpoint(checkpoint),
+        schedule=schedule,
+        seed=seed,
+        weights=None if from_scratch else find_checkpoint(checkpoint),
+        loop=loop,
+        device=device,
         logging=LoggingSettings(),
         logs=out / LOGS,
     )
     task = FinetuneTask(job, embeddings or out / EMBEDDINGS)
-    with progress("fine-tuning", settings.iterations) as advance:
+    with progress("fine-tuning", schedule.iterations) as advance:
         found = train_on(task, out, advance, replace=False, stop_after=stop_after)
-    before, best, iterations = found.before["dice"], found.best["dice"], settings.iterations
+    before, best, file = found.before["dice"], found.best["dice"], out / WEIGHTS
     say(
         f"validation Dice {before:.4f} before, {best:.4f} at iteration {found.best_iteration}, of "
-        f"{found.iteration}/{iterations} done: {out / WEIGHTS}"
+        f"{found.iteration}/{schedule.iterations} done: {file}"
     )
     if json_:
         print_json(
             {
                 "iteration": found.iteration,
-                "iterations": iterations,
+                "iterations": schedule.iterations,
                 "dice_before": before,
                 "best_dice": best,
                 "best_iteration": found.best_iteration,
-                "file": str(out / WEIGHTS),
+                "file": str(file),
             }
         )
 

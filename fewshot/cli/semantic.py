@@ -1,30 +1,44 @@
 """`fewshot semantic`: networks that tell foreground from background, pixel by pixel."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from fewshot.cli.options import (
-    Config,
     Device,
     Json,
     Out,
     Overwrite,
     Seed,
     SeedSetting,
-    Sets,
     overrides_of,
     print_json,
-    settings_of,
 )
 from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.folders import filled_folder, prepare_folder
 from fewshot.progress import say, warn
 
+if TYPE_CHECKING:
+    from fewshot.config.semantic_training import SemanticTrainingSettings
+
 Data = Annotated[
     Path, typer.Option("--data", help="Folder with train.json and validation.json (see convert).")
+]
+OwnConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="Settings file (YAML) of such a training; the defaults when left out."
+    ),
+]
+OwnSets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting, such as model.encoder=resnet34; may be repeated.",
+    ),
 ]
 Switch = Literal["off", "on", "both"]
 
@@ -51,7 +65,7 @@ def lgg(
     """Describe brain MRI in the LGG form as train, validation and test COCO files, by patient.
 
     80, 10 and 10 % of the slices, no patient on two sides. The images stay where they are; train on
-    their three channels with --set semantic.model.channels=3.
+    their three channels with --set model.channels=3.
     """
     from fewshot.config.names import TEST, TRAIN, VALIDATION
     from fewshot.importing.datasets import write_datasets
@@ -74,16 +88,16 @@ def lgg(
 def train(
     data: Data,
     out: Out,
-    config: Config = None,
-    set_: Sets = None,
+    config: OwnConfig = None,
+    set_: OwnSets = None,
     seed: SeedSetting = None,
     device: Device = None,
     json_: Json = False,
 ) -> None:
-    """Train the network of the settings' `semantic` group; go on where a training was cut off."""
+    """Train a network by its own settings (docs/settings.md); go on where it was cut off."""
     from fewshot.semantic import commands
 
-    settings = settings_of(config, _overrides(set_, device, seed))
+    settings = _settings(config, overrides_of(set_, device, seed))
     commands.train(data, settings, out)
     if json_:
         print_json(read_json(out / "model.json"))
@@ -137,8 +151,8 @@ def compare(
     append: Annotated[
         bool, typer.Option("--append", help="Keep the rows of an earlier comparison in --out.")
     ] = False,
-    config: Config = None,
-    set_: Sets = None,
+    config: OwnConfig = None,
+    set_: OwnSets = None,
     seed: SeedSetting = None,
     device: Device = None,
     json_: Json = False,
@@ -149,7 +163,7 @@ def compare(
     """
     from fewshot.semantic import commands
 
-    settings = settings_of(config, _overrides(set_, device, seed))
+    settings = _settings(config, overrides_of(set_, device, seed))
     switches: dict[str, tuple[bool, ...]] = {"off": (False,), "on": (True,), "both": (False, True)}
     rows: list[dict[str, Any]] = commands.compare(
         commands.Request(
@@ -170,6 +184,8 @@ def compare(
         print((out / "comparison.md").read_text(encoding="utf-8"), end="")
 
 
-def _overrides(set_: list[str] | None, device: str | None, seed: int | None) -> list[str]:
-    where = [] if device is None else [f"semantic.model.device={device}"]
-    return [*where, *overrides_of(set_, None, seed)]
+def _settings(config: Path | None, overrides: list[str]) -> "SemanticTrainingSettings":
+    from fewshot.config.load import load_settings_of
+    from fewshot.config.semantic_training import SemanticTrainingSettings
+
+    return load_settings_of(SemanticTrainingSettings, config, overrides)

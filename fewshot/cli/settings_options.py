@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
-from annotated_types import Ge, Le
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
@@ -76,8 +75,8 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
         flag,
         help=field.description,
         metavar=metavar,
-        min=next((one.ge for one in marks if isinstance(one, Ge)), None),  # type: ignore[arg-type]
-        max=next((one.le for one in marks if isinstance(one, Le)), None),  # type: ignore[arg-type]
+        min=next((one.ge for one in marks if hasattr(one, "ge")), None),
+        max=next((one.le for one in marks if hasattr(one, "le")), None),
         show_default=default is not None,
     )
     kind = inspect.Parameter.KEYWORD_ONLY

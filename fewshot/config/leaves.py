@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -51,9 +51,11 @@ def count_leaves(settings: type[Settings]) -> int:
     """Return how many settings there are below a class; one that stands in several places is one.
 
     That is how many a person has to learn: `learning_rate` of a radiologist and of the final model
-    are one, as are the settings of a semantic network wherever one can stand.
+    are one, as are the settings of a semantic network wherever one can stand. The word that says
+    the kind of a model or step is one, too, whatever the kinds.
     """
-    return len({(_definer(leaf), leaf.key) for leaf in leaves(settings)})
+    found = {(_definer(leaf), leaf.key) for leaf in leaves(settings) if not _says_kind(leaf)}
+    return len(found) + len({leaf.key for leaf in leaves(settings) if _says_kind(leaf)})
 
 
 def settings_below(annotation: Any) -> list[type[Settings]]:
@@ -68,6 +70,11 @@ def _is_list(annotation: Any) -> bool:
     if annotation is tuple or getattr(annotation, "__origin__", None) is tuple:
         return True
     return any(_is_list(part) for part in get_args(annotation) if part is not ...)
+
+
+def _says_kind(leaf: Leaf) -> bool:
+    annotation = leaf.field.annotation
+    return get_origin(annotation) is Literal and len(get_args(annotation)) == 1
 
 
 def _definer(leaf: Leaf) -> type[BaseModel]:

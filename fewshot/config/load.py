@@ -5,16 +5,19 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from fewshot.config.base import Settings
 from fewshot.config.moved_keys import what_became_of
 from fewshot.config.preprocessing import STEPS
 from fewshot.config.tree import RunSettings
 from fewshot.config.yaml_text import MAX_BYTES, dump_yaml, parse_yaml
 from fewshot.errors import InputError
 from fewshot.files import check_regular
+
+Given = TypeVar("Given", bound=Settings)
 
 _TYPES = ("int", "float", "str", "bool")
 _LONGEST = 100  # characters of a value in a message
@@ -33,7 +36,13 @@ def load_settings(path: Path, overrides: Sequence[str] = ()) -> RunSettings:
     environment in the paths of `data` and of weights, and refused elsewhere. Raises `InputError`
     with one line for each thing that is wrong.
     """
-    return parse_settings(_read_yaml(path), overrides, source=str(path))
+    return load_settings_of(RunSettings, path, overrides)
+
+
+def load_settings_of(kind: type[Given], path: Path | None, overrides: Sequence[str] = ()) -> Given:
+    """Return settings of a class from a YAML file, or its defaults without one; see above."""
+    tree = {} if path is None else _read_yaml(path)
+    return parse_settings_of(kind, tree, overrides, "settings" if path is None else str(path))
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -48,17 +57,24 @@ def read_tree(path: Path) -> dict[str, Any]:
 def parse_settings(
     tree: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "settings"
 ) -> RunSettings:
-    """Return validated settings from a plain tree; see `load_settings`."""
+    """Return a run's validated settings from a plain tree; see `load_settings`."""
+    return parse_settings_of(RunSettings, tree, overrides, source)
+
+
+def parse_settings_of(
+    kind: type[Given], tree: Mapping[str, Any], overrides: Sequence[str], source: str
+) -> Given:
+    """Return validated settings of a class from a plain tree; see `load_settings`."""
     try:
         expanded: dict[str, Any] = _expand(dict(tree), source)
     except RecursionError as error:
         raise InputError(f"{source}: a value holds itself, or is nested too deeply") from error
     for override in overrides:
-        _apply_override(expanded, override)
+        _apply_override(kind, expanded, override)
     try:
-        return RunSettings.model_validate(expanded)
+        return kind.model_validate(expanded)
     except ValidationError as error:
-        raise InputError(*_explain(error, source)) from error
+        raise InputError(*_explain(kind, error, source)) from error
 
 
 def dump_settings(settings: BaseModel) -> str:
@@ -118,7 +134,7 @@ def _expand(value: Any, where: str, is_path: bool = False) -> Any:
     return _VARIABLE.sub(replace, value)
 
 
-def _apply_override(tree: dict[str, Any], override: str) -> None:
+def _apply_override(kind: type[BaseModel], tree: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise InputError(
@@ -131,7 +147,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     *parents, last = key.split(".")
     node: Any = tree
     for part in parents:
-        node = _child(node, part, override)
+        node = _child(kind, node, part, override)
     if isinstance(node, list):
         node[_position(node, last, override)] = value
     elif isinstance(node, dict):
@@ -140,14 +156,14 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {_shown(override)}: {'.'.join(parents)} has no keys below it")
 
 
-def _child(node: Any, part: str, override: str) -> Any:
+def _child(kind: type[BaseModel], node: Any, part: str, override: str) -> Any:
     if isinstance(node, list):
         return node[_position(node, part, override)]
     if not isinstance(node, dict):
         raise InputError(f"--set {_shown(override)}: nothing can be set below {part!r}")
     if node.get(part) is None:
         # The defaults of a list are not in the file, so that they can be addressed by name.
-        defaults = RunSettings.model_fields.get(part)
+        defaults = kind.model_fields.get(part)
         default = defaults.get_default(call_default_factory=True) if defaults else None
         items = default if isinstance(default, tuple) else None
         node[part] = {} if items is None else [item.model_dump(mode="json") for item in items]
@@ -167,7 +183,7 @@ def _position(items: list[Any], part: str, override: str) -> int:
     )
 
 
-def _explain(error: ValidationError, source: str) -> list[str]:
+def _explain(kind: type[BaseModel], error: ValidationError, source: str) -> list[str]:
     lines = []
     problems = error.errors()
     for problem in problems:
@@ -183,7 +199,7 @@ def _explain(error: ValidationError, source: str) -> list[str]:
             lines += [f"{source}: {old}: {text}" for old, text in moved]
             continue
         if unknown:
-            text = f"unknown key{_suggestion(problem['loc'])}"
+            text = f"unknown key{_suggestion(kind, problem['loc'])}"
         else:
             text = problem["msg"].removeprefix("Value error, ")
             text = text[:1].lower() + text[1:]
@@ -215,8 +231,8 @@ def _shown(value: object, quoted: bool = False) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _suggestion(location: Sequence[int | str]) -> str:
-    node: Any = RunSettings
+def _suggestion(kind: type[BaseModel], location: Sequence[int | str]) -> str:
+    node: Any = kind
     for key in location[:-1]:
         node = _model_below(node, key)
         if node is None:

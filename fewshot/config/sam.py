@@ -5,12 +5,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fewshot.config.base import NO_RESULT, PREDICTION_ONLY, Count, Fraction, Settings
-from fewshot.config.network import NetworkSettings
+from fewshot.config.network import (
+    Device,
+    LoopSettings,
+    NetworkSettings,
+    Precision,
+    ScheduleSettings,
+)
 
 PromptMix = Literal["box", "whole", "points", "mix"]
 Trained = Literal["decoder", "all"]
-Precision = Literal["auto", "off", "bfloat16", "float16"]
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class SamSettings(Settings):
@@ -97,7 +101,7 @@ class FinetuneSettings(NetworkSettings):
     """How a Segment Anything network is fine-tuned."""
 
     kind: Literal["sam"] = "sam"
-    """A network of Segment Anything."""
+    """Segment Anything."""
     weights: Literal["none"] = "none"
     """Those of the checkpoint that is fine-tuned."""
     train: Trained = "decoder"
@@ -106,30 +110,38 @@ class FinetuneSettings(NetworkSettings):
     """The prompts that it learns to answer."""
     loss: Literal["dice+ce", "dice+focal"] = "dice+ce"
     """Dice with which loss by pixel."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.0001
-    """Learning rate at its highest; tiny from scratch wants 0.001."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Weight decay of the optimizer."""
-    iterations: Count = 400
-    """Batches to learn from."""
     most_prompts: Count = 8
     """Most prompts a slice."""
     jitter: Fraction = 0.1
     """How far a box's sides are moved at random, part of the side."""
     warm_up: Fraction = 0.05
     """Part of the iterations in which the learning rate rises."""
-    clip_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Largest norm of the gradient; a longer one is scaled down to it."""
-    evaluation_period: Count = 50
-    """Iterations between evaluations on the validation slices; the best weights are kept."""
-    checkpoint_period: Annotated[Count, NO_RESULT] = 50
-    """Iterations between checkpoints."""
     prediction_batch_size: Annotated[Count, PREDICTION_ONLY] = 4
-    """Slices an encoder pass while validating."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of everything that is random."""
+    """Slices that are predicted at once."""
 
     @property
     def architecture(self) -> str:
         """What the network is called where models of all kinds are listed."""
         return f"Segment Anything, {self.train}"
+
+
+class FinetuneSchedule(ScheduleSettings):
+    """How long and how fast a network is fine-tuned."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.0001
+    """Learning rate at its highest; tiny from scratch wants 0.001."""
+    iterations: Count = 400
+    """Iterations of the training, a batch each."""
+
+
+class FinetuneLoopSettings(LoopSettings):
+    """How a fine-tuning goes on; the best weights of its evaluations are kept."""
+
+    evaluation_period: Count = 50
+    """Iterations between evaluations on the validation slices; the best weights are kept."""
+    checkpoint_period: Annotated[Count, NO_RESULT] = 50
+    """Iterations between checkpoints."""
+    clip_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient; a longer one is scaled down to it."""

@@ -1,54 +1,16 @@
-"""Settings of semantic networks: architecture, encoder, losses, augmentation, regions."""
+"""Settings of semantic networks: architecture, encoder, losses, regions."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fewshot.config.base import PREDICTION_ONLY, Count, Fraction, Score, Settings
-from fewshot.config.network import NetworkSettings
+from fewshot.config.base import PREDICTION_ONLY, Fraction, Score, Settings
+from fewshot.config.network import Experiments, NetworkSettings
 
 NetworkName = Literal["unet", "unetplusplus", "deeplabv3", "deeplabv3plus", "pan"]
 RegionMethod = Literal["components", "watershed"]
 # Their decoders answer below the slice's resolution; the others have nothing left to sharpen.
 SHARPENED = ("deeplabv3", "deeplabv3plus", "pan")
-
-
-class SemanticAugmentation(Settings):
-    """Random changes of a training slice: how often each happens, and how strong it may be.
-
-    Zero turns one off. Vertical flips and quarter turns suit slices that have no up and down.
-    """
-
-    crop: Annotated[int, Field(ge=32, le=4096)] | None = None
-    """Side of a random crop, pixels."""
-    horizontal_flip: Fraction = 0.5
-    """How often a slice is mirrored."""
-    vertical_flip: Fraction = 0.0
-    """How often a slice is turned upside down."""
-    quarter_turn: Fraction = 0.0
-    """How often a slice is turned by quarters."""
-    affine: Fraction = 1.0
-    """How often a slice is turned, scaled and shifted."""
-    rotation: Annotated[float, Field(ge=0, le=180)] = 12.0
-    """Largest turn, degrees, either way."""
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    """Largest change of size, part of it, each axis by itself."""
-    shift: Annotated[float, Field(ge=0, lt=1)] = 0.06
-    """Largest shift, part of the side, either way."""
-    clahe: Fraction = 0.0
-    """How often contrast is equalised."""
-    clahe_clip: Annotated[float, Field(ge=1, le=40)] = 4.0
-    """Largest limit of contrast."""
-    brightness_contrast: Fraction = 0.5
-    """How often brightness and contrast change."""
-    brightness: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Largest change of brightness, part of 255."""
-    contrast: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Largest change of contrast, part of it."""
-    gamma: Fraction = 0.5
-    """How often gamma changes."""
-    gamma_limit: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Exponents from 1 - limit to 1 + limit."""
 
 
 class RegionSettings(Settings):
@@ -70,19 +32,11 @@ class RegionSettings(Settings):
     """Smaller regions are dropped, pixels."""
 
 
-class FeatUpSettings(Settings):
-    """Joint-bilateral upsampling of a trained network's last features; 0 iterations is off."""
+class SemanticExperiments(Experiments):
+    """Parts of a semantic network that have shown no sure gain."""
 
-    iterations: Annotated[int, Field(ge=0)] = 0
-    """Iterations of the upsampler's training, after the network's; 0 is off."""
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
-    """Learning rate of the upsampler."""
-    radius: Annotated[int, Field(ge=1, le=8)] = 2
-    """Radius of the window that pixels are averaged over."""
-    channels: Count = 32
-    """To how many channels features are projected at random while it trains."""
-    views: Annotated[int, Field(ge=1, le=16)] = 2
-    """Jittered views of each slice in an iteration."""
+    featup: Annotated[int, Field(ge=0)] = 0
+    """Iterations that an upsampler of the last features is trained for, after all else; 0: none."""
 
 
 class ConsistencySettings(Settings):
@@ -111,16 +65,13 @@ class SemanticSettings(NetworkSettings):
     """Channels of a slice; 3 keeps its colours."""
     boundary: bool = True
     """Whether boundaries of regions are predicted too; `watershed` needs them."""
-    gafl: bool = False
-    """A global adaptive filter of frequencies in front of the network."""
-    featup: FeatUpSettings = FeatUpSettings()
     consistency: ConsistencySettings = ConsistencySettings()
     loss: Literal["dice_bce", "focal", "dice_focal"] = "dice_bce"
     """Loss by pixel: Dice and cross-entropy, focal, or Dice and focal."""
     regions: Annotated[RegionSettings, PREDICTION_ONLY] = RegionSettings()
-    augmentation: SemanticAugmentation = SemanticAugmentation()
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """Optimizer."""
+    experimental: SemanticExperiments = SemanticExperiments()
 
     @property
     def architecture(self) -> str:
@@ -142,9 +93,9 @@ class SemanticSettings(NetworkSettings):
             raise ValueError("consistency: needs a running mean of the weights, such as ema: 0.99")
         if self.regions.method == "watershed" and not self.boundary:
             raise ValueError("regions.method: watershed needs boundary: true (or use components)")
-        if self.featup.iterations and self.network not in SHARPENED:
+        if self.experimental.featup and self.network not in SHARPENED:
             raise ValueError(
-                f"featup: {self.network} answers at the slice's own resolution already; "
-                f"use one of {', '.join(SHARPENED)}"
+                f"experimental.featup: {self.network} answers at the slice's own resolution "
+                f"already; use one of {', '.join(SHARPENED)}"
             )
         return self

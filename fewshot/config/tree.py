@@ -23,7 +23,13 @@ from fewshot.config.base import (
 )
 from fewshot.config.logging import LoggingSettings
 from fewshot.config.names import TWIN, is_radiologists_name
-from fewshot.config.network import NetworkSettings
+from fewshot.config.network import (
+    Device,
+    Experiments,
+    LoopSettings,
+    NetworkSettings,
+    ScheduleSettings,
+)
 from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.config.sam import SamSettings
 from fewshot.config.semantic import SemanticSettings
@@ -93,12 +99,11 @@ class DetectorSettings(NetworkSettings):
     """Detectron2's own keys and values in turn."""
     input_size: Annotated[int, Field(ge=32, le=4096)] | None = None
     """Shorter side that slices are resized to, pixels; their own size without."""
-    gafl: bool = False
-    """A global adaptive filter of frequencies in front of the network."""
     optimizer: Literal["auto", "adamw", "sgd"] = "auto"
     """Optimizer; auto: AdamW for tiny, SGD for the model zoo."""
     max_masks: Annotated[int, Field(ge=1, le=1000), PREDICTION_ONLY] = 100
     """Most masks that are predicted on a slice."""
+    experimental: Experiments = Experiments()
 
     @model_validator(mode="after")
     def _options_are_pairs(self) -> Self:
@@ -132,8 +137,13 @@ class AugmentationSettings(Settings):
     """Largest standard deviation of a Gaussian blur, pixels."""
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Largest square that is blanked, part of the shorter side."""
+
+
+class FinalAugmentationSettings(AugmentationSettings):
+    """The random changes of the final model's slices, where it has its own."""
+
     copy_paste: Fraction = 0.0
-    """How often structures of another slice are pasted in."""
+    """How often structures of another slice are pasted in; for a Mask R-CNN."""
 
 
 class ViewSettings(Settings):
@@ -164,15 +174,6 @@ class PredictionSettings(Settings):
     """A radiologist whose foreground gives the answer's masks their pixels."""
 
 
-class TrainingSettings(Settings):
-    """How long and how fast one model is trained."""
-
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
-    """Learning rate at its highest."""
-    iterations: Count = 500
-    """Iterations of the training, a batch each."""
-
-
 def _kind_of(value: Any) -> str:
     kind = value.get("kind", "mask_rcnn") if isinstance(value, dict) else getattr(value, "kind", "")
     return f"kind:{kind}"
@@ -191,15 +192,7 @@ ModelSettings = Annotated[
 ]
 
 
-class SemanticTrainingSettings(TrainingSettings):
-    """The semantic network of `fewshot semantic`."""
-
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.002
-    """Learning rate at its highest."""
-    model: SemanticSettings = SemanticSettings()
-
-
-class RadiologistSettings(TrainingSettings):
+class RadiologistSettings(ScheduleSettings):
     """One intermediate model, and the score above which its masks become soft labels."""
 
     name: Name
@@ -210,15 +203,13 @@ class RadiologistSettings(TrainingSettings):
     """The run's detector when left out."""
 
 
-class FinalSettings(TrainingSettings):
+class FinalSettings(ScheduleSettings):
     """The final model; its score threshold is chosen on the validation slices when `auto`."""
 
     score_threshold: Annotated[Auto | Score, PREDICTION_ONLY] = "auto"
     """Score from which its masks are in the answer; auto: chosen on the validation slices."""
     warm_start: bool | Name = False
     """Start from the best radiologist's weights, or a named one's (a semantic one: its encoder)."""
-    augmentation: AugmentationSettings | None = None
-    """The radiologists' when left out."""
     model: ModelSettings | None = None
     """The run's detector when left out."""
 
@@ -236,19 +227,24 @@ class SoftLabelSettings(Settings):
     """Score from which a voted mask is a soft label."""
     mask_source: str | None = None
     """A radiologist whose foreground gives the pixels of what the others vote for."""
-    thresholds: Literal["score", "precision"] = "score"
-    """What thresholds are: scores, or the precision that these scores have on validation."""
     ignore_threshold: Fraction = 0.0
     """From this score up, masks below the threshold are ignored by the losses; 0 is off."""
-    max_masks_per_slice: Auto | Count | None = None
-    """Most soft labels of a slice; auto: as many as the fullest labelled slice has masks."""
     tta: Tta = (ViewSettings(),)
-    score_weighted_loss: bool = False
-    """Whether a soft label counts by its score in the losses."""
     labelled_share: Score = 0.5
     """Share of every batch that is labelled; the rest is soft-labelled."""
-    runaway_ratio: Annotated[float, Field(gt=1)] = 2.0
-    """Soft labels a slice, against the labelled slices' masks, above which a warning is given."""
+
+
+class ExperimentalSettings(Settings):
+    """What has shown no gain so far, or has not been measured; it may go without notice."""
+
+    precision_thresholds: bool = False
+    """Thresholds of soft labels are the precision that scores have on the validation slices."""
+    max_masks_per_slice: Auto | Count | None = None
+    """Most soft labels of a slice; auto: as many as the fullest labelled slice has masks."""
+    score_weighted_loss: bool = False
+    """A soft label counts by its score in the losses."""
+    final_augmentation: FinalAugmentationSettings | None = None
+    """Other random changes for the final model's slices than for the radiologists'."""
 
 
 class MergeSettings(Settings):
@@ -288,8 +284,11 @@ class RunSettings(Settings):
 
     data: DataSettings
     preprocess: PreprocessSettings = PreprocessSettings()
+    device: Annotated[Device, PREDICTION_ONLY] = "auto"
+    """Where networks compute; auto: on a GPU if there is one."""
     detector: DetectorSettings = DetectorSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
+    training: LoopSettings = LoopSettings()
     radiologists: Annotated[tuple[RadiologistSettings, ...], Field(min_length=1)] = Field(
         default_factory=_three_radiologists
     )
@@ -298,9 +297,9 @@ class RunSettings(Settings):
     prediction: Annotated[PredictionSettings, PREDICTION_ONLY] = PredictionSettings()
     merge: Annotated[MergeSettings, PREDICTION_ONLY] = MergeSettings()
     baseline: Annotated[WatershedSettings, PREDICTION_ONLY] = WatershedSettings()
-    semantic: SemanticTrainingSettings = SemanticTrainingSettings()
     logging: Annotated[LoggingSettings, NO_RESULT] = LoggingSettings()
     sam: SamSettings = SamSettings()
+    experimental: ExperimentalSettings = ExperimentalSettings()
     control: bool = False
     """Whether a control is trained too: the final model's settings on labelled slices alone."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -372,6 +371,20 @@ class RunSettings(Settings):
             raise ValueError(
                 "final.model.consistency: is for radiologists; the final model learns from their "
                 "soft labels, and a control from labelled slices alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_detectors_paste(self) -> Self:
+        own = self.experimental.final_augmentation
+        if (
+            own is not None
+            and own.copy_paste
+            and isinstance(self.model_of("final"), SemanticSettings)
+        ):
+            raise ValueError(
+                "experimental.final_augmentation.copy_paste: is for a final Mask R-CNN, not a "
+                "semantic network"
             )
         return self
 

@@ -20,8 +20,8 @@ TINY = "tiny"
 _CHANNELS = 3  # of a slice, as Detectron2's models take it
 
 
-def build_config(settings: DetectorSettings) -> CfgNode:
-    """Return the Detectron2 configuration of a one-class Mask R-CNN.
+def build_config(settings: DetectorSettings, device: str = "cpu") -> CfgNode:
+    """Return the Detectron2 configuration of a one-class Mask R-CNN on a device.
 
     `settings.architecture` is `tiny` or any instance segmentation model of Detectron2's model zoo,
     such as `COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x.yaml`. Raises `InputError` for an
@@ -43,7 +43,7 @@ def build_config(settings: DetectorSettings) -> CfgNode:
     with _shown_as_input_error("detector.options"):
         config.merge_from_list(list(settings.options))
     use_lenient_heads(config)
-    config.MODEL.DEVICE = resolve_device(settings.device)
+    config.MODEL.DEVICE = resolve_device(device)
     config.freeze()
     return config
 

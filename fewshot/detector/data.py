@@ -9,7 +9,7 @@ from detectron2.structures import BitMasks, Instances
 from numpy.typing import NDArray
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
-from fewshot.config.tree import AugmentationSettings, ViewSettings
+from fewshot.config.tree import AugmentationSettings, FinalAugmentationSettings, ViewSettings
 from fewshot.detector.copy_paste import Truth, paste
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.preprocess.reader import read_preprocessed
@@ -35,6 +35,9 @@ class TrainingSamples(DrawnSamples[Sample]):
     ) -> None:
         super().__init__(sources, seed)
         self._augmentation = augmentation
+        self._copy_paste = (
+            augmentation.copy_paste if isinstance(augmentation, FinalAugmentationSettings) else 0.0
+        )
         self._input_size = input_size
         self._preprocess = preprocess
 
@@ -42,7 +45,7 @@ class TrainingSamples(DrawnSamples[Sample]):
         """Return the sample at a position."""
         source, record, rng = self.drawn(position)
         image, truth = self._warped(source, record, rng)
-        if self._augmentation.copy_paste and rng.random() < self._augmentation.copy_paste:
+        if self._copy_paste and rng.random() < self._copy_paste:
             donor = self.sources[0]
             other = donor.slices.records[rng.integers(len(donor.slices))]
             image, truth = paste((image, truth), self._warped(donor, other, rng), rng)

@@ -101,7 +101,7 @@ def _operators() -> Check:
     from fewshot.detector.architecture import build_config, build_network
 
     try:
-        network = build_network(build_config(DetectorSettings(device="cpu"))).eval()
+        network = build_network(build_config(DetectorSettings())).eval()
         with torch.inference_mode():
             network([{"image": torch.zeros(3, 64, 64), "height": 64, "width": 64}])
     except Exception as error:  # what fails here is what the user needs to read

@@ -14,7 +14,7 @@ from fewshot.detector.fusion import prepare_for_prediction
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.progress import Advance, no_progress
-from fewshot.training.devices import resolve_device
+from fewshot.training.devices import device_of
 from fewshot.training.model_folder import TrainedNetwork, load_trained
 from fewshot.training.precision import Precision
 from fewshot.training.recovery import in_halves
@@ -25,8 +25,7 @@ def load_detector(folder: Path, device: str = "auto") -> TrainedNetwork:
     trained = load_trained(
         folder,
         DetectorSettings,
-        lambda settings: build_network(build_config(settings), settings.gafl),
-        device,
+        lambda settings: build_network(build_config(settings, device), settings.experimental.gafl),
     )
     return replace(trained, network=prepare_for_prediction(trained.network))
 
@@ -43,7 +42,7 @@ def predict_slices(
     and masks are in the slice's own pixels, whatever the view the detector is given of it.
     """
     settings = detector.settings
-    precision = Precision(settings.mixed_precision, resolve_device(settings.device))
+    precision = Precision(settings.mixed_precision, device_of(detector.network))
     batches = prediction_batches(
         slices, settings.prediction_batch_size, settings.input_size, view, detector.preprocess
     )

@@ -32,7 +32,7 @@ class DetectorTask(TrainingTask[Sample, DetectorSettings]):
     def build(self) -> nn.Module:
         """Return the network before the first iteration."""
         settings = self.settings
-        network = build_network(build_config(settings), settings.gafl)
+        network = build_network(build_config(settings, self.job.device), settings.experimental.gafl)
         for path in self.start_files():
             load_initial_weights(network, path)
         return network.train()

@@ -26,7 +26,7 @@ class ModelFamily(Protocol[Given]):
     """
 
     def resolve(self, settings: Given) -> Given:
-        """Return settings with device and starting weights as they are on this machine.
+        """Return settings with the starting weights as they are on this machine.
 
         Raises `InputError` for what cannot be had or is not known.
         """

@@ -12,7 +12,6 @@ from fewshot.masks.coco import SliceSet
 from fewshot.masks.predicted import SliceMasks
 from fewshot.models.interface import ModelFamily
 from fewshot.progress import Advance
-from fewshot.training.devices import resolve_device
 from fewshot.training.job import TrainingJob
 from fewshot.training.model_folder import TrainedNetwork
 
@@ -21,18 +20,15 @@ class MaskRcnnFamily:
     """Detectron2's Mask R-CNN; see `ModelFamily` for what each method does."""
 
     def resolve(self, settings: DetectorSettings) -> DetectorSettings:
-        """Return settings with device and weights as they are on this machine."""
+        """Return settings with the weights as they are on this machine."""
         build_config(settings)
         weights = initial_weights(settings)
-        found = {
-            "device": resolve_device(settings.device),
-            "weights": "none" if weights is None else str(weights),
-        }
-        return settings.model_copy(update=found)
+        found = "none" if weights is None else str(weights)
+        return settings.model_copy(update={"weights": found})
 
     def check(self, settings: DetectorSettings) -> None:
         """Refuse options that no network can be built with, and weights that fit none of it."""
-        network = build_network(build_config(settings.model_copy(update={"device": "cpu"})))
+        network = build_network(build_config(settings))
         weights = settings.weights_file
         if weights is not None:
             load_initial_weights(network, weights)

@@ -12,7 +12,6 @@ from fewshot.progress import Advance
 from fewshot.semantic.prediction import load_semantic, predict_slices
 from fewshot.semantic.training import SemanticTask
 from fewshot.semantic.weights import encoder_file, start_network
-from fewshot.training.devices import resolve_device
 from fewshot.training.job import TrainingJob
 from fewshot.training.model_folder import TrainedNetwork
 
@@ -21,10 +20,9 @@ class SemanticFamily:
     """Networks of segmentation-models-pytorch; see `ModelFamily` for what each method does."""
 
     def resolve(self, settings: SemanticSettings) -> SemanticSettings:
-        """Return settings with device and encoder weights as they are on this machine."""
+        """Return settings with the encoder's weights as they are on this machine."""
         weights = "none" if settings.weights == "none" else str(encoder_file(settings))
-        found = {"device": resolve_device(settings.device), "weights": weights}
-        return settings.model_copy(update=found)
+        return settings.model_copy(update={"weights": weights})
 
     def check(self, settings: SemanticSettings) -> None:
         """Refuse an encoder that cannot be used, and weights that do not fit it."""

@@ -62,7 +62,11 @@ def command(
     if soft_labels is not None:
         uncertain = soft_labels.with_name(UNCERTAIN)
         soft = SoftTraining(
-            soft_labels, settings.soft_labels, uncertain if uncertain.is_file() else None, review
+            soft_labels,
+            settings.soft_labels,
+            uncertain if uncertain.is_file() else None,
+            review,
+            weighted=settings.experimental.score_weighted_loss,
         )
     if radiologists is not None:
         folders = {one.name: radiologists / one.name for one in settings.radiologists}

@@ -27,7 +27,7 @@ def stages(layout: RunLayout) -> list[Stage]:
 def _predict(layout: RunLayout, name: str) -> Stage:
     from fewshot.models.registry import modules_of
 
-    folder, device = layout.predictions(name), layout.settings.detector.device
+    folder, device = layout.predictions(name), layout.settings.device
     prediction, wanted = layout.settings.prediction, layout.predicted_parts(name)
     counterparts = layout.counterparts(name) if name in (FINAL, CONTROL) else {}
     voters = [*(counterparts.values() if prediction.ensemble else []), name]

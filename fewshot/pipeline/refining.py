@@ -105,7 +105,7 @@ def _embedder(layout: RunLayout) -> "Embedder":
     from fewshot.sam.model import load_sam
 
     settings = layout.settings
-    model = load_sam(str(_checkpoint(layout)), settings.detector.device)
+    model = load_sam(str(_checkpoint(layout)), settings.device)
     return Embedder(
         model,
         layout.root / "embeddings",

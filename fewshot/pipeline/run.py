@@ -19,6 +19,7 @@ from fewshot.run.names import RESOLVED
 from fewshot.run.scores import read_run_scores
 from fewshot.run.stages import StageRunner
 from fewshot.text import NOTICE
+from fewshot.training.devices import resolve_device
 
 UNCHANGED = "done and unchanged"
 Mode = Literal["new", "resume", "overwrite"]
@@ -87,19 +88,17 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
 
 
 def _resolve(settings: RunSettings) -> RunSettings:
-    """Return the settings with devices and starting weights as they are on this machine."""
+    """Return the settings with device and starting weights as they are on this machine."""
     detector = family_of(settings.detector).resolve(settings.detector)
 
     def found(model: ModelSettings | None) -> ModelSettings | None:
         if model is None:
             return None
-        device = detector.device if model.device == "auto" else model.device
-        resolved: ModelSettings = family_of(model).resolve(
-            model.model_copy(update={"device": device})
-        )
+        resolved: ModelSettings = family_of(model).resolve(model)
         return resolved
 
     changes = {
+        "device": resolve_device(settings.device),
         "detector": detector,
         "radiologists": tuple(
             one.model_copy(update={"model": found(one.model)}) for one in settings.radiologists

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from fewshot.config.tree import RunSettings
 
 NAME = "soft-label"
+EXPERIMENTS = {"precision_thresholds", "max_masks_per_slice"}
 
 
 def stages(layout: RunLayout) -> list[Stage]:
     """Return the stage of the soft labels."""
     from fewshot.models.registry import modules_of
-    from fewshot.radiologists.soft_label_set import OF_TRAINING
 
     settings, folder = layout.settings, layout.soft_labels.parent
     what = SoftLabelling(layout.data, layout.radiologist_models, layout.weights)
@@ -33,10 +33,11 @@ def stages(layout: RunLayout) -> list[Stage]:
             name="soft labels",
             folder=folder,
             settings={
-                **settings.soft_labels.model_dump(exclude=OF_TRAINING),
+                **settings.soft_labels.model_dump(exclude={"labelled_share"}),
+                **settings.experimental.model_dump(include=EXPERIMENTS),
                 "score_thresholds": _thresholds(settings),
                 "seed": settings.seed,
-                "device": settings.detector.device,
+                "device": settings.device,
             },
             inputs={
                 **layout.files([*read, *layout.model_files(layout.radiologists)]),
@@ -78,13 +79,17 @@ def make_soft_labels(what: SoftLabelling, settings: "RunSettings", folder: Path)
             f"{what.weights}: {sorted(missing)[0]!r} is in there or in the settings, not in both; "
             "give the settings that these radiologists were trained with"
         )
-    radiologists = Radiologists(
-        what.models, weights, _thresholds(settings), settings.detector.device
-    )
+    radiologists = Radiologists(what.models, weights, _thresholds(settings), settings.device)
     soft = soft_label(
-        unlabelled, labelled, validation, radiologists, settings.soft_labels, settings.seed
+        unlabelled,
+        labelled,
+        validation,
+        radiologists,
+        settings.soft_labels,
+        settings.seed,
+        settings.experimental,
     )
-    audit = audit_soft_labels(soft, labelled, settings.soft_labels.runaway_ratio)
+    audit = audit_soft_labels(soft, labelled)
     write_coco(folder / ANNOTATIONS, soft.certain, "soft labels")
     write_coco(folder / UNCERTAIN, soft.uncertain, "masks to be ignored")
     write_json(folder / ASSIGNMENT, dict(soft.assignment))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
-from fewshot.config.tree import RunSettings, SoftLabelSettings, TrainingSettings
+from fewshot.config.network import ScheduleSettings
+from fewshot.config.tree import RunSettings, SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, check_images, read_coco
 from fewshot.progress import progress, say, warn
@@ -24,13 +25,15 @@ from fewshot.training.sampling import TrainingSource
 class SoftTraining:
     """Soft labels that join the labelled slices, and how: COCO files and settings.
 
-    `review` holds a person's decisions about them, where the file is there.
+    With `weighted` a soft label counts by its score in the losses. `review` holds a person's
+    decisions about them, where the file is there.
     """
 
     annotations: Path
     settings: SoftLabelSettings
     uncertain: Path | None = None
     review: Path | None = None
+    weighted: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,15 @@ def plan_training(
     job = TrainingJob(
         name=name,
         settings=own,
-        augmentation=(None if order else settings.final.augmentation) or settings.augmentation,
-        schedule=TrainingSettings(
+        augmentation=(None if order else settings.experimental.final_augmentation)
+        or settings.augmentation,
+        schedule=ScheduleSettings(
             learning_rate=schedule.learning_rate, iterations=schedule.iterations
         ),
         seed=settings.seed * 1000 + order,
         preprocess=settings.preprocess,
+        loop=settings.training,
+        device=settings.device,
         logging=settings.logging,
     )
     return PlannedTraining(
@@ -159,7 +165,7 @@ def _sources(planned: PlannedTraining, labelled: SliceSet) -> list[TrainingSourc
     share = settings.labelled_share
     return [
         TrainingSource(labelled, share),
-        TrainingSource(soft, 1 - share, uncertain=uncertain, weighed=settings.score_weighted_loss),
+        TrainingSource(soft, 1 - share, uncertain=uncertain, weighed=planned.soft.weighted),
     ]
 
 

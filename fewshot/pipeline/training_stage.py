@@ -11,13 +11,16 @@ def training_stage(layout: RunLayout, name: str) -> Stage:
     """Return the stage that trains a radiologist, the final model, or one it is compared with."""
     from fewshot.models.registry import modules_of
     from fewshot.pipeline.training import SoftTraining, WarmStart, plan_training
-    from fewshot.radiologists.soft_label_set import OF_TRAINING
 
     settings, counterparts = layout.settings, layout.counterparts(name)
     soft = None
     if name == FINAL:
         soft = SoftTraining(
-            layout.labels_to_learn, settings.soft_labels, layout.uncertain, layout.review
+            layout.labels_to_learn,
+            settings.soft_labels,
+            layout.uncertain,
+            layout.review,
+            weighted=settings.experimental.score_weighted_loss,
         )
     models = {one: layout.model(other) for one, other in counterparts.items()}
     warm_start = WarmStart(models, layout.weights, supervised=name == CONTROL)
@@ -48,7 +51,9 @@ def training_stage(layout: RunLayout, name: str) -> Stage:
             "augmentation": job.augmentation.model_dump(),
             "schedule": job.schedule.model_dump(),
             "seed": job.seed,
-            "soft_labels": soft and soft.settings.model_dump(mode="json", include=OF_TRAINING),
+            "labelled_share": soft and soft.settings.labelled_share,
+            "weighted": soft is not None and soft.weighted,
+            "loop": job.loop.identity("training"),
             "warm_start": planned.warm_start is not None and (planned.warm_start.lender or True),
             "preprocess": job.preprocess.model_dump(mode="json"),
         },

@@ -12,6 +12,7 @@ from fewshot.radiologists.soft_label_set import SoftLabels
 
 # In the scores' own precision: a score of 0.7 belongs to [0.7, 0.8).
 _BINS = np.linspace(0, 1, 11, dtype=np.float32)
+_RUNAWAY = 2.0  # times the labelled set's masks a slice
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Audit:
             and the curve of precision against score on the validation slices (`scores`,
             `precision`), between whose points it is linear.
         score_histogram: masks with a score in [0, 0.1), [0.1, 0.2), … [0.9, 1].
-        runaway: whether the rate is so far above the labelled set's that something is wrong.
+        runaway: whether the rate is more than twice the labelled set's: something is wrong.
     """
 
     slices: int
@@ -51,13 +52,12 @@ class Audit:
         return asdict(self)
 
 
-def audit_soft_labels(labels: SoftLabels, labelled: SliceSet, runaway_ratio: float) -> Audit:
+def audit_soft_labels(labels: SoftLabels, labelled: SliceSet) -> Audit:
     """Compare soft labels with the labelled slices.
 
     Args:
         labels: what the radiologists said; every slice that was read is in there.
         labelled: the labelled training slices.
-        runaway_ratio: how many times the labelled set's masks a slice is a runaway.
     """
     soft = labels.certain
     counts = {record.image_id: len(soft.masks_of(record.image_id)) for record in soft.records}
@@ -87,7 +87,7 @@ def audit_soft_labels(labels: SoftLabels, labelled: SliceSet, runaway_ratio: flo
         },
         reliability={name: _reliability(labels, name) for name in labels.reliability},
         score_histogram=histogram.tolist(),
-        runaway=rate > runaway_ratio * labelled_rate,
+        runaway=rate > _RUNAWAY * labelled_rate,
     )
 
 

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from fewshot.masks.coco import SliceSet
 from fewshot.radiologists.reliability import Reliability
 
-OF_TRAINING = {"score_weighted_loss", "labelled_share"}
-"""The soft labels' settings that the final training obeys, not their making."""
-
 
 @dataclass(frozen=True, eq=False)
 class SoftLabels:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from fewshot.config.tree import SoftLabelSettings
+from fewshot.config.tree import ExperimentalSettings, SoftLabelSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.predicted import SliceMasks
@@ -19,6 +19,7 @@ from fewshot.radiologists.selection import Selection, most_masks, select
 from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.radiologists.weights import assign_slices
 
+NOTHING_NEW: Final = ExperimentalSettings()
 VOTE: Final = "vote"  # what a reading of all radiologists together is called
 
 
@@ -63,6 +64,7 @@ def soft_label(
     radiologists: Radiologists,
     settings: SoftLabelSettings,
     seed: int,
+    experimental: ExperimentalSettings = NOTHING_NEW,
 ) -> SoftLabels:
     """Return the unlabelled slices with the masks that the radiologists are sure enough of.
 
@@ -74,6 +76,7 @@ def soft_label(
         radiologists: who reads.
         settings: who reads what, and which masks are kept.
         seed: of the dealing of slices where each radiologist reads its share.
+        experimental: whether thresholds are precisions, and how many masks a slice may have.
     """
     ids = [record.image_id for record in unlabelled.records]
     assignment: dict[str, list[int]] = {VOTE: ids}
@@ -84,10 +87,10 @@ def soft_label(
     readers = _readers(radiologists, settings)
     reliability = {name: _reliability(name, read, validation) for name, read in readers.items()}
     thresholds = {
-        name: reliability[name].threshold(at) if settings.thresholds == "precision" else at
+        name: reliability[name].threshold(at) if experimental.precision_thresholds else at
         for name, at in wanted.items()
     }
-    most = settings.max_masks_per_slice
+    most = experimental.max_masks_per_slice
     if most == "auto":
         most = most_masks(labelled.masks_of(one.image_id) for one in labelled.records)
     foregrounds = _foregrounds(unlabelled, radiologists, settings)
@@ -96,7 +99,7 @@ def soft_label(
     for name, image_ids in assignment.items():
         selection = Selection(
             thresholds[name],
-            _lower_bound(settings, reliability[name]),
+            _lower_bound(settings, reliability[name], experimental.precision_thresholds),
             most,
         )
         share = unlabelled.subset(image_ids)
@@ -156,10 +159,12 @@ def _reliability(name: str, read: _Reader, validation: SliceSet) -> Reliability:
     return learn_reliability(truth, found)
 
 
-def _lower_bound(settings: SoftLabelSettings, reliability: Reliability) -> float | None:
+def _lower_bound(
+    settings: SoftLabelSettings, reliability: Reliability, by_precision: bool
+) -> float | None:
     """The score from which a mask that is no soft label is an ignore region."""
     if not settings.ignore_threshold:
         return None
-    if settings.thresholds == "precision":
+    if by_precision:
         return reliability.threshold(settings.ignore_threshold)
     return settings.ignore_threshold

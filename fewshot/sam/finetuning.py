@@ -68,7 +68,7 @@ class FinetuneTask(TrainingTask[Sample, FinetuneSettings]):
         """Return the network; what is not trained, the prompt encoder among it, is frozen."""
         job = self.job
         start = TINY if job.weights is None else str(job.weights)
-        self._model = load_sam(start, self.settings.device, untrained=job.seed)
+        self._model = load_sam(start, job.device, untrained=job.seed)
         parts = _PARTS[self.settings.train]
         for name, value in self._model.network.named_parameters():
             value.requires_grad_(name.partition(".")[0] in parts)

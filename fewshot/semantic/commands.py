@@ -7,16 +7,16 @@ from typing import Any, cast, get_args
 
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.semantic import NetworkName, RegionMethod
-from fewshot.config.tree import RunSettings
+from fewshot.config.semantic_training import SemanticTrainingSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, check_images, read_coco, write_coco
 from fewshot.progress import progress, say
 
 
-def train(data: Path, settings: RunSettings, out: Path) -> None:
+def train(data: Path, settings: SemanticTrainingSettings, out: Path) -> None:
     """Train a semantic network on `train.json` of a folder, watched on its `validation.json`.
 
-    With `semantic.model.consistency` it learns from `unlabelled.json` as well.
+    With `model.consistency` it learns from `unlabelled.json` as well.
     """
     from fewshot.semantic.training import SemanticTask
     from fewshot.training.job import TrainingJob
@@ -24,22 +24,24 @@ def train(data: Path, settings: RunSettings, out: Path) -> None:
     from fewshot.training.sampling import TrainingSource
 
     unlabelled = None
-    if settings.semantic.model.learns_unlabelled:
+    if settings.model.learns_unlabelled:
         unlabelled = check_images(read_coco(data / UNLABELLED))
     job = TrainingJob(
-        name=settings.semantic.model.network,
+        name=settings.model.network,
         sources=[TrainingSource(_labelled(data / TRAIN))],
         validation=_labelled(data / VALIDATION),
-        settings=settings.semantic.model,
+        settings=settings.model,
         augmentation=settings.augmentation,
-        schedule=settings.semantic,
+        schedule=settings,
         seed=settings.seed,
         unlabelled=unlabelled,
         preprocess=settings.preprocess,
+        loop=settings.training,
+        device=settings.device,
         logging=settings.logging,
         logs=out / "tensorboard",
     )
-    with progress(f"training {job.name}", settings.semantic.iterations) as advance:
+    with progress(f"training {job.name}", settings.iterations) as advance:
         scores = train_on(SemanticTask(job), out, advance, replace=False).best
     say(f"{job.name}: validation AP {scores['ap']:.3f}, AP50 {scores['ap50']:.3f}")
 
@@ -76,7 +78,9 @@ class Request:
     append: bool = False
 
 
-def compare(request: Request, settings: RunSettings, out: Path) -> list[dict[str, Any]]:
+def compare(
+    request: Request, settings: SemanticTrainingSettings, out: Path
+) -> list[dict[str, Any]]:
     """Compare networks; return the rows of the table. See `comparison.compare`."""
     from fewshot.semantic import comparison
 
@@ -88,10 +92,7 @@ def compare(request: Request, settings: RunSettings, out: Path) -> list[dict[str
         train=_labelled(request.data / TRAIN),
         validation=_labelled(request.data / VALIDATION),
         test=_labelled(request.test),
-        settings=settings.semantic,
-        augmentation=settings.augmentation,
-        seed=settings.seed,
-        preprocess=settings.preprocess,
+        settings=settings,
         networks=cast(Sequence[NetworkName], request.networks),
         gafl=request.gafl,
         featup=request.featup,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from fewshot.config.names import TEST, VALIDATION
-from fewshot.config.preprocessing import PreprocessSettings
-from fewshot.config.semantic import SHARPENED, FeatUpSettings, NetworkName, RegionMethod
-from fewshot.config.tree import AugmentationSettings, MergeSettings, SemanticTrainingSettings
+from fewshot.config.semantic import SHARPENED, NetworkName, RegionMethod, SemanticExperiments
+from fewshot.config.semantic_training import SemanticTrainingSettings
+from fewshot.config.tree import MergeSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json, write_text
 from fewshot.masks.coco import SliceSet
@@ -28,7 +28,7 @@ from fewshot.semantic.comparison_table import Row, as_csv, as_markdown
 
 TABLE, TABLE_CSV = "comparison.md", "comparison.csv"
 FIGURE, DATA = "comparison.png", "comparison.json"
-_FEATUP = FeatUpSettings(iterations=150)
+_FEATUP = 150  # iterations, where the settings say nothing
 _METHODS: tuple[RegionMethod, ...] = ("components", "watershed")
 
 
@@ -43,9 +43,6 @@ class Comparison:
     validation: SliceSet
     test: SliceSet
     settings: SemanticTrainingSettings
-    augmentation: AugmentationSettings
-    seed: int
-    preprocess: PreprocessSettings
     networks: Sequence[NetworkName]
     gafl: Sequence[bool]
     featup: Sequence[bool]
@@ -98,7 +95,7 @@ def _score_variant(
     if featup:
         folder = _sharpened(what, folder)
     description, spent = describe_model(folder), read_json(folder / TIME)
-    model = load_semantic(folder, what.settings.model.device)
+    model = load_semantic(folder, what.settings.device)
     found = [list(answers(model, slices)) for slices in (what.validation, what.test)]
     for method in _METHODS if model.settings.boundary else _METHODS[:1]:
         regions = model.settings.regions.model_copy(update={"method": method})
@@ -130,17 +127,19 @@ def _trained(what: Comparison, network: NetworkName, gafl: bool, out: Path) -> P
     from fewshot.training.sampling import TrainingSource
 
     name = f"{network}-gafl" if gafl else network
-    plain = {"network": network, "gafl": gafl, "featup": FeatUpSettings()}
+    plain = {"network": network, "experimental": SemanticExperiments(gafl=gafl)}
     schedule = what.settings
     job = TrainingJob(
         name=name,
         sources=[TrainingSource(what.train)],
         validation=what.validation,
         settings=schedule.model.model_copy(update=plain),
-        augmentation=what.augmentation,
+        augmentation=schedule.augmentation,
         schedule=schedule,
-        seed=what.seed,
-        preprocess=what.preprocess,
+        seed=schedule.seed,
+        preprocess=schedule.preprocess,
+        loop=schedule.training,
+        device=schedule.device,
     )
     folder = out / "models" / name
     with progress(f"training {name}", schedule.iterations) as advance:
@@ -153,10 +152,9 @@ def _sharpened(what: Comparison, source: Path) -> Path:
     from fewshot.training.sampling import TrainingSource
 
     folder = source.with_name(f"{source.name}-featup")
-    featup = what.settings.model.featup
-    featup = featup if featup.iterations else _FEATUP
-    if not _made_by(sharpening_key(source, featup), folder):
-        sharpen_model(source, [TrainingSource(what.train)], featup, what.seed, folder)
+    iterations = what.settings.model.experimental.featup or _FEATUP
+    if not _made_by(sharpening_key(source, iterations), folder):
+        sharpen_model(source, [TrainingSource(what.train)], what.settings, iterations, folder)
     return folder
 
 

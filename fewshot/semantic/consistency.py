@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
+from fewshot.config.tree import AugmentationSettings
 from fewshot.masks.coco import SliceSet
 from fewshot.semantic.data import Batch, SemanticSamples
 from fewshot.training.sampling import TrainingSource
@@ -34,6 +35,7 @@ class Consistency:
         self,
         slices: SliceSet,
         settings: SemanticSettings,
+        augmentation: AugmentationSettings,
         seed: int,
         iterations: int,
         preprocess: PreprocessSettings = AS_READ,
@@ -41,7 +43,7 @@ class Consistency:
         self._settings, self._seed, self._iterations = settings, seed, iterations
         # Another seed than the labelled slices': their changes are not to go in step.
         self._samples = SemanticSamples(
-            [TrainingSource(slices)], settings, seed + 1_000_003, preprocess
+            [TrainingSource(slices)], settings, augmentation, seed + 1_000_003, preprocess
         )
 
     def at(self, position: int) -> Batch | None:

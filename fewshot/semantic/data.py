@@ -12,12 +12,12 @@ from torch import Tensor
 
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.config.semantic import SemanticSettings
-from fewshot.config.tree import ViewSettings
+from fewshot.config.tree import AugmentationSettings, ViewSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.preprocess.reader import read_preprocessed
-from fewshot.semantic.augmentation import Augmentation
 from fewshot.semantic.regions import boundaries
+from fewshot.slices.augmentation import augment
 from fewshot.slices.images import read_colour
 from fewshot.training.sampling import DrawnSamples, TrainingSource
 
@@ -43,26 +43,29 @@ class SemanticSamples(DrawnSamples[Batch]):
         self,
         sources: Sequence[TrainingSource],
         settings: SemanticSettings,
+        augmentation: AugmentationSettings,
         seed: int,
         preprocess: PreprocessSettings = AS_READ,
     ) -> None:
         super().__init__(sources, seed)
-        self._settings, self._preprocess = settings, preprocess
-        self._augment = Augmentation(settings.augmentation)
+        self._settings, self._augmentation = settings, augmentation
+        self._preprocess = preprocess
 
     def __getitem__(self, position: int) -> Batch:
         """Return the sample at a position."""
         source, record, rng = self.drawn(position)
         image = read_slice(source.slices, record, self._settings.channels, self._preprocess)
-        label_map, weights = _truth(source, record)
-        image, (label_map, weights) = self._augment(image, [label_map, weights], rng)
+        # Where a moved slice leaves a gap, no pixel counts: its weight is 0 there.
+        changed, (label_map, weights) = augment(
+            image.astype(np.float32), np.stack(_truth(source, record)), self._augmentation, rng
+        )
         targets = [label_map != 0]
         if self._settings.boundary:
-            targets.append(boundaries(label_map))
+            targets.append(boundaries(label_map.astype(np.int32)))
         return Batch(
-            to_tensor(image)[None],
+            to_tensor(changed)[None],
             torch.from_numpy(np.stack(targets).astype(np.float32))[None],
-            torch.from_numpy(weights.astype(np.float32))[None, None],
+            torch.from_numpy(weights)[None, None],
             [record.file_name],
         )
 
@@ -139,7 +142,7 @@ def to_tensor(image: NDArray[Any]) -> Tensor:
 
 def _truth(
     source: TrainingSource, record: SliceRecord
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return a slice's label map, and how much each pixel counts.
 
     Where masks are weighed, the pixels of one count by its score. Masks that may or may not be
@@ -154,7 +157,7 @@ def _truth(
     if source.uncertain is not None:
         unsure = source.uncertain.masks_of(record.image_id).decode().any(axis=0)
         weights[unsure & (label_map == 0)] = 0
-    return label_map, weights
+    return label_map.astype(np.float32), weights
 
 
 def _score(pair: tuple[np.float32, NDArray[np.bool_]]) -> float:

@@ -44,12 +44,14 @@ class SemanticNetwork(nn.Module):
     def __init__(self, core: nn.Module, settings: SemanticSettings) -> None:
         super().__init__()
         self.core = core
-        self.filter = GlobalAdaptiveFilter(settings.channels) if settings.gafl else nn.Identity()
+        self.filter = (
+            GlobalAdaptiveFilter(settings.channels) if settings.experimental.gafl else nn.Identity()
+        )
         self.least_side = _LEAST_SIDE.get(settings.network, STRIDE)
         self.upsampler: FeatureUpsampler | None = None
-        if settings.featup.iterations:
+        if settings.experimental.featup:
             steps = _UPSAMPLING_STEPS[settings.network]
-            self.upsampler = FeatureUpsampler(steps, settings.channels, settings.featup.radius)
+            self.upsampler = FeatureUpsampler(steps, settings.channels)
         mean, spread = _normalisation(settings)
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("spread", spread, persistent=False)

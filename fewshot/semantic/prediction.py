@@ -21,7 +21,7 @@ from fewshot.progress import Advance, no_progress
 from fewshot.semantic.data import prediction_batches
 from fewshot.semantic.networks import build_network
 from fewshot.semantic.regions import find_regions
-from fewshot.training.devices import resolve_device
+from fewshot.training.devices import device_of, resolve_device
 from fewshot.training.model_folder import TrainedNetwork, load_trained
 from fewshot.training.precision import Precision
 from fewshot.training.recovery import in_halves
@@ -31,10 +31,10 @@ def load_semantic(folder: Path, device: str = "auto") -> TrainedNetwork:
     """Return the network in a model folder, ready to predict on `cpu`, `cuda` or `auto`."""
 
     def build(settings: SemanticSettings) -> nn.Module:
-        network = build_network(settings).to(resolve_device(settings.device))
+        network = build_network(settings).to(resolve_device(device))
         return network.to(memory_format=torch.channels_last)
 
-    return load_trained(folder, SemanticSettings, build, device)
+    return load_trained(folder, SemanticSettings, build)
 
 
 def with_regions(model: TrainedNetwork, method: RegionMethod) -> TrainedNetwork:
@@ -93,7 +93,7 @@ def answers(
 ) -> Iterator[Answer]:
     """Yield what the network says of each slice, in the slices' order and in their own pixels."""
     settings, view = model.settings, view or ViewSettings()
-    device = resolve_device(settings.device)
+    device = device_of(model.network)
     precision = Precision(settings.mixed_precision, device)
     done = 0
     batches = prediction_batches(

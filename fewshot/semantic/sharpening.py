@@ -11,8 +11,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from fewshot.config.preprocessing import AS_READ, PreprocessSettings
-from fewshot.config.semantic import FeatUpSettings, SemanticSettings
+from fewshot.config.semantic import SemanticSettings
+from fewshot.config.semantic_training import SemanticTrainingSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
 from fewshot.layers.featup import train_upsampler
@@ -21,51 +21,43 @@ from fewshot.semantic.data import SemanticSamples, collate
 from fewshot.semantic.networks import SemanticNetwork, build_network, pad_to_stride
 from fewshot.semantic.prediction import load_semantic
 from fewshot.training.batches import batches_of
-from fewshot.training.devices import resolve_device
+from fewshot.training.devices import device_of
 from fewshot.training.model_folder import TIME, describe_model, save_trained
 from fewshot.training.sampling import TrainingSource
 
 
 def train_featup(
     network: SemanticNetwork,
-    sources: Sequence[TrainingSource],
+    samples: SemanticSamples,
     settings: SemanticSettings,
     seed: int,
-    preprocess: PreprocessSettings = AS_READ,
+    workers: int = 0,
     advance: Advance = no_progress,
 ) -> list[float]:
     """Train a network's upsampler, all else frozen; return the loss of each iteration.
 
-    It needs no labels: only the slices of the sources are looked at, in the order and with the
-    augmentation of a training of that seed.
+    It needs no labels: only the slices of the samples are looked at.
     """
-    upsampler, featup = network.upsampler, settings.featup
+    upsampler, iterations = network.upsampler, settings.experimental.featup
     if upsampler is None:
-        raise ValueError("the network has no upsampler; settings.featup.iterations is 0")
-    device = resolve_device(settings.device)
+        raise ValueError("the network has no upsampler; settings.experimental.featup is 0")
+    device = device_of(network)
 
     def levels() -> Iterator[Tensor]:
-        samples = SemanticSamples(sources, settings, seed, preprocess)
-        batches = batches_of(
-            samples, collate, settings.batch_size, 0, featup.iterations, settings.workers
-        )
+        batches = batches_of(samples, collate, settings.batch_size, 0, iterations, workers)
         for done, batch in enumerate(batches):
             advance(done, "")
             yield pad_to_stride(batch.slices, network.least_side).to(device) / 255
 
-    return train_upsampler(
-        upsampler,
-        network.features,
-        levels(),
-        learning_rate=featup.learning_rate,
-        views=featup.views,
-        channels=featup.channels,
-        seed=seed,
-    )
+    return train_upsampler(upsampler, network.features, levels(), seed=seed)
 
 
 def sharpen_model(
-    source: Path, sources: Sequence[TrainingSource], featup: FeatUpSettings, seed: int, out: Path
+    source: Path,
+    sources: Sequence[TrainingSource],
+    given: SemanticTrainingSettings,
+    iterations: int,
+    out: Path,
 ) -> None:
     """Write a copy of a trained model with an upsampler of its features, trained on `sources`.
 
@@ -73,8 +65,9 @@ def sharpen_model(
     upsample.
     """
     description, spent = describe_model(source), read_json(source / TIME)
-    plain = load_semantic(source)
-    values = {**plain.settings.model_dump(), "featup": featup.model_dump()}
+    plain, seed = load_semantic(source, given.device), given.seed
+    values = plain.settings.model_dump()
+    values["experimental"]["featup"] = iterations
     try:
         settings = SemanticSettings.model_validate(values)
     except ValidationError as error:
@@ -82,10 +75,11 @@ def sharpen_model(
     torch.manual_seed(seed)
     network = build_network(settings)
     network.load_state_dict(plain.network.state_dict(), strict=False)
-    network.to(resolve_device(settings.device)).eval()
+    network.to(device_of(plain.network)).eval()
     started, cpu_started = time.monotonic(), time.process_time()
-    with progress(f"training the upsampler of {source.name}", featup.iterations) as advance:
-        train_featup(network, sources, settings, seed, plain.preprocess, advance)
+    with progress(f"training the upsampler of {source.name}", iterations) as advance:
+        samples = SemanticSamples(sources, settings, given.augmentation, seed, plain.preprocess)
+        train_featup(network, samples, settings, seed, given.training.workers, advance)
     spent["seconds"] += time.monotonic() - started
     spent["cpu_seconds"] += time.process_time() - cpu_started
     write_json(out / TIME, spent)
@@ -94,12 +88,12 @@ def sharpen_model(
         out,
         description.iterations,
         description.validation,
-        {"job": sharpening_key(source, featup)},
+        {"job": sharpening_key(source, iterations)},
     )
 
 
-def sharpening_key(source: Path, featup: FeatUpSettings) -> str:
+def sharpening_key(source: Path, iterations: int) -> str:
     """Return what tells a sharpened copy of a model from any other."""
     job = describe_model(source).training.get("job")
-    text = json.dumps([job, featup.model_dump()], sort_keys=True)
+    text = json.dumps([job, iterations], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

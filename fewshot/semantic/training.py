@@ -45,7 +45,12 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
                     "its weight to 0"
                 )
             self._consistency = Consistency(
-                job.unlabelled, self.settings, job.seed, job.schedule.iterations, job.preprocess
+                job.unlabelled,
+                self.settings,
+                job.augmentation,
+                job.seed,
+                job.schedule.iterations,
+                job.preprocess,
             )
         self._metrics = EpochMetrics(sum(len(source.slices) for source in job.sources))
 
@@ -67,7 +72,7 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
             content = load_checkpoint(job.weights)
             way_out = "start from a model of the same settings"
             fill(network, content.get("model", content), job.weights, way_out)
-        device = resolve_device(self.settings.device)
+        device = resolve_device(self.job.device)
         return network.to(device).to(memory_format=torch.channels_last).train()
 
     def optimizer(self, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
@@ -84,9 +89,7 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
 
     def samples(self) -> "_Pairs":
         """Return the endless sequence of augmented slices."""
-        job = self.job
-        labelled = SemanticSamples(job.sources, self.settings, job.seed, job.preprocess)
-        return _Pairs(labelled, self._consistency)
+        return _Pairs(self._labelled(), self._consistency)
 
     def names(self, samples: Sequence[Pair]) -> list[str]:
         """Return the samples' files."""
@@ -122,7 +125,7 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
         assert isinstance(network, SemanticNetwork)
         if network.upsampler is not None:
             job = self.job
-            train_featup(network, job.sources, self.settings, job.seed, job.preprocess)
+            train_featup(network, self._labelled(), self.settings, job.seed, job.loop.workers)
         return network.eval()
 
     def position(self) -> Any:
@@ -133,8 +136,14 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
         """Continue the metrics of the epoch."""
         self._metrics.restore(position)
 
+    def _labelled(self) -> SemanticSamples:
+        job = self.job
+        return SemanticSamples(
+            job.sources, self.settings, job.augmentation, job.seed, job.preprocess
+        )
+
     def _batch(self, samples: Sequence[Batch]) -> Batch:
-        batch, device = collate(samples), resolve_device(self.settings.device)
+        batch, device = collate(samples), resolve_device(self.job.device)
         slices, targets, weights = (one.to(device) for one in batch[:3])
         return Batch(slices, targets, weights, batch.names)
 

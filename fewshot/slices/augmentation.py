@@ -17,23 +17,24 @@ _LEAST_BLUR = 0.1  # below, a Gaussian is one pixel
 
 def augment(
     image: NDArray[np.float32],
-    masks: NDArray[np.uint8],
+    masks: NDArray[_Pixel],
     settings: AugmentationSettings,
     rng: np.random.Generator,
     size: tuple[int, int] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.float32], NDArray[_Pixel]]:
     """Return a randomly changed slice and its masks, changed alike.
 
     Args:
         image: float32 (height, width), grey levels 0–255, or (height, width, channels).
-        masks: uint8 (n, height, width), 0 or 1; they may overlap.
+        masks: uint8 (n, height, width), 0 or 1, which may overlap; or float32, of any values that
+            belong to pixels. Read at the nearest pixel, and 0 where the slice leaves a gap.
         settings: how strong each change may be.
         rng: the only source of randomness.
         size: (height, width) of the result; the input's when None.
 
     Returns:
-        The image, float32, clipped to 0–255, and the masks, uint8 (n, *size). A mask may have
-        become empty.
+        The image, float32, clipped to 0–255, and the masks (n, *size). A mask may have become
+        empty.
     """
     warped, warped_masks = warp(image, masks, settings, rng, size)
     return recolour(warped, settings, rng), warped_masks
@@ -41,18 +42,18 @@ def augment(
 
 def warp(
     image: NDArray[np.float32],
-    masks: NDArray[np.uint8],
+    masks: NDArray[_Pixel],
     settings: AugmentationSettings,
     rng: np.random.Generator,
     size: tuple[int, int] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.float32], NDArray[_Pixel]]:
     """Return a slice and its masks, moved alike and with the grey levels they had."""
     height, width = image.shape[:2]
-    target = size or (height, width)
+    target: tuple[int, int] = size or (height, width)
     matrix = _random_affine(height, width, target, settings, rng)
     move = _Warp(matrix, target, _random_bend(target, settings.elastic, rng))
     warped = move(image, cv2.INTER_LINEAR)
-    warped_masks = np.zeros((len(masks), *target), dtype=np.uint8)
+    warped_masks = np.zeros((len(masks), *target), dtype=masks.dtype)
     for mask, out in zip(masks, warped_masks, strict=True):
         out[:] = move(mask, cv2.INTER_NEAREST)
     return warped, warped_masks

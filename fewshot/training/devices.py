@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from fewshot.errors import InputError
 
@@ -15,6 +16,11 @@ def resolve_device(device: str) -> str:
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device: no CUDA device is visible; use --device cpu, or see the driver")
     return device
+
+
+def device_of(network: nn.Module) -> str:
+    """Return where a network is, `cpu` or `cuda`."""
+    return next(network.parameters()).device.type
 
 
 @contextmanager

@@ -9,14 +9,15 @@ from typing import Any
 
 from fewshot.code_digest import code_digest
 from fewshot.config.logging import LoggingSettings
-from fewshot.config.network import NetworkSettings
+from fewshot.config.network import LoopSettings, NetworkSettings, ScheduleSettings
 from fewshot.config.preprocessing import AS_READ, PreprocessSettings
-from fewshot.config.tree import AugmentationSettings, TrainingSettings
+from fewshot.config.tree import AugmentationSettings
 from fewshot.errors import InputError
 from fewshot.files import sha256_file
 from fewshot.masks.coco import SliceSet
 from fewshot.training.sampling import TrainingSource
 
+USUAL_LOOP = LoopSettings()
 NO_SLICES = SliceSet(Path(), (), {})
 
 
@@ -34,26 +35,24 @@ class TrainingJob:
         weights: file to start from, in place of what the settings say.
         unlabelled: slices to learn from without labels, for settings that `learns_unlabelled`.
         preprocess: what is done to every slice first, here and wherever the model predicts.
+        loop, device: how the training goes on, and where it computes.
         logging, logs: which logs are wanted, and the folder of TensorBoard's.
     """
 
     name: str
     settings: NetworkSettings
     augmentation: AugmentationSettings
-    schedule: TrainingSettings
+    schedule: ScheduleSettings
     seed: int
     sources: Sequence[TrainingSource] = ()
     validation: SliceSet = NO_SLICES
     weights: Path | None = None
     unlabelled: SliceSet | None = None
     preprocess: PreprocessSettings = AS_READ
+    loop: LoopSettings = USUAL_LOOP
+    device: str = "auto"
     logging: LoggingSettings | None = None
     logs: Path | None = None
-
-    @property
-    def loop(self) -> Any:
-        """Settings of the loop."""
-        return self.settings
 
 
 def identity(job: TrainingJob, start_files: Sequence[Path], *modules: str) -> str:
@@ -79,6 +78,7 @@ def identity(job: TrainingJob, start_files: Sequence[Path], *modules: str) -> st
         job.seed,
         job.schedule.model_dump(include={"learning_rate", "iterations"}),
         settings,
+        job.loop.identity("training"),
         job.augmentation.model_dump(),
         [_digest_of(path) for path in start_files],
         job.preprocess.model_dump(mode="json"),

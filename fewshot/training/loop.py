@@ -146,7 +146,7 @@ def _trained(
             training.run(advance, stop_after)
             return training
         except NotFiniteError as error:
-            if training.log.lowered >= task.job.loop.recovery.retries:
+            if training.log.lowered >= task.job.loop.nan_retries:
                 raise
             log, failure = training.log, str(error)
         del training  # before the next network is made
@@ -158,14 +158,14 @@ class _Training(Generic[Sample]):
     def __init__(self, task: TrainingTask[Sample, Any], key: str, out: Path) -> None:
         torch.manual_seed(task.job.seed)
         self.task, self.key, self.out = task, key, out
-        settings, loop = task.job.settings, task.job.loop
+        settings = task.job.settings
         network = task.build()
         optimizer, schedule = task.optimizer(network)
         self.state = TrainingState(
             network,
             optimizer,
             schedule,
-            Precision(loop.mixed_precision, resolve_device(settings.device)),
+            Precision(settings.mixed_precision, resolve_device(task.job.device)),
             running_mean(network, settings.ema) if settings.ema else None,
         )
         self.progress, self.log = Progress(), RecoveryLog()
@@ -206,7 +206,7 @@ class _Training(Generic[Sample]):
 
     def retry(self, log: RecoveryLog, failure: str) -> None:
         """Take over what an attempt that failed knew about itself, and go slower than it."""
-        factor = self.task.job.loop.recovery.rate_factor
+        factor = self.task.job.loop.nan_rate_factor
         # The checkpoint may be older than rates that were lowered after it.
         self.state.slow_down(factor ** (log.lowered + 1 - self.log.lowered))
         log.lowered += 1

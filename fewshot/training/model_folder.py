@@ -116,7 +116,6 @@ def save_trained(
 def described(settings: Any) -> dict[str, Any]:
     """Return the settings that a trained model's answers depend on, as its description has them."""
     values: dict[str, Any] = settings.identity("prediction")
-    values.pop("device", None)
     return values
 
 
@@ -134,15 +133,14 @@ def is_whole(folder: Path, description: Description, job: str) -> bool:
 
 
 def load_trained(
-    folder: Path, settings: type[Settings], build: "Callable[[Any], nn.Module]", device: str
+    folder: Path, settings: type[Settings], build: "Callable[[Any], nn.Module]"
 ) -> TrainedNetwork:
     """Return the network in a model folder, in evaluation mode.
 
     Args:
         folder: of the model.
         settings: the class of its settings.
-        build: returns the untrained network of settings, on their device.
-        device: `cpu`, `cuda` or `auto`.
+        build: returns the untrained network of settings, where it is to compute.
 
     Raises `InputError` for a folder without such a model, or a damaged one.
     """
@@ -150,7 +148,7 @@ def load_trained(
     kind = settings.model_fields["kind"].default
     if description.kind != kind:
         raise InputError(f"{folder}: holds a model of kind {description.kind!r}, not {kind!r}")
-    values = validated(folder, settings, {**description.settings, "device": device})
+    values = validated(folder, settings, description.settings)
     preprocess = validated(folder, PreprocessSettings, description.preprocess)
     network = load_weights(folder, build(values))
     return TrainedNetwork(network.eval(), values, description.name, preprocess)
@@ -193,6 +191,10 @@ def _of_release_0_1(content: dict[str, Any]) -> dict[str, Any]:
     if isinstance(scores, dict):
         scores = {**scores, **{name: content[name] for name in sorted(iou_and_dice)}}
     renamed = {"validation": scores}
-    if settings in content:
-        renamed["settings"] = content[settings]
+    if isinstance(found := content.get(settings), dict):
+        featup = found.get("featup")
+        experimental = {"gafl": found.get("gafl", False)}
+        if isinstance(featup, dict) and featup.get("iterations"):
+            experimental["featup"] = featup["iterations"]
+        renamed["settings"] = {**found, "experimental": experimental}
     return {**content, **renamed}

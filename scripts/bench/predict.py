@@ -89,10 +89,8 @@ def _model_folder(arguments: argparse.Namespace, folder: Path) -> Path:
     if arguments.model is not None:
         return Path(arguments.model)
     torch.manual_seed(0)
-    settings = DetectorSettings(
-        architecture=arguments.architecture, weights="none", device=arguments.device
-    )
-    network = build_network(build_config(settings)).eval()
+    settings = DetectorSettings(architecture=arguments.architecture, weights="none")
+    network = build_network(build_config(settings, arguments.device)).eval()
     save_trained(TrainedNetwork(network, settings, "random"), folder)
     return folder
 

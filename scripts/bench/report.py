@@ -168,7 +168,7 @@ def _write_soft_labels(layout: RunLayout, slices: SliceSet, labels: Sequence[Lab
     assignment = {name: ids[place :: len(names)] for place, name in enumerate(names)}
     said = SoftLabels(soft, slices, assignment, {}, dict.fromkeys(names, 0.7))
     write_coco(layout.soft_labels, soft, "soft labels")
-    write_json(layout.audit, asdict(audit_soft_labels(said, soft, 2.0)))
+    write_json(layout.audit, asdict(audit_soft_labels(said, soft)))
     shares = dict.fromkeys(names, 1 / len(names))
     write_json(layout.weights, {"average_precision": shares, "weights": shares})
 

@@ -20,7 +20,9 @@ data:
   groups: groups.csv
   test_images: X_test
   test_labels: Y_test.csv.gz
-detector: {batch_size: 2, evaluation_period: 0, device: cpu}
+device: cpu
+detector: {batch_size: 2}
+training: {evaluation_period: 0}
 radiologists:
   - {name: rough, learning_rate: 0.002, iterations: 2, score_threshold: 0.06}
   - {name: steady, learning_rate: 0.001, iterations: 2, score_threshold: 0.06}

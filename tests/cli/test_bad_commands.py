@@ -25,7 +25,7 @@ BAD_SETTINGS: list[tuple[str, tuple[str, ...]]] = [
     ("seed", ("--set seed", "key=value")),
     ("=1", ("--set =1", "key=value")),
     ("final={", ("--set final={", "YAML")),
-    ("detector.device=gpu", ("detector.device", "'cuda'", "'gpu'")),
+    ("device=gpu", ("device", "'cuda'", "'gpu'")),
     ("detector.architecture=huge", ("detector.architecture: huge: unknown architecture", "tiny")),
     (
         f"detector.architecture={ZOO}_R_51_FPN_3x.yaml",

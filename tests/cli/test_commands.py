@@ -21,7 +21,8 @@ Call = Callable[..., tuple[int, str, str]]
 
 SETTINGS = """\
 data: {phantom: {}}
-detector: {batch_size: 2, evaluation_period: 0}
+detector: {batch_size: 2}
+training: {evaluation_period: 0}
 radiologists:
   - {name: rough, learning_rate: 0.002, iterations: 2, score_threshold: 0.06}
   - {name: steady, learning_rate: 0.001, iterations: 2, score_threshold: 0.06}

@@ -15,8 +15,8 @@ Call = Callable[..., tuple[int, str, str]]
 Refused = Callable[[str, Iterable[str]], None]
 
 SMALL = (
-    *("--device", "cpu", "--set", "semantic.model.encoder=tu-mobilenetv3_small_050"),
-    *("--set", "semantic.model.batch_size=2", "--set", "semantic.iterations=2"),
+    *("--device", "cpu", "--set", "model.encoder=tu-mobilenetv3_small_050"),
+    *("--set", "model.batch_size=2", "--set", "iterations=2"),
 )
 SWITCHES = " ".join(SMALL)
 
@@ -43,7 +43,7 @@ def test_compare_leaves_table_figure_and_models(fewshot: Call, work: Path) -> No
     arguments = (
         *("semantic", "compare", "--data", "data", "--out", "cmp", "--networks", "unet,pan"),
         *("--featup", "both", *SMALL),
-        *("--set", "semantic.model.network=pan", "--set", "semantic.model.featup.iterations=1"),
+        *("--set", "model.network=pan", "--set", "model.experimental.featup=1"),
         "--json",
     )
     code, out, err = fewshot(*arguments)
@@ -78,10 +78,10 @@ def test_lgg(fewshot: Call, work: Path) -> None:
             Image.fromarray(mask).save(case / f"{case.name}_{slice_}_mask.tif")
     code, out, err = fewshot("semantic", "lgg", "--images", "cases", "--out", "brain", "--json")
     assert code == 0, err
-    assert json.loads(out) == {"train": 6, "validation": 2, "test": 2}
+    assert json.loads(out) == {"train": 6, "validation": 2, "test": 2, "passed_over": []}
     code, out, err = fewshot(
         *("semantic", "train", "--data", "brain", "--out", "net", *SMALL, "--json"),
-        *("--set", "semantic.model.channels=3"),
+        *("--set", "model.channels=3"),
     )
     assert code == 0, err
 
@@ -90,16 +90,16 @@ def test_lgg(fewshot: Call, work: Path) -> None:
     ("command", "words"),
     [
         ("train --data nowhere --out net", ["nowhere/train.json", "no such file"]),
-        ("train --data data --out net --set semantic.model.network=unet3", ["network", "unet3"]),
-        ("train --data data --out net --set semantic.model.encoder=resnet81", ["did you mean"]),
-        ("train --data data --out net --set semantic.model.weights=w.pth", ["w.pth", "no such"]),
-        ("train --data data --out net --set semantic.model.gafle=true", ["gafle", "gafl"]),
+        ("train --data data --out net --set model.network=unet3", ["network", "unet3"]),
+        ("train --data data --out net --set model.encoder=resnet81", ["did you mean"]),
+        ("train --data data --out net --set model.weights=w.pth", ["w.pth", "no such"]),
+        ("train --data data --out net --set model.experimental.gafle=true", ["gafle", "gafl"]),
         (
-            "train --data data --out net --set semantic.model.boundary=false",
+            "train --data data --out net --set model.boundary=false",
             ["watershed needs boundary"],
         ),
         (
-            "train --data data --out net --set semantic.model.featup.iterations=9",
+            "train --data data --out net --set model.experimental.featup=9",
             ["unet answers at the slice's own resolution"],
         ),
         ("predict --model nowhere --images X_test --out a.json", ["holds no trained model"]),

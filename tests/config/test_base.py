@@ -6,7 +6,8 @@ import pytest
 
 from fewshot.config.base import NO_RESULT, PREDICTION_ONLY, Settings, UsedBy
 from fewshot.config.leaves import count_leaves, leaves
-from fewshot.config.sam import FinetuneSettings
+from fewshot.config.network import LoopSettings
+from fewshot.config.sam import FinetuneLoopSettings
 from fewshot.config.semantic import SemanticSettings
 from fewshot.config.tree import DetectorSettings, FinalSettings, RadiologistSettings, RunSettings
 
@@ -55,17 +56,18 @@ def test_a_training_depends_on_what_is_not_marked_and_a_prediction_on_that_as_we
         (DetectorSettings(), {"batch_size": 2}, True, True),
         (DetectorSettings(), {"max_masks": 7}, False, True),
         (DetectorSettings(), {"prediction_batch_size": 3}, False, True),
-        (DetectorSettings(), {"workers": 2}, False, False),
-        (DetectorSettings(), {"checkpoint_period": 9}, False, False),
-        (DetectorSettings(), {"evaluation_period": 9}, False, False),
+        (LoopSettings(), {"workers": 2}, False, False),
+        (LoopSettings(), {"checkpoint_period": 9}, False, False),
+        (LoopSettings(), {"evaluation_period": 9}, False, False),
+        (LoopSettings(), {"clip_gradient_norm": 1.0}, True, True),
         (SemanticSettings(), {"loss": "focal"}, True, True),
         (SemanticSettings(), {"regions": {"threshold": 0.4}}, False, True),
         (SemanticSettings(), {"regions": {"min_area": 9}}, False, True),
         (RadiologistSettings(name="one"), {"iterations": 9}, True, True),
         (RadiologistSettings(name="one"), {"score_threshold": 0.6}, False, True),
         (FinalSettings(), {"score_threshold": 0.6}, False, True),
-        (FinetuneSettings(), {"evaluation_period": 9}, True, True),  # it keeps the best it saw
-        (FinetuneSettings(), {"checkpoint_period": 9}, False, False),
+        (FinetuneLoopSettings(), {"evaluation_period": 9}, True, True),  # it keeps the best it saw
+        (FinetuneLoopSettings(), {"checkpoint_period": 9}, False, False),
     ],
 )
 def test_settings_say_which_work_is_done_again(

@@ -8,11 +8,14 @@ import pytest
 from fewshot.config.leaves import leaves
 from fewshot.config.load import load_settings, parse_settings
 from fewshot.config.moved_keys import what_became_of
+from fewshot.config.semantic_training import SemanticTrainingSettings
 from fewshot.config.tree import RunSettings
 from fewshot.errors import InputError
 from tests.config.release_0_1_0 import HEADNECK_CPU, old_keys
 
 KNOWN = {leaf.path.replace("[]", ".0") for leaf in leaves(RunSettings)}
+OWN = {leaf.path.replace("[]", ".0") for leaf in leaves(SemanticTrainingSettings)}
+WHERE = ", in the settings of fewshot semantic"
 
 
 @pytest.mark.parametrize("path", [*old_keys()], ids=lambda path: ".".join(map(str, path)))
@@ -26,8 +29,8 @@ def test_every_old_key_is_known_or_says_what_became_of_it(path: tuple[int | str,
         return
     [(named, sentence)] = told
     assert named == key
-    new = re.match(r"is ([\w.]+) now( \(.+\))?$", sentence)
-    assert new is None or new[1] in KNOWN
+    new = re.match(rf"is ([\w.]+) now({WHERE})?( \(.+\))?$", sentence)
+    assert new is None or new[1] in (OWN if path[0] == "semantic" else KNOWN)
     assert new is not None or re.match(r"is gone: \w.+", sentence)
 
 
@@ -60,7 +63,30 @@ def test_an_old_file_is_refused_with_a_line_for_each_key(tmp_path: Path) -> None
         ({"live": {"nonsense": 1}}, ["live.nonsense: is logging.nonsense now"]),
         (
             {"soft_labels": {"quota": True}},
-            ["soft_labels.quota: is soft_labels.max_masks_per_slice now (true is auto)"],
+            ["soft_labels.quota: is experimental.max_masks_per_slice now (true is auto)"],
+        ),
+        (
+            {"semantic": {"iterations": 9, "model": {"device": "cpu", "network": "pan"}}},
+            [
+                f"semantic.iterations: is iterations now{WHERE}",
+                f"semantic.model.device: is device now{WHERE}",
+                f"semantic.model.network: is model.network now{WHERE}",
+            ],
+        ),
+        ({"semantic": {}}, [f"semantic: is a file of its own now{WHERE}"]),
+        (
+            {"detector": {"recovery": {"retries": 2}, "workers": 4}},
+            [
+                "detector.recovery.retries: is training.nan_retries now",
+                "detector.workers: is training.workers now",
+            ],
+        ),
+        (
+            {"soft_labels": {"teacher": {"renew": True}}},
+            [
+                "soft_labels.teacher.renew: is gone: renewing soft labels while training made "
+                "every score worse"
+            ],
         ),
         # Not an old key at this place, and one that never was.
         ({"detector": {"consistency": {"sure": 0.5}}}, None),

@@ -20,6 +20,7 @@ from fewshot.config.tree import (
 
 PHANTOM: dict[str, Any] = {"phantom": {}}
 LEARNS_UNLABELLED = {"kind": "semantic", "ema": 0.9, "consistency": {"weight": 1.0}}
+PASTING = {"experimental": {"final_augmentation": {"copy_paste": 0.5}}}
 FILES = {"train_images": "X", "train_labels": "Y.csv", "test_images": "T"}
 
 
@@ -59,7 +60,7 @@ def refused(words: str) -> AbstractContextManager[Any]:
         # Detectron2's own keys come in pairs.
         (DetectorSettings, {"options": ["A.B", 1, "A.C", [1, 2]]}, nullcontext()),
         (DetectorSettings, {"options": ["A.B"]}, refused("in turn")),
-        (DetectorSettings, {"device": "tpu"}, refused("'auto', 'cpu' or 'cuda'")),
+        (RunSettings, {"data": PHANTOM, "device": "tpu"}, refused("'auto', 'cpu' or 'cuda'")),
         # Strengths are fractions; a scale of 1 would shrink a slice to nothing.
         (AugmentationSettings, {"flip": False, "scale": 0}, nullcontext()),
         (AugmentationSettings, {"scale": 1}, refused("less than 1")),
@@ -131,6 +132,13 @@ def refused(words: str) -> AbstractContextManager[Any]:
             RunSettings,
             {"data": PHANTOM, "radiologists": [{"name": "net", "model": {**LEARNS_UNLABELLED}}]},
             nullcontext(),
+        ),
+        # Only a Mask R-CNN knows structures apart that could be pasted.
+        (RunSettings, {"data": PHANTOM, **PASTING}, nullcontext()),
+        (
+            RunSettings,
+            {"data": PHANTOM, **PASTING, "final": {"model": {"kind": "semantic"}}},
+            refused("copy_paste: is for a final Mask R-CNN"),
         ),
     ],
 )

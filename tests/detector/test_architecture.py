@@ -40,7 +40,7 @@ def refused(words: str) -> AbstractContextManager[object]:
 def test_architectures(
     changes: dict[str, object], expectation: AbstractContextManager[object]
 ) -> None:
-    settings = DetectorSettings.model_validate({**changes, "device": "cpu"})
+    settings = DetectorSettings.model_validate(changes)
     with expectation:
         config = build_config(settings)
         assert config.MODEL.MASK_ON
@@ -49,7 +49,7 @@ def test_architectures(
 
 
 def test_options_reach_the_configuration() -> None:
-    settings = DetectorSettings(options=("MODEL.RPN.NMS_THRESH", 0.6), device="cpu", max_masks=7)
+    settings = DetectorSettings(options=("MODEL.RPN.NMS_THRESH", 0.6), max_masks=7)
     config = build_config(settings)
     assert (config.MODEL.RPN.NMS_THRESH, config.TEST.DETECTIONS_PER_IMAGE) == (0.6, 7)
 
@@ -58,15 +58,15 @@ def test_every_zoo_architecture_has_a_configuration() -> None:
     names = zoo_architectures()
     assert "COCO-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_3x.yaml" in names
     for name in names:
-        assert build_config(DetectorSettings(architecture=name, device="cpu")).MODEL.MASK_ON
+        assert build_config(DetectorSettings(architecture=name)).MODEL.MASK_ON
 
 
 def test_the_tiny_network_has_the_size_of_the_recipe() -> None:
-    network = build_network(build_config(DetectorSettings(device="cpu")))
+    network = build_network(build_config(DetectorSettings()))
     assert sum(value.numel() for value in network.parameters()) == pytest.approx(12.3e6, rel=0.01)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_cuda_is_refused_where_there_is_none() -> None:
     with refused("no CUDA device"):
-        build_config(DetectorSettings(device="cuda"))
+        build_config(DetectorSettings(), "cuda")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fewshot.config.preprocessing import PreprocessSettings
-from fewshot.config.tree import AugmentationSettings, ViewSettings
+from fewshot.config.tree import AugmentationSettings, FinalAugmentationSettings, ViewSettings
 from fewshot.detector.data import (
     TrainingSamples,
     prediction_sample,
@@ -66,7 +66,7 @@ def test_uncertain_masks_are_marked_and_weighed_ones_carry_their_score(miniature
 
 
 def test_pasted_structures_come_from_labelled_slices(miniature: SliceSet) -> None:
-    always = STILL.model_copy(update={"copy_paste": 1.0})
+    always = FinalAugmentationSettings(**STILL.model_dump(), copy_paste=1.0)
     sources = [
         TrainingSource(miniature.subset([0]), 0.5),
         TrainingSource(miniature.subset([5]), 0.5),
@@ -159,7 +159,7 @@ def test_preprocessed_slices_are_the_same_in_training_and_prediction(miniature: 
 
 
 def test_channels_are_moved_alike_and_resized(miniature: SliceSet) -> None:
-    wild = AugmentationSettings(
+    wild = FinalAugmentationSettings(
         elastic=0.1, gamma=0.3, blur=1, cutout=0.3, copy_paste=1, noise=0, flip=True
     )
     same = PreprocessSettings.model_validate({"channels": [["median"], ["median"], ["median"]]})

@@ -30,7 +30,7 @@ def _network(encoder: str = "resnet18", channels: int = 1) -> networks.SemanticN
 
 
 def _detector() -> Any:
-    return build_network(build_config(DetectorSettings(device="cpu"))).eval()
+    return build_network(build_config(DetectorSettings())).eval()
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -16,7 +16,7 @@ R50 = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x.yaml"
 @pytest.mark.parametrize("architecture", ["tiny", R50])
 def test_features_stay_the_same(architecture: str) -> None:
     torch.manual_seed(0)
-    settings = DetectorSettings(architecture=architecture, device="cpu")
+    settings = DetectorSettings(architecture=architecture)
     network = build_network(build_config(settings)).eval()
     backbone, image = network.get_submodule("backbone"), torch.rand(1, 3, 64, 64)
     for name, value in backbone.named_buffers():

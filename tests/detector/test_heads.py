@@ -19,7 +19,7 @@ LABEL, DOUBTFUL = (10.0, 10.0, 50.0, 50.0), (70.0, 70.0, 110.0, 110.0)
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return build_network(build_config(DetectorSettings(device="cpu"))).train()
+    return build_network(build_config(DetectorSettings())).train()
 
 
 def known(*boxes: tuple[float, ...], certain: list[bool] | None = None) -> Instances:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
+from fewshot.config.network import ScheduleSettings
+from fewshot.config.tree import AugmentationSettings, DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
 from fewshot.detector.data import prediction_sample
 from fewshot.detector.prediction import load_detector, predict_slices
@@ -39,9 +40,11 @@ def test_a_filter_is_trained_and_kept_with_its_detector(
         name="filtered",
         sources=[TrainingSource(miniature)],
         validation=miniature.subset([0, 1]),
-        settings=small_detector.model_copy(update={"gafl": True}),
+        settings=DetectorSettings.model_validate(
+            {**small_detector.model_dump(), "experimental": {"gafl": True}}
+        ),
         augmentation=gentle,
-        schedule=TrainingSettings(learning_rate=0.001, iterations=2),
+        schedule=ScheduleSettings(learning_rate=0.001, iterations=2),
         seed=0,
     )
     train(DetectorTask(job), tmp_path)

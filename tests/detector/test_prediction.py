@@ -17,11 +17,11 @@ from fewshot.training.model_folder import TrainedNetwork
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_network(build_config(DetectorSettings(device="cpu"))).eval()
+    return build_network(build_config(DetectorSettings())).eval()
 
 
 def _detector(network: torch.nn.Module, **changes: object) -> TrainedNetwork:
-    settings = DetectorSettings.model_validate({"device": "cpu", "weights": "none", **changes})
+    settings = DetectorSettings.model_validate({"weights": "none", **changes})
     return TrainedNetwork(network, settings, "steady")
 
 

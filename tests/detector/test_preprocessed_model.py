@@ -25,11 +25,11 @@ CHANNELS = PreprocessSettings.model_validate({"channels": [["clahe"], ["sobel"],
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_network(build_config(DetectorSettings(device="cpu"))).eval()
+    return build_network(build_config(DetectorSettings())).eval()
 
 
 def save(network: torch.nn.Module, folder: Path, wanted: PreprocessSettings) -> Path:
-    settings = DetectorSettings(weights="none", device="cpu")
+    settings = DetectorSettings(weights="none")
     save_trained(TrainedNetwork(network, settings, "final", wanted), folder)
     return folder
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
+from fewshot.config.network import LoopSettings, ScheduleSettings
+from fewshot.config.tree import AugmentationSettings, DetectorSettings
 from fewshot.detector.prediction import load_detector, predict_slices
 from fewshot.detector.training import DetectorTask
 from fewshot.errors import FewshotError
@@ -26,14 +27,14 @@ def job(
         validation=miniature.subset([0, 1]),
         settings=small_detector,
         augmentation=gentle,
-        schedule=TrainingSettings(learning_rate=0.001, iterations=6),
+        schedule=ScheduleSettings(learning_rate=0.001, iterations=6),
         seed=5,
     )
 
 
 def test_slices_without_any_mask_can_be_trained_on(job: TrainingJob, tmp_path: Path) -> None:
     empty = job.validation.with_masks([])
-    schedule = TrainingSettings(iterations=2)
+    schedule = ScheduleSettings(iterations=2)
     blank = replace(
         job, sources=[TrainingSource(empty.subset([0]))], validation=empty, schedule=schedule
     )
@@ -45,8 +46,9 @@ def test_a_loss_that_is_no_number_is_reported_with_its_slices(
 ) -> None:
     wild = replace(
         job,
-        settings=job.settings.model_copy(update={"clip_gradient_norm": 1e30, "optimizer": "sgd"}),
-        schedule=TrainingSettings(learning_rate=10, iterations=50),
+        settings=job.settings.model_copy(update={"optimizer": "sgd"}),
+        loop=LoopSettings(clip_gradient_norm=1e30),
+        schedule=ScheduleSettings(learning_rate=10, iterations=50),
     )
     with pytest.raises(
         FewshotError, match=r"iteration \d+: (a loss|the gradient|a value) .*\.png.*learning rate"
@@ -67,7 +69,7 @@ def test_training_learns(job: TrainingJob, tmp_path: Path) -> None:
         sources=[TrainingSource(known)],
         validation=known,
         augmentation=still,
-        schedule=TrainingSettings(learning_rate=0.001, iterations=120),
+        schedule=ScheduleSettings(learning_rate=0.001, iterations=120),
     )
     assert train(DetectorTask(memorise), tmp_path).best["ap50"] > 0.3
     predictions = predict_slices(load_detector(tmp_path, "cpu"), known)

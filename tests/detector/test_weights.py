@@ -33,7 +33,7 @@ class _Evil:
 
 def _tiny() -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_network(build_config(DetectorSettings(device="cpu")))
+    return build_network(build_config(DetectorSettings()))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_checkpoint_and_a_zoo_pickle_give_the_same_network(tmp_path: Path) -> 
     (tmp_path / "zoo.pkl").write_bytes(pickle.dumps(zoo))
     for name in ("ours.pth", "zoo.pkl"):
         torch.manual_seed(1)
-        network = build_network(build_config(DetectorSettings(device="cpu")))
+        network = build_network(build_config(DetectorSettings()))
         load_initial_weights(network, tmp_path / name)
         for key, value in network.state_dict().items():
             assert torch.equal(value, saved[key]), key
@@ -177,4 +177,4 @@ def test_scalars_in_a_zoo_pickle_are_admitted(tmp_path: Path) -> None:
 
 def _with_other_start() -> torch.nn.Module:
     torch.manual_seed(9)
-    return build_network(build_config(DetectorSettings(device="cpu")))
+    return build_network(build_config(DetectorSettings()))

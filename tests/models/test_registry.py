@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from fewshot.config.load import parse_settings
+from fewshot.config.network import ScheduleSettings
 from fewshot.config.semantic import SemanticSettings
 from fewshot.config.tree import (
     AugmentationSettings,
     DetectorSettings,
     ModelSettings,
     RunSettings,
-    TrainingSettings,
     ViewSettings,
 )
 from fewshot.errors import InputError
@@ -26,7 +26,7 @@ from fewshot.training.job import TrainingJob
 from fewshot.training.model_folder import describe_model
 from fewshot.training.sampling import TrainingSource
 
-SEMANTIC = SemanticSettings(encoder="tu-mobilenetv3_small_050", batch_size=2, device="cpu")
+SEMANTIC = SemanticSettings(encoder="tu-mobilenetv3_small_050", batch_size=2)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def trained(
             validation=miniature.subset([0, 1]),
             settings=settings,
             augmentation=gentle,
-            schedule=TrainingSettings(learning_rate=0.001, iterations=2),
+            schedule=ScheduleSettings(learning_rate=0.001, iterations=2),
             seed=0,
         )
         train_model(job, folders[kind])
@@ -117,7 +117,7 @@ def test_a_model_can_start_from_another_ones_weights(
         validation=miniature.subset([0]),
         settings=SEMANTIC,
         augmentation=gentle,
-        schedule=TrainingSettings(iterations=1),
+        schedule=ScheduleSettings(iterations=1),
         seed=0,
         weights=trained["semantic"] / "model.pth",
     )
@@ -133,13 +133,13 @@ def test_settings_say_which_model_is_of_which_kind() -> None:
             {"name": "rough"},
             {"name": "net", "model": {"kind": "semantic", "network": "pan"}},
         ],
-        "final": {"model": {"kind": "mask_rcnn", "gafl": True}},
+        "final": {"model": {"kind": "mask_rcnn", "experimental": {"gafl": True}}},
     }
     settings = RunSettings.model_validate(tree)
     assert [settings.model_of(name).kind for name in ("rough", "net", "final", "control")] == [
         *("mask_rcnn", "semantic", "mask_rcnn", "mask_rcnn"),
     ]
-    assert not settings.detector.gafl
+    assert not settings.detector.experimental.gafl
     again = RunSettings.model_validate(json.loads(settings.model_dump_json()))
     assert again == settings
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
+from fewshot.config.network import ScheduleSettings
+from fewshot.config.tree import AugmentationSettings, DetectorSettings
 from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.pipeline.training import PlannedTraining
 from fewshot.training.job import TrainingJob
@@ -21,7 +22,7 @@ def job(miniature: SliceSet, small_detector: DetectorSettings, tmp_path: Path) -
         name="model",
         settings=small_detector,
         augmentation=AugmentationSettings(),
-        schedule=TrainingSettings(iterations=2),
+        schedule=ScheduleSettings(iterations=2),
         seed=3,
     )
     return PlannedTraining(job, tmp_path / "train.json", tmp_path / "validation.json")

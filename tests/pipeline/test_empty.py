@@ -111,7 +111,7 @@ def test_no_unlabelled_slices_and_no_soft_labels_are_audited(miniature: SliceSet
     for soft in (miniature.subset([]), replace(miniature, masks={})):
         ids = [record.image_id for record in soft.records]
         labels = SoftLabels(soft, replace(soft, masks={}), {"a": ids, "b": []}, {}, {"a": 0.5})
-        audit = audit_soft_labels(labels, miniature, 2.0)
+        audit = audit_soft_labels(labels, miniature)
         assert (audit.masks, audit.masks_per_slice, audit.runaway) == (0, 0.0, False)
         assert audit.empty == len(soft)
 
@@ -162,7 +162,9 @@ def test_a_whole_run_in_which_nothing_is_unlabelled_and_nothing_is_found(tmp_pat
     settings = parse_settings(
         {
             "data": {"phantom": {"size": 64, "labelled": 4, "unlabelled": 0, "test": 2}},
-            "detector": {"batch_size": 1, "evaluation_period": 0, "device": "cpu", "max_masks": 3},
+            "device": "cpu",
+            "detector": {"batch_size": 1, "max_masks": 3},
+            "training": {"evaluation_period": 0},
             "radiologists": [{"name": name, **one} for name in ("a", "b", "c")],
             "final": one,
         }

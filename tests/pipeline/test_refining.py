@@ -21,7 +21,7 @@ from fewshot.sam.model import build_sam, save_sam
 def _layout(root: Path, **sam: Any) -> RunLayout:
     tree = {
         "data": {"phantom": {"size": 64}},
-        "detector": {"device": "cpu"},
+        "device": "cpu",
         "sam": {"checkpoint": str(root / "small.pth"), **sam},
     }
     return RunLayout(parse_settings(tree), root / "run")

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.slow
 
 TREE: Mapping[str, Any] = {
     "data": {"phantom": {"size": 64, "labelled": 6, "unlabelled": 5, "test": 3}},
-    "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu", "max_masks": 15},
+    "device": "cpu",
+    "detector": {"batch_size": 2, "max_masks": 15},
+    "training": {"evaluation_period": 0},
     "radiologists": [
         {"name": "rough", "learning_rate": 0.002, "iterations": 3, "score_threshold": 0.06},
         {"name": "steady", "learning_rate": 0.001, "iterations": 4, "score_threshold": 0.06},

@@ -19,11 +19,12 @@ NETWORK = {
     "kind": "semantic",
     "encoder": "tu-mobilenetv3_small_050",
     "batch_size": 2,
-    "evaluation_period": 0,
 }
 TREE: dict[str, Any] = {
     "data": {"phantom": {"size": 64, "labelled": 6, "unlabelled": 4, "test": 2}},
-    "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
+    "device": "cpu",
+    "detector": {"batch_size": 2},
+    "training": {"evaluation_period": 0},
     "radiologists": [
         {"name": "rough", "learning_rate": 0.002, "iterations": 2, "score_threshold": 0.06},
         {
@@ -34,7 +35,10 @@ TREE: dict[str, Any] = {
         },
     ],
     "soft_labels": {"assignment": "vote", "vote_threshold": 0.05, "mask_source": "net"},
-    "final": {"iterations": 3, "model": {**NETWORK, "network": "pan", "gafl": True}},
+    "final": {
+        "iterations": 3,
+        "model": {**NETWORK, "network": "pan", "experimental": {"gafl": True}},
+    },
 }
 
 
@@ -59,9 +63,9 @@ def test_models_of_several_kinds_serve_in_one_run(tmp_path: Path) -> None:
     assert (out / "submission.csv").is_file()
     assert (out / "report.html").stat().st_size > 1000
     resolved = load_settings(out / "config.resolved.yaml")
-    assert resolved.model_of("net").device == "cpu"
+    assert resolved.device == "cpu"
     assert {why for _, why in status(settings, out)} == {"done and unchanged"}
-    changed = parse_settings(TREE, ["radiologists.net.model.gafl=true"])
+    changed = parse_settings(TREE, ["radiologists.net.model.experimental.gafl=true"])
     again = {name for name, why in status(changed, out) if why != "done and unchanged"}
     assert "train net" in again
     assert not {"train rough", "data"} & again

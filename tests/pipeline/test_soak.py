@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
+from fewshot.config.network import ScheduleSettings
+from fewshot.config.tree import AugmentationSettings, DetectorSettings
 from fewshot.detector import prediction
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, open_coco, read_coco, write_coco
@@ -96,7 +97,7 @@ def test_predictions_are_written_as_they_come(
         name="model",
         settings=detector,
         augmentation=AugmentationSettings(),
-        schedule=TrainingSettings(iterations=1),
+        schedule=ScheduleSettings(iterations=1),
         seed=0,
     )
     planned = training.PlannedTraining(job, tmp_path / "train.json", tmp_path / "train.json")

@@ -33,7 +33,7 @@ def what(job: PlannedTraining, tmp_path: Path) -> SoftLabelling:
     return SoftLabelling(tmp_path, models, tmp_path / "weights.json")
 
 
-def settings(**soft_labels: Any) -> RunSettings:
+def settings(experimental: dict[str, Any] | None = None, **soft_labels: Any) -> RunSettings:
     radiologists = [
         {"name": name, "score_threshold": threshold} for name, threshold in THRESHOLDS.items()
     ]
@@ -42,7 +42,8 @@ def settings(**soft_labels: Any) -> RunSettings:
             "data": {"phantom": {}},
             "radiologists": radiologists,
             "soft_labels": soft_labels,
-            "detector": {"device": "cpu"},
+            "experimental": experimental or {},
+            "device": "cpu",
         }
     )
 
@@ -93,7 +94,11 @@ def test_each_radiologist_labels_its_share(
 def test_all_vote_and_the_rest_is_split_by_thresholds_and_numbers(
     what: SoftLabelling, miniature: SliceSet, tmp_path: Path
 ) -> None:
-    vote = {"assignment": "vote", "vote_threshold": 0.06, "ignore_threshold": 0.05}
+    vote: dict[str, Any] = {
+        "assignment": "vote",
+        "vote_threshold": 0.06,
+        "ignore_threshold": 0.05,
+    }
     make_soft_labels(what, settings(**vote), tmp_path / "vote")
     soft = read_coco(tmp_path / "vote" / "annotations.json")
     unsure = read_coco(tmp_path / "vote" / "uncertain.json")
@@ -111,7 +116,7 @@ def test_all_vote_and_the_rest_is_split_by_thresholds_and_numbers(
         between = (scores >= np.float32(0.05)) & (scores < np.float32(0.06))
         assert len(unsure.masks_of(image_id)) == between.sum()
 
-    make_soft_labels(what, settings(**vote, max_masks_per_slice="auto"), tmp_path / "fewer")
+    make_soft_labels(what, settings({"max_masks_per_slice": "auto"}, **vote), tmp_path / "fewer")
     most = max(len(miniature.masks_of(image_id)) for image_id in (0, 1, 5))
     fewer = read_coco(tmp_path / "fewer" / "annotations.json")
     assert any(len(soft.masks_of(image_id)) > most for image_id in range(6))
@@ -122,8 +127,8 @@ def test_all_vote_and_the_rest_is_split_by_thresholds_and_numbers(
 
 def test_a_threshold_may_be_a_precision(what: SoftLabelling, tmp_path: Path) -> None:
     """So early in training nearly no mask is right, and no score is reliable enough."""
-    sure = {"thresholds": "precision", "assignment": "vote", "vote_threshold": 0.9}
-    make_soft_labels(what, settings(**sure), tmp_path / "sure")
+    sure = settings({"precision_thresholds": True}, assignment="vote", vote_threshold=0.9)
+    make_soft_labels(what, sure, tmp_path / "sure")
     reliability = read(tmp_path / "sure", "audit.json")["reliability"]["vote"]
     assert max(reliability["precision"], default=0) < 0.9
     assert reliability["threshold"] is None

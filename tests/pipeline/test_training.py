@@ -50,7 +50,7 @@ def soft(miniature: SliceSet, tmp_path: Path) -> SoftTraining:
 
 def test_final_and_control_differ_in_their_data_alone() -> None:
     settings = parse_settings(
-        {"data": {"phantom": {}}, "final": {"augmentation": {"gamma": 0.3}}, "seed": 2}
+        {"data": {"phantom": {}}, "experimental": {"final_augmentation": {"gamma": 0.3}}, "seed": 2}
     )
     soft = SoftTraining(Path("soft.json"), settings.soft_labels)
     final = plan_training(settings, "final", Path("data"), soft)

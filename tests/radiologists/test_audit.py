@@ -31,7 +31,7 @@ def slices(scores: list[list[float]]) -> SliceSet:
     return SliceSet(Path("X"), records, masks)
 
 
-def audit(soft: list[list[float]], labelled: list[int], ratio: float = 2.0) -> Audit:
+def audit(soft: list[list[float]], labelled: list[int]) -> Audit:
     """Audit soft labels of which `rough` read the even slices and `fine` the odd ones."""
     ids = range(len(soft))
     assignment = {"rough": list(ids[::2]), "fine": list(ids[1::2])}
@@ -41,7 +41,7 @@ def audit(soft: list[list[float]], labelled: list[int], ratio: float = 2.0) -> A
     labels = SoftLabels(
         slices(soft), unsure, assignment, reliability, {"rough": 0.7, "fine": NEVER}
     )
-    return audit_soft_labels(labels, slices([[1.0] * count for count in labelled]), ratio)
+    return audit_soft_labels(labels, slices([[1.0] * count for count in labelled]))
 
 
 def test_counts() -> None:
@@ -81,26 +81,25 @@ def test_histogram(score: float, tenth: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("soft", "labelled", "ratio", "expected"),
+    ("soft", "labelled", "expected"),
     [
         # As many as the labelled set has, or fewer, is fine.
-        ([3, 3], [3, 3], 2.0, False),
-        ([1], [9], 2.0, False),
+        ([3, 3], [3, 3], False),
+        ([1], [9], False),
         # The ratio itself is still fine.
-        ([6, 6], [3, 3], 2.0, False),
-        ([6, 7], [3, 3], 2.0, True),
-        ([4], [3], 1.2, True),
+        ([6, 6], [3, 3], False),
+        ([6, 7], [3, 3], True),
         # Empty slices do not hide crowded ones.
-        ([7, 0, 0, 0, 0], [3], 2.0, True),
+        ([7, 0, 0, 0, 0], [3], True),
         # Nothing found, nothing runs away.
-        ([0, 0], [3], 2.0, False),
-        ([], [3], 2.0, False),
+        ([0, 0], [3], False),
+        ([], [3], False),
         # Masks without any labelled to compare with.
-        ([1], [0], 2.0, True),
+        ([1], [0], True),
     ],
 )
-def test_runaway(soft: list[int], labelled: list[int], ratio: float, expected: bool) -> None:
-    assert audit([[0.9] * count for count in soft], labelled, ratio).runaway is expected
+def test_runaway(soft: list[int], labelled: list[int], expected: bool) -> None:
+    assert audit([[0.9] * count for count in soft], labelled).runaway is expected
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = parse_settings(
         {
             "data": {"phantom": {"size": 64, "labelled": 5, "unlabelled": 3, "test": 5}},
-            "detector": {"batch_size": 2, "evaluation_period": 3, "device": "cpu"},
+            "device": "cpu",
+            "detector": {"batch_size": 2},
+            "training": {"evaluation_period": 3},
             "radiologists": [
                 {"name": name, "iterations": count, "score_threshold": 0.06}
                 for name, count in names.items()

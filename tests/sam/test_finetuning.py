@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fewshot.config.sam import FinetuneSettings
-from fewshot.config.tree import AugmentationSettings, TrainingSettings
+from fewshot.config.network import ScheduleSettings
+from fewshot.config.sam import FinetuneLoopSettings, FinetuneSettings
+from fewshot.config.tree import AugmentationSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
@@ -28,20 +29,23 @@ def task(miniature: SliceSet, tiny_file: Path, tmp_path: Path) -> Start:
     """`task(train="decoder", iterations=4, …)` → what is to be trained, from the same start."""
 
     def start(
-        iterations: int = 2, learning_rate: float = 0.0001, **settings: object
+        iterations: int = 2,
+        learning_rate: float = 0.0001,
+        evaluation_period: int = 2,
+        **settings: object,
     ) -> FinetuneTask:
-        chosen = FinetuneSettings.model_validate(
-            {"batch_size": 1, "evaluation_period": 2, "device": "cpu", **settings}
-        )
+        chosen = FinetuneSettings.model_validate({"batch_size": 1, **settings})
         job = TrainingJob(
             name="sam",
             settings=chosen,
             augmentation=AugmentationSettings(),
-            schedule=TrainingSettings(learning_rate=learning_rate, iterations=iterations),
+            schedule=ScheduleSettings(learning_rate=learning_rate, iterations=iterations),
             seed=0,
             sources=[TrainingSource(_largest(miniature.subset([0, 1, 5]), 2))],
             validation=_largest(miniature.subset([3]), 2),
             weights=tiny_file,
+            loop=FinetuneLoopSettings(evaluation_period=evaluation_period),
+            device="cpu",
         )
         return FinetuneTask(job, tmp_path / "embeddings")
 

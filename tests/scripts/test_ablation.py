@@ -206,12 +206,14 @@ def test_several_numbers_of_labelled_slices_make_a_curve(tmp_path: Path) -> None
 def test_a_matrix_runs_each_row_once(tmp_path: Path) -> None:
     base = {
         "data": {"phantom": {"size": 64, "labelled": 6, "unlabelled": 2, "test": 2}},
-        "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
+        "device": "cpu",
+        "detector": {"batch_size": 2},
+        "training": {"evaluation_period": 0},
         "radiologists": [{"name": "rough", "iterations": 3, "score_threshold": 0.06}],
         "final": {"iterations": 3},
     }
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
-    rows = {"naive": [], "weighed": ["soft_labels.score_weighted_loss=true"]}
+    rows = {"naive": [], "weighed": ["experimental.score_weighted_loss=true"]}
     matrix, out = write_matrix(tmp_path, rows=rows), tmp_path / "out"
     assert main([str(matrix), "--out", str(out)]) == 0
     lines = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
@@ -236,7 +238,9 @@ def test_run_directories_are_worked_on_at_once(tmp_path: Path) -> None:
             "test_images": str(tmp_path / "all" / "X_test"),
             "groups": str(tmp_path / "all" / "groups.csv"),
         },
-        "detector": {"batch_size": 2, "evaluation_period": 0, "device": "cpu"},
+        "device": "cpu",
+        "detector": {"batch_size": 2},
+        "training": {"evaluation_period": 0},
         "radiologists": [{"name": "rough", "iterations": 3, "score_threshold": 0.06}],
         "final": {"iterations": 3},
     }

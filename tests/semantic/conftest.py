@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from fewshot.config.network import LoopSettings, ScheduleSettings
 from fewshot.config.semantic import SemanticSettings
-from fewshot.config.tree import AugmentationSettings, TrainingSettings
+from fewshot.config.tree import AugmentationSettings
 from fewshot.masks.coco import SliceSet
 from fewshot.training.job import TrainingJob
 from fewshot.training.sampling import TrainingSource
@@ -13,8 +14,6 @@ from fewshot.training.sampling import TrainingSource
 SMALL = {
     "encoder": "tu-mobilenetv3_small_050",
     "batch_size": 2,
-    "evaluation_period": 0,
-    "device": "cpu",
 }
 
 
@@ -34,8 +33,10 @@ def job(miniature: SliceSet, small_network: Any) -> TrainingJob:
         name="steady",
         sources=[TrainingSource(miniature)],
         validation=miniature.subset([0, 1]),
-        settings=small_network(checkpoint_period=3),
+        settings=small_network(),
+        loop=LoopSettings(evaluation_period=0, checkpoint_period=3),
+        device="cpu",
         augmentation=AugmentationSettings(),
-        schedule=TrainingSettings(learning_rate=0.002, iterations=6),
+        schedule=ScheduleSettings(learning_rate=0.002, iterations=6),
         seed=5,
     )

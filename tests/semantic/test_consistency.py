@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fewshot.config.semantic import SemanticSettings
+from fewshot.config.tree import AugmentationSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
@@ -43,7 +44,7 @@ def consistency(
 ) -> Consistency:
     values = {**settings.model_dump(), "ema": 0.9, "consistency": {"weight": 2.0, **changes}}
     own = SemanticSettings.model_validate(values)
-    return Consistency(slices, own, seed=3, iterations=iterations)
+    return Consistency(slices, own, AugmentationSettings(), seed=3, iterations=iterations)
 
 
 def test_nothing_is_read_in_the_burn_in(miniature: SliceSet) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from fewshot.config.network import LoopSettings, ScheduleSettings
 from fewshot.config.semantic import SemanticSettings
-from fewshot.config.tree import TrainingSettings
+from fewshot.config.tree import AugmentationSettings
 from fewshot.errors import FewshotError
 from fewshot.files import read_json_lines
 from fewshot.masks.coco import SliceSet
@@ -21,6 +22,11 @@ from fewshot.training.loop import train
 from fewshot.training.model_folder import CURVES, describe_model
 from fewshot.training.sampling import TrainingSource
 
+GAFL = {"gafl": True}
+STILL = AugmentationSettings(
+    flip=False, rotation=0, scale=0, shift=0, contrast=0, brightness=0, noise=0
+)
+
 
 def with_settings(job: TrainingJob, **changes: Any) -> TrainingJob:
     values = {**job.settings.model_dump(), **changes}
@@ -30,10 +36,10 @@ def with_settings(job: TrainingJob, **changes: Any) -> TrainingJob:
 @pytest.mark.parametrize(
     ("network", "changes"),
     [
-        ("unet", {"gafl": True, "ema": 0.9, "optimizer": "sgd"}),
+        ("unet", {"experimental": GAFL, "ema": 0.9, "optimizer": "sgd"}),
         ("unetplusplus", {"loss": "focal"}),
         ("deeplabv3", {"loss": "dice_focal"}),
-        ("deeplabv3plus", {"gafl": True, "featup": {"iterations": 2}}),
+        ("deeplabv3plus", {"experimental": {**GAFL, "featup": 2}}),
         ("pan", {"boundary": False, "regions": {"method": "components"}}),
     ],
 )
@@ -42,12 +48,12 @@ def test_every_network_trains_and_its_folder_is_all_that_prediction_needs(
 ) -> None:
     short = replace(
         with_settings(job, network=network, **changes),
-        schedule=TrainingSettings(learning_rate=0.002, iterations=3),
+        schedule=ScheduleSettings(learning_rate=0.002, iterations=3),
     )
     train(SemanticTask(short), tmp_path)
     description = describe_model(tmp_path)
     content = torch.load(tmp_path / "model.pth", weights_only=True)
-    assert ("filter.log_weights" in content["model"]) == changes.get("gafl", False)
+    assert ("filter.log_weights" in content["model"]) == ("experimental" in changes)
     model = load_semantic(tmp_path, "cpu")
     again = evaluate(model, job.validation)
     assert description.validation["iou"] == pytest.approx(again.scores["iou"], abs=1e-3)
@@ -57,7 +63,8 @@ def test_every_network_trains_and_its_folder_is_all_that_prediction_needs(
 
 
 def test_curves_hold_iou_of_each_batch_and_each_pass(job: TrainingJob, tmp_path: Path) -> None:
-    train(SemanticTask(with_settings(job, evaluation_period=3)), tmp_path)
+    often = replace(job, loop=LoopSettings(evaluation_period=3))
+    train(SemanticTask(often), tmp_path)
     curves = read_json_lines(tmp_path / CURVES)
     assert [line["iteration"] for line in curves] == list(range(6))
     assert {"total_loss", "loss_dice", "loss_bce", "lr", "iou"} <= set(curves[0])
@@ -70,12 +77,12 @@ def test_curves_hold_iou_of_each_batch_and_each_pass(job: TrainingJob, tmp_path:
 @pytest.mark.slow
 def test_training_learns_to_tell_structures_apart(job: TrainingJob, tmp_path: Path) -> None:
     known = job.sources[0].slices.subset([0, 1, 2])
-    still = {"affine": 0, "horizontal_flip": 0, "brightness_contrast": 0, "gamma": 0}
     memorise = replace(
-        with_settings(job, augmentation=still, checkpoint_period=1000),
+        job,
+        augmentation=STILL,
         sources=[TrainingSource(known)],
         validation=known,
-        schedule=TrainingSettings(learning_rate=0.005, iterations=60),
+        schedule=ScheduleSettings(learning_rate=0.005, iterations=60),
     )
     scores = train(SemanticTask(memorise), tmp_path).best
     assert scores["ap50"] > 0.3
@@ -85,7 +92,7 @@ def test_training_learns_to_tell_structures_apart(job: TrainingJob, tmp_path: Pa
 def test_slices_of_several_sizes_can_be_predicted_and_padding_is_cut_off(
     job: TrainingJob, tmp_path: Path, miniature: SliceSet
 ) -> None:
-    short = replace(job, schedule=TrainingSettings(iterations=1))
+    short = replace(job, schedule=ScheduleSettings(iterations=1))
     train(SemanticTask(short), tmp_path / "model")
     model = load_semantic(tmp_path / "model", "cpu")
     from fewshot.masks.coco import SliceRecord
@@ -108,14 +115,13 @@ def test_slices_of_several_sizes_can_be_predicted_and_padding_is_cut_off(
 def test_weighed_and_uncertain_masks_count_as_said(miniature: SliceSet, small_network: Any) -> None:
     from fewshot.semantic.data import SemanticSamples
 
-    still = {"affine": 0, "horizontal_flip": 0, "brightness_contrast": 0, "gamma": 0}
     known = miniature.subset([0])
     masks = known.masks_of(0)
     halved = replace(masks, scores=np.full(len(masks), 0.5, dtype=np.float32))
     unsure = miniature.subset([0]).with_masks([masks.select([0])])
     first = known.with_masks([halved.select(range(1, len(masks)))])
     source = TrainingSource(first, uncertain=unsure, weighed=True)
-    sample = SemanticSamples([source], small_network(augmentation=still), 0)[0]
+    sample = SemanticSamples([source], small_network(), STILL, 0)[0]
     inside, ignored = first.masks_of(0).decode().any(axis=0), masks.select([0]).decode()[0]
     weights = sample.weights[0, 0].numpy()
     assert (weights[inside] == 0.5).all()
@@ -127,8 +133,9 @@ def test_a_loss_that_is_no_number_is_reported_with_its_slices(
     job: TrainingJob, tmp_path: Path
 ) -> None:
     wild = replace(
-        with_settings(job, clip_gradient_norm=1e30, optimizer="sgd"),
-        schedule=TrainingSettings(learning_rate=10, iterations=60),
+        with_settings(job, optimizer="sgd"),
+        loop=LoopSettings(clip_gradient_norm=1e30),
+        schedule=ScheduleSettings(learning_rate=10, iterations=60),
     )
     network_breaker = replace(wild, settings=wild.settings.model_copy(update={"weight_decay": 1e9}))
     with pytest.raises(FewshotError, match=r"iteration \d+: a loss .*\.png.*learning rate"):

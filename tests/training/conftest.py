@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fewshot.config.network import NetworkSettings
-from fewshot.config.sam import FinetuneSettings
+from fewshot.config.network import LoopSettings, NetworkSettings, ScheduleSettings
+from fewshot.config.sam import FinetuneLoopSettings, FinetuneSettings
 from fewshot.config.semantic import SemanticSettings
-from fewshot.config.tree import AugmentationSettings, DetectorSettings, TrainingSettings
+from fewshot.config.tree import AugmentationSettings, DetectorSettings
 from fewshot.detector.training import DetectorTask
 from fewshot.masks.coco import SliceSet
 from fewshot.sam.finetuning import FinetuneTask
@@ -30,7 +30,9 @@ _TASKS: dict[str, Callable[[TrainingJob], Task]] = {
     "semantic": SemanticTask,
     "sam": FinetuneTask,
 }
-_COMMON = {"device": "cpu", "batch_size": 2, "evaluation_period": 3, "checkpoint_period": 2}
+_LOOPS = {"sam": FinetuneLoopSettings}
+_COMMON = {"batch_size": 2}
+LOOP = {"evaluation_period": 3, "checkpoint_period": 2}
 SETTINGS: dict[str, NetworkSettings] = {
     "mask_rcnn": DetectorSettings.model_validate({**_COMMON, "weights": "none", "max_masks": 5}),
     "semantic": SemanticSettings.model_validate({**_COMMON, "encoder": "tu-mobilenetv3_small_050"}),
@@ -45,17 +47,24 @@ def task_of(job: TrainingJob) -> Task:
 
 @pytest.fixture(scope="session")
 def make_job(miniature: SliceSet, gentle: AugmentationSettings) -> Callable[..., TrainingJob]:
-    """`make_job("semantic", {"ema": 0.9}, seed=6)` → a job with settings and fields changed."""
+    """`make_job("semantic", {"ema": 0.9}, seed=6)` → a job with settings and fields changed.
+
+    Settings of the loop, such as `workers`, are given beside the network's.
+    """
     few = [masks.select(np.argsort(-masks.areas(), kind="stable")[:2]) for masks in _all(miniature)]
     slices = miniature.with_masks(few)
 
     def make(kind: str, settings: dict[str, Any] | None = None, **changes: Any) -> TrainingJob:
-        own = SETTINGS[kind]
+        own, given = SETTINGS[kind], settings or {}
+        loop = {key: given[key] for key in given if key in LoopSettings.model_fields}
+        network = {key: given[key] for key in given if key not in loop}
         job = TrainingJob(
             name="steady",
-            settings=type(own).model_validate({**own.model_dump(), **(settings or {})}),
+            settings=type(own).model_validate({**own.model_dump(), **network}),
+            loop=_LOOPS.get(kind, LoopSettings).model_validate({**LOOP, **loop}),
+            device="cpu",
             augmentation=gentle,
-            schedule=TrainingSettings(learning_rate=0.001, iterations=ITERATIONS),
+            schedule=ScheduleSettings(learning_rate=0.001, iterations=ITERATIONS),
             seed=5,
             sources=[TrainingSource(slices.subset([0, 1, 3]))],
             validation=slices.subset([2]),

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from fewshot.config.base import Settings
 from fewshot.config.leaves import leaves
+from fewshot.config.network import ScheduleSettings
 from fewshot.config.preprocessing import PreprocessSettings
-from fewshot.config.tree import TrainingSettings
 from fewshot.masks.coco import SliceSet
 from fewshot.training.job import TrainingJob, identity
 from fewshot.training.loop import train
@@ -95,7 +95,7 @@ def test_every_setting_decides_what_it_is_said_to(kind: str, make_job: MakeJob) 
         assert (digest(changed) != digest(job)) == (use == "training"), path
         assert (described(settings) != described(job.settings)) == (use != "nothing"), path
         seen.add(use)
-    assert seen == {"training", "prediction", "nothing"}
+    assert seen == {"training", "prediction"}  # what decides nothing is in the loop's settings
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -143,7 +143,7 @@ def test_settings_of_prediction_alone_are_taken_over_without_training(
     kind: str, make_job: MakeJob, tmp_path: Path
 ) -> None:
     """For each of them: the weights stay, the description and the scores follow the new value."""
-    short = TrainingSettings(learning_rate=0.01, iterations=2)
+    short = ScheduleSettings(learning_rate=0.01, iterations=2)
     job = make_job(kind, ROOMY[kind], schedule=short)
     train(task_of(job), tmp_path)
     weights, description = (tmp_path / "model.pth").read_bytes(), describe_model(tmp_path)
@@ -167,14 +167,15 @@ def test_settings_of_prediction_alone_are_taken_over_without_training(
 @pytest.mark.parametrize("kind", KINDS)
 def test_marks_are_honest(kind: str, make_job: MakeJob, tmp_path: Path) -> None:
     """All settings that are said not to decide a training, changed at once: the same weights."""
-    short = TrainingSettings(learning_rate=0.01, iterations=2)
+    short = ScheduleSettings(learning_rate=0.01, iterations=2)
     job = make_job(kind, ROOMY[kind], schedule=short)
-    settings = job.settings
-    for path, use, _ in variants(job.settings):
-        if use != "training" and path != "workers":  # see test_loop
-            leaf = next(one for one in leaves(type(settings)) if one.path == path)
-            settings = _varied(settings, path.split("."), leaf.field.annotation)  # type: ignore[assignment]
+    changes: dict[str, Any] = {"settings": job.settings, "loop": job.loop}
+    for name, settings in changes.items():
+        for leaf in leaves(type(settings)):
+            if leaf.use != "training" and leaf.path != "workers":  # see test_loop
+                path = leaf.path.split(".")
+                changes[name] = _varied(changes[name], path, leaf.field.annotation)
     train(task_of(job), tmp_path / "one")
-    train(task_of(replace(job, settings=settings)), tmp_path / "other")
+    train(task_of(replace(job, **changes)), tmp_path / "other")
     one, other = ((tmp_path / name / "model.pth").read_bytes() for name in ("one", "other"))
     assert one == other

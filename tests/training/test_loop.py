@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from fewshot.config.tree import TrainingSettings
+from fewshot.config.network import ScheduleSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, read_json_lines
 from fewshot.masks.coco import SliceSet
@@ -55,11 +55,7 @@ def test_a_models_folder_says_what_it_is(kind: str, make_task: MakeTask, tmp_pat
     described = describe_model(tmp_path)
     assert (described.kind, described.name, described.iterations) == (kind, "steady", ITERATIONS)
     assert described.validation == found.best
-    assert described.settings == {
-        key: value
-        for key, value in task.job.settings.identity("prediction").items()
-        if key != "device"
-    }
+    assert described.settings == task.job.settings.identity("prediction")
     assert read_json(tmp_path / "time.json").keys() == {"seconds", "cpu_seconds"}
 
 
@@ -92,7 +88,7 @@ def test_curves_hold_every_iteration_and_the_validation(
 def test_a_whole_model_of_the_same_job_is_kept(
     kind: str, make_job: MakeJob, tmp_path: Path
 ) -> None:
-    job = make_job(kind, schedule=TrainingSettings(iterations=1))
+    job = make_job(kind, schedule=ScheduleSettings(iterations=1))
     first = train(task_of(job), tmp_path)
     expected = content(tmp_path)
     seen: list[int] = []
@@ -178,7 +174,7 @@ def test_a_kill_right_after_a_checkpoint_loses_no_line_of_the_curves(
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 @every_kind
 def test_workers_change_nothing(kind: str, make_task: MakeTask, tmp_path: Path) -> None:
-    short = TrainingSettings(iterations=2)
+    short = ScheduleSettings(iterations=2)
     train(make_task(kind, schedule=short), tmp_path / "none")
     train(make_task(kind, {"workers": 2}, schedule=short), tmp_path / "two")
     assert content(tmp_path / "two") == content(tmp_path / "none")
@@ -218,5 +214,5 @@ def test_a_training_leaves_the_processors_arithmetic_alone(
 ) -> None:
     """Denormal numbers are flushed to zero only while it trains."""
     denormal = torch.tensor([1e-310], dtype=torch.float64)
-    train(make_task("semantic", schedule=TrainingSettings(iterations=1)), tmp_path)
+    train(make_task("semantic", schedule=ScheduleSettings(iterations=1)), tmp_path)
     assert float(denormal / 2) > 0

@@ -19,7 +19,7 @@ from tests.training.conftest import ITERATIONS, KINDS, MakeTask, Task
 
 Change = Callable[[Step, int], Step]
 every_kind = pytest.mark.parametrize("kind", KINDS)
-RETRY = {"recovery": {"retries": 1, "rate_factor": 0.25}}
+RETRY = {"nan_retries": 1, "nan_rate_factor": 0.25}
 
 
 def changed(task: Task, change: Change) -> Task:
@@ -133,7 +133,7 @@ def test_retries_end(make_task: MakeTask, tmp_path: Path) -> None:
         seen.append(call)
         return True
 
-    task = changed(make_task("semantic", {"recovery": {"retries": 2}}), poison(always))
+    task = changed(make_task("semantic", {"nan_retries": 2}), poison(always))
     with pytest.raises(NotFiniteError, match="iteration 0: a loss"):
         train(task, tmp_path)
     assert len(seen) == 3
