@@ -30,6 +30,7 @@ def coco_masks(
     Raises `InputError` for annotations that are wrong, or of images that are not there or of
     another size.
     """
+    before = 0 if skipped is None else len(skipped)
     try:
         coco = read_coco(labels, source.path, skipped)
     except WrongAnnotations as error:
@@ -59,6 +60,8 @@ def coco_masks(
             )
         else:
             masks[record.image_id] = replace(theirs, image_id=record.image_id)
+    if skipped is not None and len(skipped) > before and not masks:
+        raise InputError(f"{labels}: no annotation is left to read; the first: {skipped[before]}")
     return masks
 
 

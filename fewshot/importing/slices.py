@@ -125,7 +125,9 @@ def _imported(
     }
     skipped = (*(one.reason for one in source.skipped), *reader.skipped)
     if not records:
-        raise InputError(f"{images}: no slice can be read; the first: {' '.join(skipped[:1])}")
+        what = f"no slice of {images} can be read with its label" if reader.dropped else None
+        what = what or f"{images}: no slice can be read"
+        raise InputError(f"{what}; the first: {' '.join(skipped[:1])}")
     slices = SliceSet(folder, tuple(records), masks, volumes)
     boxes = _boxes(labels, source, records) if labels and has_boxes else {}
     return Imported(
@@ -266,6 +268,8 @@ class _Reader:
     def _set_window(self, how: Auto) -> None:
         """Choose one window for all slices, so that equal values stay equal between them."""
         items = self._source.slices
+        if isinstance(self._source, ImageFolder):
+            items = self._source.deep or items
         step = 1 if how == "minmax" else -(-len(items) // _SAMPLED)
         self._window = auto_window(self._values(items[::step]), how)
         self.window_used = f"{self._window} ({how} of {len(items[::step])} slices)"

@@ -129,7 +129,8 @@ class AnnotationReader:
         try:
             yield
         except InputError as error:
-            self._wrong.append((short_repr(entry.get("id")), error))
+            name = entry.get("id")
+            self._wrong.append((name if isinstance(name, str) else short_repr(name), error))
             if self.skipped is not None:
                 self.skipped.append(str(error))
 
@@ -146,6 +147,11 @@ class AnnotationReader:
             )
         crowd(entry, where)
         segmentation = entry.get("segmentation")
+        if segmentation is None:
+            raise InputError(
+                f"{where}: has no segmentation; give an RLE or polygons (boxes alone are prompts"
+                " for SAM)"
+            )
         if isinstance(segmentation, list):
             segmentation = encode_polygons(
                 segmentation, record.height, record.width, where, self.skipped

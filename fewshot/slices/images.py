@@ -200,8 +200,8 @@ def read_ids(path: Path) -> NDArray[Any]:
             raise unreadable(path, error) from error
         if deep or (channels != channels[..., :1]).any():
             raise InputError(
-                f"{path}: a label image of mode {image.mode} holds no ids;"
-                " save one grey value per region"
+                f"{path}: a label image of mode {image.mode} holds no ids; save one grey value per"
+                " region, or give --label-threshold where it shows one structure"
             )
         _check_ids_are_seen(path, channels[..., 0], alpha)
         return _upright(channels[..., 0], orientation)

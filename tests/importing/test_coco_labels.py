@@ -108,3 +108,11 @@ def test_broken_annotations_are_passed_over_when_asked(folder: Path) -> None:
 def test_names_that_look_alike_are_alike(folder: Path) -> None:
     Image.fromarray(np.zeros((96, 80), np.uint8)).save(folder / "img" / "Mu\u0308ller.png")
     assert list(read(folder, document("M\u00fcller.png")).slices.masks) == [4]
+
+
+def test_a_file_of_which_nothing_is_left_is_refused(folder: Path) -> None:
+    content = document(*FOUR)
+    for annotation in content["annotations"]:
+        del annotation["segmentation"]
+    with pytest.raises(InputError, match="no annotation is left to read; the first: "):
+        read(folder, content, skip_bad=True)

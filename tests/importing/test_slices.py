@@ -184,3 +184,14 @@ def test_a_window_for_8_bit_images_is_refused(tmp_path: Path) -> None:
         convert(tmp_path, IMAGES["images"](tmp_path), None, window=SHOWN)
     with pytest.raises(InputError, match="--axis coronal is for NIfTI volumes"):
         convert(tmp_path, tmp_path / "x", None, axis="coronal")
+
+
+def test_images_of_two_depths_are_said_and_the_window_is_of_the_deeper_ones(tmp_path: Path) -> None:
+    folder = as_images(PICTURES[:2], tmp_path / "x")
+    Image.fromarray(PICTURES[2].astype(np.uint16) * 100).save(folder / "2.png")
+    imported = convert(tmp_path, folder, None, window="minmax")
+    assert imported.window.endswith("(minmax of 1 slices)")
+    assert imported.remarks == (
+        f"2 images of 8 bits are shown as they are, 1 deeper ones through the window ({folder})",
+    )
+    np.testing.assert_array_equal(read_image(tmp_path / "made" / "1.png"), PICTURES[1])

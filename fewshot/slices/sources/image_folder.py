@@ -18,6 +18,7 @@ from fewshot.slices.images import (
     read_values,
 )
 from fewshot.slices.label_names import files_beside
+from fewshot.slices.remarks import remark
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume
 from fewshot.slices.window import Window, apply_window
@@ -53,6 +54,10 @@ class ImageFolder:
                 continue
             self.ready = self.ready and eight_bit
             self.slices.append(SourceSlice(file.name, str(file), (file, eight_bit), file=file))
+        self.deep = [item for item in self.slices if not item.key[1]]
+        if self.deep and len(self.deep) < len(self.slices):
+            kind = f"{len(self.slices) - len(self.deep)} images of 8 bits are shown as they are"
+            remark(f"{kind}, {len(self.deep)} deeper ones through the window", str(path))
         if not self.ready:
             self.slices = [_as_png(item) for item in self.slices]
 

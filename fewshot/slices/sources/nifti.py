@@ -17,6 +17,7 @@ from fewshot.errors import InputError
 from fewshot.slices.images import in_slice_order
 from fewshot.slices.label_names import files_beside
 from fewshot.slices.limits import BoundedStream, allowed_bytes, check_slice, check_slice_count
+from fewshot.slices.remarks import remark
 from fewshot.slices.sources.nifti_channels import read_channels, refuse_channels
 from fewshot.slices.sources.nifti_header import affine_mm
 from fewshot.slices.sources.source import Skipped, SourceSlice
@@ -65,6 +66,7 @@ class NiftiVolume:
     def __init__(self, path: Path, axis: str | int = "axial") -> None:
         self.path = path
         self._image, header = _load(path)
+        self.display_range = _display_range(header)
         shape = tuple(int(side) for side in self._image.shape)
         while len(shape) > 3 and shape[-1] == 1:
             shape = shape[:-1]
@@ -241,8 +243,19 @@ class NiftiVolumes:
         return self._open(item.key).values(item.index or 0)
 
     def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
-        """Return a slice through the window; the format has no way of its own to show values."""
-        return apply_window(self.values(item), window) if window else None
+        """Return a slice through the window, None without one.
+
+        The range that a header may tell, often left by a tool from other values, is not followed.
+        """
+        if window is not None:
+            return apply_window(self.values(item), window)
+        low, high = self._open(item.key).display_range
+        if low < high:
+            centre, width = (low + high) / 2, high - low
+            remark(
+                f"cal_min and cal_max are not followed: --window {centre:g}/{width:g}", item.where
+            )
+        return None
 
 
 def _reading(named: tuple[str, Volume]) -> str:
@@ -268,6 +281,12 @@ def _slices(name: str, file: Path, volume: Volume, case: str) -> list[SourceSlic
         )
         for index in range(volume.shape[volume.axis])
     ]
+
+
+def _display_range(header: Any) -> tuple[float, float]:
+    """Return the values that a header wants shown as black and white, 0 and 0 without any."""
+    low, high = float(header["cal_min"]), float(header["cal_max"])
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else (0.0, 0.0)
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

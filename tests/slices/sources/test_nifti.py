@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fewshot.errors import InputError
+from fewshot.slices.remarks import collecting
 from fewshot.slices.sources import nifti
 from fewshot.slices.sources.nifti import NiftiVolume, NiftiVolumes
 from fewshot.slices.window import Window
@@ -192,3 +193,16 @@ def test_both_ways_of_writing_the_step_of_a_tilted_gantry_are_read(
     nibabel.save(image, tmp_path / "t.nii")
     volume = NiftiVolume(tmp_path / "t.nii").volume
     assert abs(np.linalg.det(np.array(volume.affine))) == pytest.approx(0.25 * 5 * cosine)
+
+
+def test_the_range_that_a_header_tells_is_said_and_not_followed(tmp_path: Path) -> None:
+    image = nibabel.nifti1.Nifti1Image(np.zeros((4, 5, 3), np.int16), np.eye(4))
+    image.header["cal_min"], image.header["cal_max"] = -160, 240
+    nibabel.save(image, tmp_path / "a.nii")
+    source = NiftiVolumes(tmp_path / "a.nii")
+    with collecting() as remarks:
+        assert source.picture(source.slices[0], None) is None
+        assert source.picture(source.slices[0], Window(40, 400)) is not None
+    assert [line.partition(" (")[0] for line in remarks.lines()] == [
+        "cal_min and cal_max are not followed: --window 40/400"
+    ]
