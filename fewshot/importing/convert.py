@@ -19,7 +19,6 @@ from fewshot.slices.sequence import gap_note
 PICTURES = "images"
 BOXES = "boxes.json"
 CHECK = "check.png"
-_MOST_NOTES = 12
 
 Draw = Callable[[Path, Mapping[str, SliceSet]], object]
 
@@ -126,10 +125,7 @@ def report(found: dict[str, Any]) -> list[str]:
             f"{fewest} to {most} structures a slice (mean {mean:g})"
         )
     lines.append(f"window: {found['window']}")
-    notes = found["notes"]
-    lines += notes[:_MOST_NOTES]
-    if len(notes) > _MOST_NOTES:
-        lines.append(f"and {len(notes) - _MOST_NOTES} more lines, which --json has")
+    lines += datasets.shortened(found["notes"])
     return lines + [f"skipped: {reason}" for reason in found["skipped"]]
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.tree import PhantomData
 from fewshot.errors import InputError
@@ -14,6 +16,8 @@ from fewshot.progress import say, warn
 from fewshot.slices.groups import is_off
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 from fewshot.slices.split import split_slices
+
+_MOST_NOTES = 12
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,14 @@ def tell(imported: Imported) -> None:
     """Say how files were read, and what must not be missed."""
     for line in imported.warnings:
         warn(line)
-    for line in imported.notes:
+    for line in shortened(imported.notes):
         say(f"data: {line}")
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = len(lines) - _MOST_NOTES
+    return [*lines[:_MOST_NOTES], *([f"and {more} more lines such as these"] if more > 0 else [])]
 
 
 def read_training(
@@ -124,7 +134,7 @@ def divide(
         table = None if is_off(files.groups) else files.groups
         raise InputError(f"{table or files.labels}: {error}") from error
     ids = {record.file_name: record.image_id for record in records}
-    rest = [record.image_id for record in records if record.file_name not in set(names)]
+    rest = _elsewhere(slices, {ids[name] for name in validation}, {ids[name] for name in names})
     return {
         TRAIN: slices.subset(ids[name] for name in train),
         VALIDATION: slices.subset(ids[name] for name in validation),
@@ -161,6 +171,39 @@ def _used(
     of = "" if None in groups else f" of {len(groups)} patient{'s' if len(groups) > 1 else ''}"
     say(f"data: labels of {len(used)} slices{of} are used, {len(with_labels)} slices have some")
     return used
+
+
+def _elsewhere(slices: SliceSet, validation: set[int], labelled: set[int]) -> list[int]:
+    """Return the slices without labels that lie nowhere where a validation slice does.
+
+    Echoes, contrasts and times of one patient may share a grid: what is validated on would be
+    learnt from in another channel.
+    """
+    kept, left = [], 0
+    taken = {
+        place
+        for record in slices.records
+        if record.image_id in validation and (place := _place(record, slices)) is not None
+    }
+    for record in slices.records:
+        if record.image_id in labelled:
+            continue
+        if _place(record, slices) in taken:
+            left += 1
+        else:
+            kept.append(record.image_id)
+    if left:
+        say(f"data: {left} slices without labels lie where validation slices do: left out")
+    return kept
+
+
+def _place(record: SliceRecord, slices: SliceSet) -> tuple[object, ...] | None:
+    """Return where a slice lies in its patient; None where that is not known."""
+    volume = slices.volumes.get(record.volume or "")
+    if volume is None or record.group is None:
+        return None
+    affine = np.round(np.array(volume.affine), 2).ravel().tolist()
+    return (record.group, volume.axis, volume.shape, *affine, record.index)
 
 
 def read_test(

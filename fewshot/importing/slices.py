@@ -22,7 +22,7 @@ from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.labels.source import LabelSource
 from fewshot.slices.labels.table import TableLabels
 from fewshot.slices.remarks import collecting
-from fewshot.slices.sequence import Spacing, as_sequence
+from fewshot.slices.sequence import Spacing, as_sequence, check_one_patient
 from fewshot.slices.sources.image_folder import ImageFolder
 from fewshot.slices.sources.recognise import open_source
 from fewshot.slices.sources.source import SliceSource, SourceSlice
@@ -101,6 +101,8 @@ def _imported(
     if options.spacing is not None:
         source = as_sequence(source, options.spacing)
     belongs, said = _groups(source, groups, options)
+    if options.spacing is not None:
+        check_one_patient([], list(belongs.values()))
     reader = _Reader(source, images, options, belongs)
     has_boxes = labels is not None and is_box_table(labels)
     if not has_boxes and labels is not None and labels.suffix.lower() != ".json":

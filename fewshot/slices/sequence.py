@@ -81,6 +81,21 @@ class Numbering:
         return _gap_line([self.label(one) for one in missing], where) if missing else None
 
 
+def check_one_patient(names: Sequence[str], groups: Sequence[str | None] = ()) -> None:
+    """Raise `InputError` where slices that are to be one volume are of several patients.
+
+    By their groups, where these are known, and else by their names.
+    """
+    known = {group for group in groups if group is not None}
+    guess = None if known else guess_groups(names)
+    if len(known) > 1 or guess is not None:
+        found = sorted(known) if guess is None else list(dict.fromkeys(guess.groups))
+        raise InputError(
+            f"slices are of {len(found)} patients ({name_a_few(found)}), and --spacing makes one "
+            "volume; give those of one"
+        )
+
+
 def number_slices(names: Sequence[str], slice_mm: float) -> Numbering:
     """Return where slices lie by their names, `slice_mm` from one number to the next.
 
@@ -192,13 +207,8 @@ class Sequence3D:
         name = source.path.resolve().name or "sequence"
         first = np.asarray(source.values(source.slices[0])) if source.slices else np.zeros((1, 1))
         names = [item.name for item in source.slices]
-        patients = guess_groups(names)
-        if patients is not None:
-            raise InputError(
-                f"{source.path}: names are of {len(set(patients.groups))} patients "
-                f"({patients.example}), and --spacing makes one volume; give a folder for each"
-            )
         try:
+            check_one_patient(names)
             numbering = number_slices(names, spacing[2])
         except InputError as error:
             raise InputError(f"{source.path}: {error}") from error

@@ -15,7 +15,13 @@ from fewshot.errors import InputError
 from fewshot.export.label_maps import has_structures
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks, merge_structures
-from fewshot.slices.sequence import Spacing, gap_note, number_slices, sequence_volume
+from fewshot.slices.sequence import (
+    Spacing,
+    check_one_patient,
+    gap_note,
+    number_slices,
+    sequence_volume,
+)
 from fewshot.slices.volume import Grid, Volume, describe_slices, grid_of, picture_affine
 
 Labels = NDArray[np.uint16]
@@ -185,7 +191,9 @@ def _place(
         (a, b), (c, d) = sizes[:2]
         raise InputError(f"volume {name!r}: slices are {a} x {b} and {c} x {d}; give one size")
     if spacing is not None:
-        found = number_slices([record.file_name for record in records], spacing[2])
+        names = [record.file_name for record in records]
+        check_one_patient(names, [record.group for record in records])
+        found = number_slices(names, spacing[2])
         records = [replace(one, index=at) for one, at in zip(records, found.indices, strict=True)]
         sides = (*spacing[:2], found.step)
         volume = sequence_volume(sizes[0], found.count, sides, name, found.start)

@@ -184,8 +184,12 @@ def test_dicom_below_pictures_is_refused_and_other_files_are_counted(tmp_path: P
 
 def test_one_volume_has_one_patient(tmp_path: Path) -> None:
     pictures(tmp_path / "i", [f"p{one}_{place:03d}" for one in (1, 2) for place in range(3)])
-    with pytest.raises(InputError, match="names are of 2 patients"):
+    with pytest.raises(InputError, match=r"slices are of 2 patients \('p1', 'p2'\)"):
         converted(tmp_path / "o", tmp_path / "i", spacing=(1, 1, 5))
+    pictures(tmp_path / "k", ["1", "2"])
+    write_text(tmp_path / "g.csv", "image,patient\n1,a\n2,b\n")
+    with pytest.raises(InputError, match=r"slices are of 2 patients \('a', 'b'\)"):
+        converted(tmp_path / "o", tmp_path / "k", groups=tmp_path / "g.csv", spacing=(1, 1, 5))
     pictures(tmp_path / "j", ["a1_x7", "b1_x7"])
     with pytest.raises(InputError, match="tells all slices apart"):
         converted(tmp_path / "o", tmp_path / "j", spacing=(1, 1, 5))
@@ -217,3 +221,61 @@ def test_labels_of_two_kinds_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "l" / "1.npy", BODY[..., 0])
     with pytest.raises(InputError, match=r"l: holds 1 NumPy file \('1.npy'\) and 1 image file"):
         converted(tmp_path / "o", tmp_path / "i", labels=tmp_path / "l")
+
+
+def test_other_contrasts_of_validation_slices_are_not_learnt_from(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    label = np.zeros((40, 64), np.uint8)
+    label[5:9, 5:9] = 1
+    for patient in range(3):
+        for echo in (1, 2):
+            for index in range(2):
+                place = {"PatientID": f"A{patient}", "SeriesInstanceUID": f"1.2.{patient}"}
+                file = tmp_path / "d" / f"{patient}{echo}{index}.dcm"
+                save(ct(index, **place, EchoTime=40 * echo), file)
+    converted(tmp_path / "n", tmp_path / "d")
+    names = sorted(one.name for one in (tmp_path / "n" / "images").iterdir())
+    for name in names:
+        if int(name.rsplit("_", 2)[1]) % 2:
+            Image.fromarray(label).save(tmp_path / "m" / name)
+    converted(tmp_path / "o", tmp_path / "d", labels=tmp_path / "m")
+    parts = {one: read_coco(tmp_path / "o" / one).records for one in (VALIDATION, UNLABELLED)}
+    held = {one.group for one in parts[VALIDATION]}
+    assert len(held) == 1
+    assert not held & {one.group for one in parts[UNLABELLED]}
+    assert len(parts[UNLABELLED]) == 4
+
+
+@pytest.mark.parametrize("tilt", [0.0, 25.0])
+def test_a_series_keeps_its_volume_through_every_form(tmp_path: Path, tilt: float) -> None:
+    from fewshot.export.nifti import write_volumes
+    from fewshot.masks.merge import MergeRule
+    from fewshot.volume.measure import measure
+    from fewshot.volume.stack import read_stacks
+
+    cosine, sine = np.cos(np.deg2rad(tilt)), np.sin(np.deg2rad(tilt))
+    label = np.zeros((40, 64), np.uint8)
+    label[5:25, 10:40] = 1
+    (tmp_path / "l").mkdir()
+    for index in range(6):
+        place = {
+            "ImageOrientationPatient": [1, 0, 0, 0, f"{cosine:.6f}", f"{sine:.6f}"],
+            "ImagePositionPatient": [-10, -20, 4 * index],
+            "PixelSpacing": [0.8, 0.7],
+        }
+        save(ct(index, **place), tmp_path / "d" / f"{index}.dcm")
+    converted(tmp_path / "n", tmp_path / "d")
+    for one in (tmp_path / "n" / "images").iterdir():
+        Image.fromarray(label).save(tmp_path / "l" / one.name)
+    request = ConvertRequest(
+        tmp_path / "d", tmp_path / "l", None, True, 0.2, 0, ImportOptions(structures=True)
+    )
+    convert(request, tmp_path / "o")
+    slices = read_coco(tmp_path / "o" / "test.json")
+    (tmp_path / "e").mkdir()
+    write_volumes(tmp_path / "e", slices, MergeRule(0.0))
+    for path in (tmp_path / "o" / "test.json", tmp_path / "e"):
+        (stack,) = read_stacks(path)
+        (found,) = measure(stack)
+        true = 20 * 30 * 0.8 * 0.7 * 6 * 4 * cosine
+        assert found.figures.voxels_mm3 == pytest.approx(true, rel=1e-3)

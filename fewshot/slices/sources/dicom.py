@@ -22,6 +22,7 @@ from fewshot.slices.volume import Volume, slice_position, slice_spacing, upright
 from fewshot.slices.window import Window
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")
+_MOST_SAID = 5  # lines of one kind: acquisitions without a volume, copies
 _LONGEST = 80  # letters of a name
 # What is written in place of a PatientID that was taken out.
 _NOBODY = re.compile(r"(?:anon\w*|unknown|none|n/?a|patient|removed|de-?identified|[0x*-]+)", re.I)
@@ -48,6 +49,7 @@ class DicomSeries:
         self.skipped: list[Skipped] = []
         self._notes: list[str] = []
         self._warnings: list[str] = []
+        self._without: list[str] = []
         self._own_window = lru_cache(self._one_window)
         self._displays: dict[str, list[OwnWindow | str | None]] = {}
         frames = self._frames(skip_bad)
@@ -56,8 +58,7 @@ class DicomSeries:
             if not skip_bad:
                 raise error
             self.skipped.append(Skipped(str(error)))
-        for one, first in found.repeated:
-            self.skipped.append(Skipped(f"{one.path}: holds the slice of {first.path} again"))
+        self._warnings += _copies(found.repeated)
         owners, told = _owners([one.frames[0] for one in found.acquisitions], path)
         if owners:
             self._notes.append(told)
@@ -68,7 +69,9 @@ class DicomSeries:
             slices += self._stack(name, owner or name, own, alone=several[owner] == 1)
         self.slices: Sequence[SourceSlice] = slices
         self.notes: Sequence[str] = self._notes
-        self.warnings: Sequence[str] = self._warnings
+        more = len(self._without) - _MOST_SAID
+        rest = [f"{more} more acquisitions are no volumes"] if more > 0 else []
+        self.warnings: Sequence[str] = [*self._warnings, *self._without[:_MOST_SAID], *rest]
         if not slices and not self.skipped:
             raise InputError(f"{path}: no DICOM image in it; give files with pixels")
 
@@ -157,7 +160,7 @@ class DicomSeries:
         if placed.volume is None:
             count = len(found.frames)
             slices = "1 slice" if count == 1 else f"{count} slices"
-            self._warnings.append(f"{name}: {slices}, no volume: {placed.reason}{about}")
+            self._without.append(f"{name}: {slices}, no volume: {placed.reason}{about}")
             return
         self._notes.append(f"{name}: {placed.reading}{about}")
         self._warnings += [f"{name}: {line}" for line in placed.warnings]
@@ -172,6 +175,15 @@ def _files(path: Path) -> list[Path]:
         if one.is_file() and not is_hidden(one, path) and is_dicom(one)
     }
     return [found[name] for name in in_slice_order(found) if found[name].name != "DICOMDIR"]
+
+
+def _copies(repeated: Sequence[tuple[Frame, Frame]]) -> list[str]:
+    if len(repeated) > _MOST_SAID:
+        names = name_a_few([str(one.path) for one, _ in repeated])
+        return [f"passed over: {len(repeated)} files hold slices that others hold: {names}"]
+    return [
+        f"passed over: {one.path} holds the slice of {first.path} again" for one, first in repeated
+    ]
 
 
 def _owners(firsts: Sequence[Frame], root: Path) -> tuple[list[str], str]:

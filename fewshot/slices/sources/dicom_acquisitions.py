@@ -12,6 +12,7 @@ from fewshot.slices.sources.dicom_frame import ACQUISITIONS, CONTRASTS, Frame
 
 _TURNED = np.deg2rad(1.0)  # slices that are turned by more against each other are another stack
 _SAME_PLACE = 0.1  # steps
+_MOST_DIRECTIONS = 500
 _LEAST = 0.01  # mm
 _SEVERAL = 3  # slices of an acquisition that is more than a slice's own
 
@@ -101,6 +102,11 @@ def _by_direction(frames: Sequence[Frame]) -> list[list[Frame]]:
                 break
         else:
             stacks.append([one])
+            if len(stacks) > _MOST_DIRECTIONS:
+                raise InputError(
+                    f"{one.path}: its series has slices in more than {_MOST_DIRECTIONS} directions;"
+                    " give a folder for each stack"
+                )
     return stacks
 
 
@@ -116,7 +122,7 @@ def _without_copies(frames: Sequence[Frame], repeated: list[tuple[Frame, Frame]]
     kept = []
     for one in frames:
         place = one.uid if one.corner is None else tuple(np.round(one.corner, 4).tolist())
-        key = (place, one.number, one.frame)
+        key = (place, one.number, one.frame, tuple(one.traits.items()))
         first = seen.setdefault(key, one) if place else one
         if first is not one and first.path != one.path and _pixels(first) == _pixels(one):
             repeated.append((one, first))

@@ -79,9 +79,11 @@ def refuse_channels(volumes: Mapping[str, Volume], path: Path) -> None:
 
 
 def _alone(sets: Sequence[frozenset[str]], pattern: re.Pattern[str]) -> bool:
-    """Return whether the only case with several files counts its channels from 0000 on."""
-    if len(sets) != 1 or pattern is not _NUMBERED or len(sets[0]) > _MOST_ALONE:
+    """Return whether the only case with several files counts channels from 0000 on, or echoes."""
+    if len(sets) != 1 or len(sets[0]) > _MOST_ALONE:
         return False
+    if pattern is _NAMED:
+        return all(re.fullmatch(r"e\d", one) for one in sets[0])  # dcm2niix
     return sorted(sets[0]) == [f"{one:04d}" for one in range(len(sets[0]))]
 
 

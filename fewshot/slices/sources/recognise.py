@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from fewshot.errors import InputError
@@ -14,6 +15,9 @@ from fewshot.slices.sources.nifti import NiftiVolumes, is_nifti
 from fewshot.slices.sources.source import SliceSource
 
 Opener = Callable[[Path, str, bool, str], SliceSource]
+
+
+_MOST_DEEPER = 5000
 
 
 @dataclass(frozen=True)
@@ -129,12 +133,11 @@ def files_by_form(path: Path) -> dict[str, list[Path]]:
 
 
 def _deeper(path: Path) -> list[Path]:
+    """Return files in the folders of a folder; no more than a person would have meant."""
     folders = [one for one in path.iterdir() if one.is_dir() and not is_hidden(one)]
+    every = (one for folder in sorted(folders) for one in folder.rglob("*"))
     return [
-        one
-        for folder in folders
-        for one in sorted(folder.rglob("*"))
-        if one.is_file() and not is_hidden(one, path)
+        one for one in islice(every, _MOST_DEEPER) if one.is_file() and not is_hidden(one, path)
     ]
 
 
