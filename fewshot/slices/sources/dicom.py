@@ -117,7 +117,7 @@ class DicomSeries:
                 empty.append(file.name)
         if empty:
             self._notes.append(
-                f"{self.path}: {len(empty)} of {len(files)} DICOM files hold no pixels "
+                f"{self.path}: {len(empty)} of {len(files)} DICOM files hold no pictures "
                 f"({name_a_few(empty)})"
             )
         return frames
@@ -154,9 +154,9 @@ class DicomSeries:
         ]
 
     def _say(self, name: str, found: Acquisition, placed: Placed) -> None:
-        kind = found.frames[0].kind
-        apart = f"; told apart by {', '.join(found.told_by)}" if found.told_by else ""
-        about = f" ({kind}{apart})" if kind or apart else ""
+        apart = f"told apart by {', '.join(found.told_by)}" if found.told_by else ""
+        known = [one for one in (found.frames[0].kind, apart) if one]
+        about = f" ({'; '.join(known)})" if known else ""
         if placed.volume is None:
             count = len(found.frames)
             slices = "1 slice" if count == 1 else f"{count} slices"

@@ -9,6 +9,7 @@ from pydicom import dcmread
 
 from fewshot.errors import InputError
 from fewshot.slices.sources.dicom_frame import ACQUISITIONS, CONTRASTS, Frame
+from fewshot.slices.sources.dicom_pixels import quiet
 
 _TURNED = np.deg2rad(1.0)  # slices that are turned by more against each other are another stack
 _SAME_PLACE = 0.1  # steps
@@ -132,7 +133,8 @@ def _without_copies(frames: Sequence[Frame], repeated: list[tuple[Frame, Frame]]
 
 
 def _pixels(frame: Frame) -> bytes:
-    found = dcmread(frame.path, specific_tags=["PixelData"], force=True)
+    with quiet():
+        found = dcmread(frame.path, specific_tags=["PixelData"], force=True)
     return bytes(found.get("PixelData") or b"")
 
 

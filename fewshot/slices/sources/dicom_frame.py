@@ -26,6 +26,7 @@ ACQUISITIONS = (
     *("TriggerTime", "NominalCardiacTriggerDelayTime", "DiffusionGradientOrientation"),
     *("AcquisitionTime", "ContentTime"),
 )
+_NO_PICTURES = ("SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "SR", "PR", "KO", "REG")
 _MACROS = {
     "ImageOrientationPatient": "PlaneOrientationSequence",
     "ImagePositionPatient": "PlanePositionSequence",
@@ -59,7 +60,7 @@ class Frame:
         rows: height in pixels.
         columns: width in pixels.
         spacing: size of a pixel in mm (row, column).
-        thickness: mm that a slice stands for by itself: SpacingBetweenSlices or SliceThickness.
+        thickness: mm that a slice stands for by itself: SliceThickness or SpacingBetweenSlices.
         corner: centre of its first pixel in the patient's mm: left, posterior, superior.
         directions: unit vectors (2, 3): along a row, down a column.
         traits: elements by which acquisitions are told apart, as text.
@@ -98,13 +99,15 @@ class Frame:
 
 
 def read_frames(path: Path) -> list[Frame]:
-    """Return a file's frames, none for objects without pixels such as reports and contours.
+    """Return a file's frames, none for objects that are no pictures: reports, contours, masks.
 
     Raises `InputError` naming the file.
     """
-    from fewshot.slices.sources.dicom_pixels import own_display, read_header, unreadable
+    from fewshot.slices.sources.dicom_pixels import own_display, quiet, read_header, unreadable
 
     header = read_header(path)
+    if header.get("Modality") in _NO_PICTURES:
+        return []
     if "Rows" not in header or "Columns" not in header:
         if "SOPClassUID" in header:
             return []
@@ -114,10 +117,11 @@ def read_frames(path: Path) -> list[Frame]:
         if count < 1:
             raise ValueError(f"NumberOfFrames is {count}")
         check_slice_count(count, path.stat().st_size, str(path))
-        return [
-            replace(_frame(path, header, frame), display=own_display(header, frame))
-            for frame in range(count)
-        ]
+        with quiet():
+            return [
+                replace(_frame(path, header, frame), display=own_display(header, frame))
+                for frame in range(count)
+            ]
     except InputError:
         raise
     except Exception as error:
@@ -188,7 +192,7 @@ def _text(value: Any) -> str:
 
 
 def _thickness(header: Any, frame: int) -> float | None:
-    for name in ("SpacingBetweenSlices", "SliceThickness"):
+    for name in ("SliceThickness", "SpacingBetweenSlices"):
         try:
             found = abs(float(_element(header, frame, name) or 0))
         except (TypeError, ValueError):

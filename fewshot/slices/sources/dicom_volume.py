@@ -127,6 +127,12 @@ def _numbers(frames: Sequence[Frame], heights: Vector) -> tuple[Vector, float]:
             f"{_pair(frames, wrong)} lie {gaps[wrong]:.4g} mm apart, most others {step:.4g}"
         )
     numbers = np.concatenate([[0.0], np.cumsum(np.round(ratios))])
+    if numbers[-1] + 1 > 2 * len(frames):
+        far = int(gaps.argmax())
+        raise _NoVolume(
+            f"{_pair(frames, far)} lie {gaps[far]:.4g} mm apart, most others {step:.4g}: more "
+            "slices are missing than there are"
+        )
     return numbers, float(np.polyfit(numbers, heights, 1)[0])
 
 
@@ -159,6 +165,8 @@ def _line(
 def _single(frame: Frame, directions: Vector, spacing: tuple[float, float], source: str) -> Placed:
     if frame.thickness is None:
         return Placed(None, reason="one slice, and nothing says how thick it is")
+    if "LOCALIZER" in frame.traits.get("ImageType", ""):
+        return Placed(None, reason="a localizer shows its whole depth")
     assert frame.corner is not None
     way = np.cross(*directions) * frame.thickness
     volume = _volume(frame, directions, spacing, frame.corner, way, 1, source)

@@ -165,6 +165,20 @@ def test_any_direction_tilt_and_noise_is_one_volume_of_the_right_size(
     assert [item.index for item in source.slices] == list(range(6))
 
 
+def test_a_few_slices_far_apart_are_no_volume(tmp_path: Path) -> None:
+    source = series(tmp_path, count=40, skip=range(2, 38))
+    assert not source.volumes
+    assert "001.dcm and 038.dcm lie 185 mm apart, most others 5: more slices" in source.warnings[0]
+
+
+def test_masks_and_doses_are_no_pictures(tmp_path: Path) -> None:
+    save(ct(0), tmp_path / "a.dcm")
+    save(ct(0, Modality="SEG"), tmp_path / "b.dcm")
+    source = DicomSeries(tmp_path)
+    assert len(source.slices) == 1
+    assert "1 of 2 DICOM files hold no pictures ('b.dcm')" in source.notes[0]
+
+
 def twice(folder: Path, **second: Any) -> DicomSeries:
     """Two runs over the same five places in one series."""
     for index in range(5):
@@ -259,6 +273,8 @@ def test_a_slice_alone_is_as_thick_as_its_file_says(tmp_path: Path) -> None:
     (volume,) = source.volumes.values()
     assert volume.affine[2][2] == 4
     assert "1 slice, 4 mm thick" in source.notes[1]
+    scout = ct(0, SliceThickness=650, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    assert "localizer" in DicomSeries(save(scout, tmp_path / "scout" / "a.dcm")).warnings[0]
     bare = DicomSeries(save(ct(0), tmp_path / "bare" / "a.dcm"))
     assert not bare.volumes
     assert "nothing says how thick" in bare.warnings[0]
