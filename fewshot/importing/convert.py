@@ -53,8 +53,8 @@ def convert(
             warn(line)
         for line in _gaps(imported.slices) if imported.skipped else ():
             warn(line)
-        parts = _parts(imported.slices, request, imported)
-        for line in report(found):
+        parts, lines = _parts(imported.slices, request, imported)
+        for line in [*report(found), *(f"data: {one}" for one in lines)]:
             say(line)
         if draw is not None:
             draw(folder / CHECK, {Path(name).stem: part for name, part in parts.items()})
@@ -69,11 +69,13 @@ def convert(
     return {**{Path(name).stem: len(part) for name, part in parts.items()}, "found": found}
 
 
-def _parts(slices: SliceSet, request: ConvertRequest, imported: Imported) -> dict[str, SliceSet]:
+def _parts(
+    slices: SliceSet, request: ConvertRequest, imported: Imported
+) -> tuple[dict[str, SliceSet], list[str]]:
     if request.test:
-        return {TEST: slices}
+        return {TEST: slices}, []
     if request.labels is None or imported.label_form == "box table":
-        return {UNLABELLED: slices}
+        return {UNLABELLED: slices}, []
     files = datasets.TrainingFiles(request.images, request.labels, request.groups)
     return datasets.divide(slices, files, request.validation_fraction, request.seed)
 

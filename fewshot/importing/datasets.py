@@ -1,7 +1,7 @@
 """From the challenge's files to two-class COCO datasets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -92,8 +92,8 @@ def read_training(
     read is told when nothing is wrong with them.
     """
     imported = import_slices(files.images, files.labels, files.groups)
-    parts = divide(imported.slices, files, validation_fraction, seed, labelled)
-    telling(imported)
+    parts, lines = divide(imported.slices, files, validation_fraction, seed, labelled)
+    telling(replace(imported, notes=(*imported.notes, *lines)))
     return parts
 
 
@@ -103,8 +103,8 @@ def divide(
     validation_fraction: float,
     seed: int,
     labelled: Labelled = None,
-) -> dict[str, SliceSet]:
-    """Return slices as training, validation and unlabelled ones, by the names of their COCO files.
+) -> tuple[dict[str, SliceSet], list[str]]:
+    """Return training, validation and unlabelled slices by their COCO files' names, and remarks.
 
     A slice is labelled when it has a mask. Labelled slices are split by group where groups are
     known. Where the images tell only one patient, that one's volumes are split, or else the slices.
@@ -117,35 +117,54 @@ def divide(
         raise InputError(
             f"{files.labels}: no labelled slices (every label map is zero); give labels for some"
         )
-    with_labels = _used(with_labels, labelled, files)
-    groups = {record.file_name: record.group for record in with_labels if record.group is not None}
-    if files.groups is None and len(set(groups.values())) == 1:
-        volumes = {record.file_name: record.volume for record in with_labels if record.volume}
-        if len(set(volumes.values())) > 1 and len(volumes) == len(with_labels):
-            say("data: one patient; whole volumes are split, so validation is flattered")
-            groups = volumes
-        else:
-            say("data: one patient or volume; its slices are split, so validation is flattered")
-            groups = {}
-    names = [record.file_name for record in with_labels]
+    used = _used(with_labels, labelled, files)
+    groups, flattered = _kept_together(used, known=files.groups is not None)
+    names = [record.file_name for record in used]
     try:
         train, validation = split_slices(names, groups or None, validation_fraction, seed)
     except InputError as error:
         table = None if is_off(files.groups) else files.groups
         raise InputError(f"{table or files.labels}: {error}") from error
     ids = {record.file_name: record.image_id for record in records}
-    rest = _elsewhere(slices, {ids[name] for name in validation}, {ids[name] for name in names})
-    return {
+    rest, left = _elsewhere(
+        slices, {ids[name] for name in validation}, {ids[name] for name in names}
+    )
+    patients = {record.group for record in used}
+    of = "" if None in patients else f" of {_counted(len(patients), 'patient')}"
+    lines = [f"labels of {len(used)} slices{of} are used, {len(with_labels)} slices have some"]
+    lines += [flattered] if flattered else []
+    if left:
+        lines.append(f"{left} slices without labels lie where validation slices do: left out")
+    parts = {
         TRAIN: slices.subset(ids[name] for name in train),
         VALIDATION: slices.subset(ids[name] for name in validation),
         UNLABELLED: slices.subset(rest).with_masks([]),
     }
+    return parts, lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def _kept_together(used: Sequence[SliceRecord], *, known: bool) -> tuple[dict[str, str], str]:
+    """Return the group of each slice for the split, and one line where that flatters validation.
+
+    `known`: a table tells the groups, and a single one is its error.
+    """
+    groups = {record.file_name: record.group for record in used if record.group is not None}
+    if known or len(set(groups.values())) != 1:
+        return groups, ""
+    volumes = {record.file_name: record.volume for record in used if record.volume}
+    if len(set(volumes.values())) > 1 and len(volumes) == len(used):
+        return volumes, "one patient; whole volumes are split, so validation is flattered"
+    return {}, "one patient or volume; its slices are split, so validation is flattered"
 
 
 def _used(
     with_labels: Sequence[SliceRecord], labelled: Labelled, files: TrainingFiles
 ) -> list[SliceRecord]:
-    """Return the labelled slices whose labels are used; say of how many patients they are."""
+    """Return the labelled slices whose labels are used."""
     used = list(with_labels)
     if isinstance(labelled, Patients):
         patients = list(dict.fromkeys(record.group for record in with_labels))
@@ -167,14 +186,11 @@ def _used(
                 f"data.labelled: {labelled} wanted but only {len(with_labels)} slices are labelled"
             )
         used = used[:labelled]
-    groups = {record.group for record in used}
-    of = "" if None in groups else f" of {len(groups)} patient{'s' if len(groups) > 1 else ''}"
-    say(f"data: labels of {len(used)} slices{of} are used, {len(with_labels)} slices have some")
     return used
 
 
-def _elsewhere(slices: SliceSet, validation: set[int], labelled: set[int]) -> list[int]:
-    """Return the slices without labels that lie nowhere where a validation slice does.
+def _elsewhere(slices: SliceSet, validation: set[int], labelled: set[int]) -> tuple[list[int], int]:
+    """Return the slices without labels, without those where a validation slice lies; count these.
 
     Echoes, contrasts and times of one patient may share a grid: what is validated on would be
     learnt from in another channel.
@@ -192,9 +208,7 @@ def _elsewhere(slices: SliceSet, validation: set[int], labelled: set[int]) -> li
             left += 1
         else:
             kept.append(record.image_id)
-    if left:
-        say(f"data: {left} slices without labels lie where validation slices do: left out")
-    return kept
+    return kept, left
 
 
 def _place(record: SliceRecord, slices: SliceSet) -> tuple[object, ...] | None:
