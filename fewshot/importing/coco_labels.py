@@ -14,7 +14,7 @@ from fewshot.slices.label_names import match_names, slice_names
 from fewshot.slices.remarks import remark
 from fewshot.slices.sources.source import SliceSource
 
-_PASSED = "--skip-bad passes over it"
+_PASSED = "fewshot convert --skip-bad passes over"
 
 
 def coco_masks(
@@ -34,7 +34,7 @@ def coco_masks(
     try:
         coco = read_coco(labels, source.path, skipped)
     except WrongAnnotations as error:
-        raise InputError(f"{error}; --skip-bad passes over them") from error
+        raise InputError(f"{error}; {_PASSED} them") from error
     by_image = {one.image_id: last_part(one.file_name) for one in coco.records}
     wanted = slice_names(source)
     found = match_names(wanted, by_image.values())
@@ -94,5 +94,5 @@ def _check_all(
 
 def _pass_over(reason: str, skipped: list[str] | None) -> None:
     if skipped is None:
-        raise InputError(f"{reason}, or {_PASSED}")
+        raise InputError(f"{reason}, or {_PASSED} it")
     skipped.append(reason)

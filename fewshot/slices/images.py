@@ -184,7 +184,7 @@ def read_ids(path: Path) -> NDArray[Any]:
         if image.format == "JPEG":
             raise InputError(
                 f"{path}: is a JPEG, which blurs the edges of labels; save label images as PNG, or"
-                " give --label-threshold where they show one structure on black"
+                " fewshot convert --label-threshold where they show one structure on black"
             )
         deep = depth_of(path, image) != 8
         spread = next((_SPREAD[mode[:3]] for mode in raw_modes(image) if mode[:3] in _SPREAD), 1)
@@ -201,7 +201,7 @@ def read_ids(path: Path) -> NDArray[Any]:
         if deep or (channels != channels[..., :1]).any():
             raise InputError(
                 f"{path}: a label image of mode {image.mode} holds no ids; save one grey value per"
-                " region, or give --label-threshold where it shows one structure"
+                " region, or fewshot convert --label-threshold where it shows one structure"
             )
         _check_ids_are_seen(path, channels[..., 0], alpha)
         return _upright(channels[..., 0], orientation)

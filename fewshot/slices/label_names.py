@@ -12,7 +12,10 @@ from fewshot.slices.sources.source import SliceSource, SourceSlice
 
 _WORD = r"(?:labels?|masks?|seg|segm|segmentations?|gt|annotations?|roi|lesions?)"
 _END = re.compile(rf"(.+?)[ _.-]+{_WORD}(?:[ _.-]*\d+)?", re.IGNORECASE)
-_START = re.compile(rf"{_WORD}[ _.-]+(.+)", re.IGNORECASE)
+_START = re.compile(rf"{_WORD}(?:[ _.-]+|(?=\d))(.+)", re.IGNORECASE)
+_PICTURE = r"(?:images?|img|pictures?|volumes?|vol|scans?|slices?|frames?|ct|mri?|orig)"
+_NUMBERED = re.compile(rf"{_PICTURE}[ _.-]*(\d.*)", re.IGNORECASE)
+_CALLED = re.compile(rf"(.+?)[ _.-]+{_PICTURE}", re.IGNORECASE)
 _CHANNEL = "_0000"  # nnU-Net writes the channel behind the name of an image, not of a label
 _SUFFIXES = (".nii.gz", ".nii", ".npy", ".npz", ".dcm", ".dicom", ".ima")
 
@@ -82,7 +85,7 @@ def slice_names(source: SliceSource) -> dict[str, list[str]]:
     if all(one[0].endswith(_CHANNEL) for one in names.values()):
         for one in names.values():
             one.append(one[0].removesuffix(_CHANNEL))
-    return names
+    return {name: [*its, *_without_word(its[0])] for name, its in names.items()}
 
 
 def volume_names(source: SliceSource) -> dict[str, list[str]]:
@@ -98,7 +101,14 @@ def volume_names(source: SliceSource) -> dict[str, list[str]]:
         folders = {one.parent.name for one in held}
         names[volume] = [volume]
         names[volume] += [stem_of(only.name)] if only else sorted(folders) * (len(folders) == 1)
+        names[volume] += _without_word(volume)
     return names
+
+
+def _without_word(name: str) -> list[str]:
+    """Return the number or name of `image_7`, `volume-7` and `7_img`, for a label `label_7`."""
+    match = _NUMBERED.fullmatch(name) or _CALLED.fullmatch(name)
+    return [match[1]] if match else []
 
 
 def origin_of(item: SourceSlice) -> Path:

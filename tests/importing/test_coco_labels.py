@@ -65,7 +65,8 @@ def test_images_that_are_not_there_do_no_harm_without_annotations(folder: Path) 
 def test_annotated_images_that_are_not_there_are_passed_over_when_asked(folder: Path) -> None:
     content = document(*FOUR, "other.png")
     with pytest.raises(
-        InputError, match=r"no image for 'other\.png', which has .*; add it, or --skip-bad passes"
+        InputError,
+        match=r"no image for 'other\.png', which has .*; add it, or fewshot convert --skip",
     ):
         read(folder, content)
     imported = read(folder, content, skip_bad=True)
@@ -98,7 +99,9 @@ def test_broken_annotations_are_passed_over_when_asked(folder: Path) -> None:
     content = document(*FOUR)
     content["annotations"][1]["segmentation"] = []
     content["annotations"][2]["category_id"] = 7
-    with pytest.raises(InputError, match=r"annotation .*\(wrong as well: .*; --skip-bad passes"):
+    with pytest.raises(
+        InputError, match=r"annotation .*\(wrong as well: .*\); fewshot convert --skip"
+    ):
         read(folder, content)
     imported = read(folder, content, skip_bad=True)
     assert sorted(imported.slices.masks) == [0, 3]

@@ -1,11 +1,15 @@
 """Labels find their images by names, in one way for every form."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from fewshot.slices.label_names import image_of, labels_beside, match_names, stem_of
+from fewshot.slices.label_names import image_of, labels_beside, match_names, slice_names, stem_of
+from fewshot.slices.sources.recognise import open_source
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,9 @@ def test_stems(name: str, expected: str) -> None:
         ("case 3 segmentation 12", "case 3"),
         ("mask_7", "7"),
         ("GT-a", "a"),
+        ("label0001", "0001"),
+        ("segmentation-12", "12"),
+        ("labela", None),
         ("a", None),
         ("unmasked", None),
         ("mask", None),
@@ -67,6 +74,24 @@ WANTED = {"ct_0007.png": ["ct_0007", "ct_7"], "ct_0012.png": ["ct_0012", "ct_12"
 )
 def test_one_label(label: str, expected: str | None) -> None:
     assert match_names(WANTED, [label]).get(label) == expected
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (["img0001", "img0002"], ["label0001", "label0002"]),
+        (["volume-0", "volume-10"], ["segmentation-0", "segmentation-10"]),
+        (["image_1", "image_2"], ["mask_1", "mask_2"]),
+        (["a_img", "b_img"], ["a_seg", "b_seg"]),
+        (["case_1_0000", "case_2_0000"], ["case_1", "case_2"]),
+        (["ISIC_0000000", "ISIC_0000001"], ["ISIC_0000000_segmentation", "ISIC_0000001_Seg"]),
+    ],
+)
+def test_names_of_public_sets(tmp_path: Path, images: list[str], labels: list[str]) -> None:
+    for name in images:
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / f"{name}.png")
+    found = match_names(slice_names(open_source(tmp_path)), labels)
+    assert found == {label: f"{image}.png" for label, image in zip(labels, images, strict=True)}
 
 
 def test_what_could_be_two_images_is_none() -> None:

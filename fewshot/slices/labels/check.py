@@ -73,7 +73,7 @@ def _whole(values: NDArray[Any], where: str) -> NDArray[Any]:
     if off.max() > _NEAR:
         raise InputError(
             f"{where}: labels have fractions, such as {float(values.flat[int(off.argmax())]):.6g};"
-            " give whole numbers, or --label-threshold where they show one structure"
+            " give whole numbers, or fewshot convert --label-threshold for one structure"
         )
     if off.max() > 0:
         remark("labels that are nearly whole numbers, within 0.01, are rounded", where)
@@ -116,7 +116,8 @@ def _no_labels(
         f"{where}: holds {len(found)} ids from {found[0]} to {found[-1]} on"
         f" {areas.sum() / pixels:.0%} of the slice, {areas.min()} to {areas.max()} pixels each,"
         f" {why}: a picture, or a mask with soft edges; give labels with one id a region,"
-        " --label-threshold for one structure with soft edges, or --trust-labels if it is right"
+        " fewshot convert --label-threshold for one structure with soft edges, or --trust-labels if"
+        " it is right"
     )
 
 
