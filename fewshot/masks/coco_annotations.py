@@ -82,7 +82,6 @@ class AnnotationReader:
         rows: dict[int, list[Annotation]] = {}
         seen: set[Identity] = set()
         for index, entry in enumerate(entries):
-            record = None
             with self._noting(entry):
                 name = identity(entry, "id", f"{self._path}: annotations[{index}]")
                 where = f"{self._path}: annotation {name}"
@@ -99,15 +98,16 @@ class AnnotationReader:
                         )
                     row = self._annotation(entry, record, where)
                     rows.setdefault(record.image_id, []).append(row)
-            if record is not None:
-                self._count(record)
+                    self._pixels += record.height * record.width
+        check_mask_pixels(self._pixels, self._size, str(self._path))
         return rows
 
     def masks(self, record: SliceRecord, entries: Sequence[Entry]) -> SliceMasks:
         """Return the masks of a slice, given all its annotations; `InputError` as `read_coco`."""
         rows = []
+        self._pixels += record.height * record.width * len(entries)
+        check_mask_pixels(self._pixels, self._size, str(self._path))
         for entry in entries:
-            self._count(record)
             rows.append(self._annotation(entry, record, f"{self._path}: annotation {entry['id']}"))
         found = self.masks_of(record, rows)
         self.end()
@@ -133,10 +133,6 @@ class AnnotationReader:
             self._wrong.append((name if isinstance(name, str) else short_repr(name), error))
             if self.skipped is not None:
                 self.skipped.append(str(error))
-
-    def _count(self, record: SliceRecord) -> None:
-        self._pixels += record.height * record.width
-        check_mask_pixels(self._pixels, self._size, str(self._path))
 
     def _annotation(self, entry: Entry, record: SliceRecord, where: str) -> Annotation:
         """Return a checked annotation; `InputError` beginning with `where` for a wrong one."""
@@ -176,14 +172,13 @@ class AnnotationReader:
         A label without a single pixel is left out; a box that is not that of its mask is replaced.
         """
         rows, rles = self._checked(record, rows)
-        areas = rle_codec.area(rles)
-        empty = [row.is_label and not area for row, area in zip(rows, areas, strict=True)]
-        if any(empty):
-            kept = [index for index, gone in enumerate(empty) if not gone]
-            for row, gone in zip(rows, empty, strict=True):
-                if gone:
-                    remark("masks without a pixel are left out", row.where)
-            rows, rles = [rows[index] for index in kept], rles.at(kept)
+        tight = rle_codec.boxes(rles)
+        empty = (tight[:, 2] <= tight[:, 0]) & np.array([row.is_label for row in rows], dtype=bool)
+        if empty.any():
+            for index in np.flatnonzero(empty).tolist():
+                remark("masks without a pixel are left out", rows[index].where)
+            kept = np.flatnonzero(~empty).tolist()
+            rows, rles, tight = [rows[index] for index in kept], rles.at(kept), tight[kept]
         if not rows:
             return SliceMasks.empty(record.image_id, record.height, record.width)
         structures = [row.structure for row in rows if row.structure is not None]
@@ -193,7 +188,7 @@ class AnnotationReader:
                 record.height,
                 record.width,
                 np.array([row.score for row in rows], dtype=np.float32),
-                _boxes(rows, rles),
+                _boxes(rows, tight, rles.size),
                 rles,
                 tuple(row.source for row in rows),
                 tuple(structures) if len(structures) == len(rows) else (),
@@ -226,6 +221,8 @@ class AnnotationReader:
 def _whole_rle(segmentation: Entry) -> Entry:
     """Return an RLE with its size, and runs in a list, as integers where they are 96.0."""
     size, counts = segmentation.get("size"), segmentation.get("counts")
+    if type(counts) is str and type(size) is list and [*map(type, size)] == [int, int]:
+        return segmentation
     changed = {}
     if isinstance(size, list) and any(type(side) is not int for side in size):
         changed["size"] = [whole(side) for side in size]
@@ -253,29 +250,36 @@ def _structure(entry: Entry, where: str) -> int:
     return structure
 
 
-def _boxes(rows: Sequence[Annotation], rles: CheckedRles) -> NDArray[np.float32]:
-    """Return the given boxes (x0, y0, x1, y1) where they fit their masks, otherwise those of these.
+def _boxes(
+    rows: Sequence[Annotation], tight: NDArray[np.float32], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return the given boxes (x0, y0, x1, y1) where they fit their masks, otherwise `tight` ones.
 
     A label's box is that of its mask; a model's own box holds its mask. Boxes of files that name
     the `source` are kept: our models may redraw a mask and leave its box.
     """
-    boxes = rle_codec.boxes(rles)
-    height, width = rles.size
-    for index, row in enumerate(rows):
-        if row.box is None:
-            continue
-        x, y, w, h = row.box
-        given, tight = np.array([x, y, x + w, y + h]), boxes[index]
-        if row.is_label:
-            fits = np.abs(given - tight).max() <= _NEAR
-        elif row.source == "prediction":
-            outside = np.concatenate([given[:2] - tight[:2], tight[2:] - given[2:]])
-            beyond = np.concatenate([-given[:2], given[2:] - [width, height]])
-            fits = max(outside.max(), beyond.max()) <= max(2.0, 0.05 * max(w, h))
-        else:
-            fits = True
-        if fits:
-            boxes[index] = given
-        else:
-            remark("boxes that are not those of their masks are taken from the masks", row.where)
-    return boxes
+    given = np.array([row.box or (0.0,) * 4 for row in rows])
+    given[:, 2:] += given[:, :2]
+    near = np.abs(given - tight).max(axis=1) <= _NEAR
+    ours = np.array([not row.is_label and row.source != "prediction" for row in rows])
+    if not (near | ours).all():
+        near |= _holds(given, tight, size) & np.array([not row.is_label for row in rows])
+    there = np.array([row.box is not None for row in rows])
+    fits = there & (near | ours)
+    for index in np.flatnonzero(there & ~fits).tolist():
+        remark(
+            "boxes that are not those of their masks are taken from the masks", rows[index].where
+        )
+    return np.where(fits[:, np.newaxis], given, tight).astype(np.float32)
+
+
+def _holds(
+    given: NDArray[np.float64], tight: NDArray[np.float32], size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Return whether boxes hold those of the masks and lie within the slice, nearly."""
+    height, width = size
+    outside = np.concatenate([given[:, :2] - tight[:, :2], tight[:, 2:] - given[:, 2:]], axis=1)
+    beyond = np.concatenate([-given[:, :2], given[:, 2:] - [width, height]], axis=1)
+    near = np.maximum(2.0, 0.05 * (given[:, 2:] - given[:, :2]).max(axis=1))
+    holds: NDArray[np.bool_] = np.maximum(outside, beyond).max(axis=1) <= near
+    return holds
