@@ -6,7 +6,7 @@ from typing import Any, Literal
 from fewshot.config.load import dump_settings
 from fewshot.config.logging import check_mlflow
 from fewshot.config.names import REVIEW
-from fewshot.config.tree import ModelSettings, RunSettings
+from fewshot.config.tree import FinalSettings, ModelSettings, RadiologistSettings, RunSettings
 from fewshot.errors import InputError
 from fewshot.files import read_json, remove_remains, write_text
 from fewshot.lock import LOCK, REVIEW_LOCK, locked, refuse_if_locked
@@ -88,22 +88,24 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
 
 
 def _resolve(settings: RunSettings) -> RunSettings:
-    """Return the settings with device and starting weights as they are on this machine."""
-    detector = family_of(settings.detector).resolve(settings.detector)
+    """Return the settings with device and starting weights as they are on this machine.
 
-    def found(model: ModelSettings | None) -> ModelSettings | None:
-        if model is None:
-            return None
+    A detector that no model is made from stays as it is: Detectron2 need not be there.
+    """
+
+    def found(model: ModelSettings) -> ModelSettings:
         resolved: ModelSettings = family_of(model).resolve(model)
         return resolved
 
+    def own(part: RadiologistSettings | FinalSettings) -> Any:
+        return part.model_copy(update={"model": None if part.model is None else found(part.model)})
+
+    used = settings.detector in _models(settings).values()
     changes = {
         "device": resolve_device(settings.device),
-        "detector": detector,
-        "radiologists": tuple(
-            one.model_copy(update={"model": found(one.model)}) for one in settings.radiologists
-        ),
-        "final": settings.final.model_copy(update={"model": found(settings.final.model)}),
+        "detector": found(settings.detector) if used else settings.detector,
+        "radiologists": tuple(map(own, settings.radiologists)),
+        "final": own(settings.final),
     }
     return settings.model_copy(update=changes)
 

@@ -38,15 +38,15 @@ class SoftTraining:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Radiologists of which one lends its weights: model folders by name, and their weights.
+    """Radiologists of which one is what a training starts from: model folders by name, weights.
 
-    `lender` is its name; without one it is the best. `supervised` ones have learnt from labelled
+    `source` is its name; without one it is the best. `supervised` ones have learnt from labelled
     slices alone, whatever the settings say of the radiologists of these names.
     """
 
     models: Mapping[str, Path]
     weights: Path
-    lender: str | None = None
+    source: str | None = None
     supervised: bool = False
 
 
@@ -143,7 +143,7 @@ def _with_slices(planned: PlannedTraining, logs: Path) -> TrainingJob:
         planned.job,
         sources=_sources(planned, labelled),
         validation=check_images(read_coco(planned.validation)),
-        weights=None if warm_start is None else _lender(warm_start) / WEIGHTS,
+        weights=None if warm_start is None else _source(warm_start) / WEIGHTS,
         unlabelled=None if unlabelled is None else check_images(read_coco(unlabelled)),
         logs=logs,
     )
@@ -172,28 +172,28 @@ def _sources(planned: PlannedTraining, labelled: SliceSet) -> list[TrainingSourc
 def _warm_start(
     settings: RunSettings, soft: SoftTraining | None, radiologists: WarmStart | None
 ) -> WarmStart | None:
-    """Return who lends a final model or a control its first weights.
+    """Return the radiologists that a final model or a control starts from one of; None for none.
 
     What learns from labelled slices alone, such as a control, starts from no radiologist that has
     seen others, but may from its twin.
     """
-    lender = settings.final.warm_start
-    if lender is False:
+    source = settings.final.warm_start
+    if source is False:
         return None
     alone = soft is None and not (radiologists is not None and radiologists.supervised)
-    if alone and isinstance(lender, str) and settings.model_of(lender).learns_unlabelled:
+    if alone and isinstance(source, str) and settings.model_of(source).learns_unlabelled:
         return None
     if radiologists is None:
         raise InputError(
             "final.warm_start: needs the radiologists; name their folder or switch it off"
         )
-    return radiologists if lender is True else replace(radiologists, lender=lender)
+    return radiologists if source is True else replace(radiologists, source=source)
 
 
-def _lender(radiologists: WarmStart) -> Path:
+def _source(radiologists: WarmStart) -> Path:
     """The folder of the one that is named, else of the greatest weight, the first of equals."""
-    if radiologists.lender is not None:
-        return radiologists.models[radiologists.lender]
+    if radiologists.source is not None:
+        return radiologists.models[radiologists.source]
     weights = read_weights(radiologists.weights)
     best = max(radiologists.models, key=lambda name: weights.get(name, 0.0))
     return radiologists.models[best]

@@ -54,7 +54,7 @@ def training_stage(layout: RunLayout, name: str) -> Stage:
             "labelled_share": soft and soft.settings.labelled_share,
             "weighted": soft is not None and soft.weighted,
             "loop": job.loop.identity("training"),
-            "warm_start": planned.warm_start is not None and (planned.warm_start.lender or True),
+            "warm_start": planned.warm_start is not None and (planned.warm_start.source or True),
             "preprocess": job.preprocess.model_dump(mode="json"),
         },
         inputs=inputs,

@@ -1,6 +1,8 @@
 """A run with a semantic radiologist and a semantic final model beside a Mask R-CNN."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +144,29 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
     with pytest.raises(InputError, match=words):
         run(parse_settings(TREE, overrides), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+ALONE = """
+import sys
+sys.modules["detectron2"] = None  # as if it were not installed
+from pathlib import Path
+from fewshot.config.load import parse_settings
+from fewshot.pipeline.run import run
+run(parse_settings(eval(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_of_semantic_networks_alone_needs_no_detectron2(tmp_path: Path) -> None:
+    model = {**NETWORK, "weights": "none"}
+    tree = {
+        "data": TREE["data"],
+        "device": "cpu",
+        "training": TREE.get("training", {}),
+        "radiologists": [{"name": "net", "iterations": 2, "model": model}],
+        "final": {"iterations": 2, "model": model},
+    }
+    command = [sys.executable, "-c", ALONE, repr(tree), str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "submission.csv").is_file()

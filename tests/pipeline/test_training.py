@@ -68,14 +68,14 @@ def test_a_warm_start_needs_radiologists() -> None:
     settings = parse_settings({"data": {"phantom": {}}, "final": {"warm_start": True}})
     with pytest.raises(InputError, match=r"final\.warm_start: needs the radiologists"):
         plan_training(settings, "final", Path("data"))
-    lenders = WarmStart({}, Path("weights.json"))
+    known = WarmStart({}, Path("weights.json"))
     for name in ("final", "control"):
-        assert plan_training(settings, name, Path("data"), None, lenders).warm_start == lenders
-    assert plan_training(settings, "rough", Path("data"), None, lenders).warm_start is None
+        assert plan_training(settings, name, Path("data"), None, known).warm_start == known
+    assert plan_training(settings, "rough", Path("data"), None, known).warm_start is None
 
 
 def test_a_control_starts_from_none_that_saw_unlabelled_slices() -> None:
-    lenders = WarmStart({}, Path("weights.json"))
+    known = WarmStart({}, Path("weights.json"))
 
     def started(consistency: float) -> list[str | None]:
         net = {
@@ -95,9 +95,9 @@ def test_a_control_starts_from_none_that_saw_unlabelled_slices() -> None:
             }
         )
         soft = SoftTraining(Path("soft.json"), settings.soft_labels)
-        final = plan_training(settings, "final", Path("data"), soft, lenders).warm_start
-        control = plan_training(settings, "control", Path("data"), None, lenders).warm_start
-        return [None if one is None else one.lender for one in (final, control)]
+        final = plan_training(settings, "final", Path("data"), soft, known).warm_start
+        control = plan_training(settings, "control", Path("data"), None, known).warm_start
+        return [None if one is None else one.source for one in (final, control)]
 
     assert started(1.0) == ["net", None]
     assert started(0.0) == ["net", "net"]
@@ -141,7 +141,7 @@ def test_a_twin_is_its_radiologist_without_unlabelled_slices() -> None:
     )
     lent = WarmStart({"net": Path("control-net")}, Path("weights.json"), supervised=True)
     control = plan_training(settings, "control", Path("data"), None, lent).warm_start
-    assert control == replace(lent, lender="net")
+    assert control == replace(lent, source="net")
 
 
 # Training, with Detectron2
@@ -190,11 +190,11 @@ def test_uncertain_masks_are_no_labels(
 def test_a_warm_start_is_from_the_best_radiologist(job: PlannedTraining, tmp_path: Path) -> None:
     train_model(with_job(job, seed=4), tmp_path / "good")
     write_json(tmp_path / "weights.json", {"weights": {"bad": 0.2, "good": 0.8}})
-    lenders = WarmStart(
+    known = WarmStart(
         {name: tmp_path / name for name in ("bad", "good")}, tmp_path / "weights.json"
     )
     slowly = job.job.schedule.model_copy(update={"learning_rate": 1e-9, "iterations": 1})
-    train_model(replace(with_job(job, schedule=slowly), warm_start=lenders), tmp_path / "model")
+    train_model(replace(with_job(job, schedule=slowly), warm_start=known), tmp_path / "model")
     start, end = parameters(tmp_path / "good"), parameters(tmp_path / "model")
     cold = tmp_path / "cold"
     train_model(with_job(job, schedule=slowly), cold)
@@ -204,9 +204,9 @@ def test_a_warm_start_is_from_the_best_radiologist(job: PlannedTraining, tmp_pat
 @pytest.mark.slow
 def test_a_named_radiologist_lends_its_weights(job: PlannedTraining, tmp_path: Path) -> None:
     train_model(with_job(job, seed=4), tmp_path / "named")
-    lenders = WarmStart({"named": tmp_path / "named"}, tmp_path / "none.json", "named")
+    known = WarmStart({"named": tmp_path / "named"}, tmp_path / "none.json", "named")
     slowly = job.job.schedule.model_copy(update={"learning_rate": 1e-9, "iterations": 1})
-    train_model(replace(with_job(job, schedule=slowly), warm_start=lenders), tmp_path / "model")
+    train_model(replace(with_job(job, schedule=slowly), warm_start=known), tmp_path / "model")
     train_model(with_job(job, schedule=slowly), tmp_path / "cold")
     start, end, cold = (parameters(tmp_path / name) for name in ("named", "model", "cold"))
     assert (start - end).abs().mean() < 0.1 * (start - cold).abs().mean()
