@@ -21,8 +21,9 @@ from fewshot.progress import say, warn
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.bland_altman import bland_altman, write_figure
 from fewshot.volume.link import LinkRule
+from fewshot.volume.read_stacks import read_stacks
 from fewshot.volume.readers import link_stacks, on_slices, pairs
-from fewshot.volume.stack import Labels, LabelStack, crop, read_stacks
+from fewshot.volume.stack import Labels, LabelStack, crop
 from fewshot.volume.surface import surface_distance
 
 MODEL = "model"
@@ -82,10 +83,11 @@ def agreement(request: AgreementRequest, out: Path, overwrite: bool = False) -> 
     for name, readers in volumes.items():
         rows += compare(name, readers)
         kappas += _kappas(name, readers)
-    shown = bland_altman(
-        [row.first_mm3 for row in rows if row.first == MODEL],
-        [row.second_mm3 for row in rows if row.first == MODEL],
-    )
+    measured: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        if row.first == MODEL:
+            measured.setdefault(row.second, []).append((row.first_mm3, row.second_mm3))
+    shown = bland_altman([pair for own in measured.values() for pair in own])
     slices = sum(len(next(iter(readers.values())).labels) for readers in volumes.values())
     answer = {
         "pairs": [asdict(row) for row in rows],
@@ -99,7 +101,7 @@ def agreement(request: AgreementRequest, out: Path, overwrite: bool = False) -> 
     with filled_folder(out, overwrite) as folder:
         _write_table(folder / "agreement.csv", rows)
         write_json(folder / "agreement.json", answer)
-        write_figure(folder / "bland_altman.png", rows, shown)
+        write_figure(folder / "bland_altman.png", measured, shown)
     _report(answer, out)
     return {"folder": str(out), **answer}
 

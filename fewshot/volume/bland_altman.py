@@ -1,16 +1,12 @@
 """The Bland-Altman figure: differences of two ways to measure against their means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fewshot.files import atomic_path
-
-if TYPE_CHECKING:
-    from fewshot.volume.agreement import PairRow
 
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 _LIMITS = 1.96
@@ -30,9 +26,13 @@ class BlandAltman:
     upper: float | None
 
 
-def bland_altman(first: Sequence[float], second: Sequence[float]) -> BlandAltman:
-    """Return bias and limits of agreement of paired volumes; the SD has n - 1 in its divisor."""
-    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+def bland_altman(pairs: Sequence[tuple[float, float]]) -> BlandAltman:
+    """Return bias and limits of agreement of paired volumes; the SD has n - 1 in its divisor.
+
+    >>> bland_altman([(10.0, 9.0), (12.0, 13.0)]).bias
+    0.0
+    """
+    differences = np.array([first - second for first, second in pairs], dtype=np.float64)
     if not differences.size:
         return BlandAltman(0, None, None, None)
     bias = float(differences.mean())
@@ -42,20 +42,23 @@ def bland_altman(first: Sequence[float], second: Sequence[float]) -> BlandAltman
     return BlandAltman(differences.size, bias, bias - spread, bias + spread)
 
 
-def write_figure(target: Path, rows: Sequence["PairRow"], shown: BlandAltman) -> None:
-    """Draw the model's volumes against each annotator's, as a PNG."""
+def write_figure(
+    target: Path, volumes: Mapping[str, Sequence[tuple[float, float]]], shown: BlandAltman
+) -> None:
+    """Draw the Bland-Altman plot as a PNG.
+
+    `volumes`: annotator → the (model's, annotator's) volume of each structure, in mm3.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    model = [row for row in rows if row.first == "model"]
-    for number, who in enumerate(dict.fromkeys(row.second for row in model)):
-        own = [row for row in model if row.second == who]
+    for number, (who, measured) in enumerate(volumes.items()):
         axes.scatter(
-            [(row.first_mm3 + row.second_mm3) / 2 for row in own],
-            [row.difference_mm3 for row in own],
+            [(model + annotator) / 2 for model, annotator in measured],
+            [model - annotator for model, annotator in measured],
             s=26,
             color=_COLORS[number % len(_COLORS)],
             label=f"model − {who}",
@@ -82,7 +85,7 @@ def write_figure(target: Path, rows: Sequence["PairRow"], shown: BlandAltman) ->
     axes.set_ylabel("model − annotator, mm³")
     axes.set_title(f"Bland–Altman, {shown.pairs} pairs of volumes", loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
-    if model:
+    if volumes:
         axes.legend(loc="upper left", frameon=False, fontsize=9)
     with atomic_path(target) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

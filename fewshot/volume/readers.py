@@ -10,7 +10,8 @@ from fewshot.errors import InputError
 from fewshot.progress import warn
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.link import LinkRule, link_labels
-from fewshot.volume.stack import Labels, LabelStack, read_stacks
+from fewshot.volume.read_stacks import read_stacks
+from fewshot.volume.stack import Labels, LabelStack
 
 
 def link_stacks(

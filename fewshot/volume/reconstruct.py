@@ -26,8 +26,9 @@ from fewshot.volume.outputs import (
     write_mesh,
     write_tables,
 )
+from fewshot.volume.read_stacks import read_stacks
 from fewshot.volume.readers import link_stacks, read_annotators
-from fewshot.volume.stack import LabelStack, read_stacks
+from fewshot.volume.stack import LabelStack
 
 _UNUSUAL = re.compile(r"[^\w.+-]")
 

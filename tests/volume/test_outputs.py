@@ -16,8 +16,8 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.volume import picture_affine, slice_of
 from fewshot.volume.measure import measure
 from fewshot.volume.outputs import write_fine_grid, write_mesh
+from fewshot.volume.read_stacks import read_stacks
 from fewshot.volume.reconstruct import Request, reconstruct
-from fewshot.volume.stack import read_stacks
 
 AFFINES = [
     np.diag([-0.5, -0.5, 2.0, 1.0]),

@@ -11,8 +11,8 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.sequence import sequence_volume
+from fewshot.volume.read_stacks import read_stacks
 from fewshot.volume.readers import on_slices
-from fewshot.volume.stack import read_stacks
 
 
 def write(target: Path, positions: list[float] | None, indices: list[int] | None = None) -> Path:
