@@ -6,7 +6,7 @@ run.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -179,15 +179,23 @@ def _kind_of(value: Any) -> str:
     return f"kind:{kind}"
 
 
-# A model of any kind; `kind` says which, Mask R-CNN where it is left out. The tags are no names
-# that settings could have, so that messages leave them out.
-ModelSettings = Annotated[
+# The table of kinds of models: the class of the settings of each, under the word that they have for
+# `kind`. What a kind can do is in the module `fewshot.models.<kind>`. The tags are no names that
+# settings could have, so that messages leave them out.
+_AnyKind = (
     Annotated[DetectorSettings, Tag("kind:mask_rcnn")]
-    | Annotated[SemanticSettings, Tag("kind:semantic")],
+    | Annotated[SemanticSettings, Tag("kind:semantic")]
+)
+KINDS: tuple[str, ...] = tuple(
+    one.__metadata__[0].tag.removeprefix("kind:") for one in get_args(_AnyKind)
+)
+# Settings of a model of any kind; those of a Mask R-CNN may leave `kind` out.
+ModelSettings = Annotated[
+    _AnyKind,
     Discriminator(
         _kind_of,
         custom_error_type="unknown_kind",
-        custom_error_message="the kinds of models are mask_rcnn and semantic",
+        custom_error_message=f"the kinds of models are {' and '.join(KINDS)}",
     ),
 ]
 

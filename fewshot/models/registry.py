@@ -1,11 +1,12 @@
-"""Which kinds of models there are, and the one door through which each is reached."""
+"""The one door to models of every kind: `config.tree` lists the kinds, each has a module here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fewshot.config.network import NetworkSettings
+from fewshot.config.tree import KINDS
 from fewshot.errors import InputError
 from fewshot.models.interface import Model, ModelFamily
 from fewshot.progress import Advance, no_progress
@@ -15,13 +16,6 @@ from fewshot.training.model_folder import DESCRIPTION, describe_model
 if TYPE_CHECKING:
     from fewshot.training.loop import Progress
 
-# Kind, as settings and model.json call it → the module that has its `FAMILY`. Modules are imported
-# when they are asked for: each brings a large package with it.
-_FAMILIES: Mapping[str, str] = {
-    "mask_rcnn": "fewshot.models.mask_rcnn",
-    "semantic": "fewshot.models.semantic",
-}
-
 
 def family_of(settings: NetworkSettings) -> ModelFamily[Any]:
     """Return the family of the model that settings are of."""
@@ -30,7 +24,7 @@ def family_of(settings: NetworkSettings) -> ModelFamily[Any]:
 
 def modules_of(models: Iterable[NetworkSettings]) -> list[str]:
     """Return the modules through which models of these settings are trained and predict."""
-    return sorted({_FAMILIES[settings.kind] for settings in models})
+    return sorted({_module(settings.kind) for settings in models})
 
 
 def train_model(
@@ -48,14 +42,18 @@ def load_model(folder: Path, device: str = "auto") -> Model:
     Raises `InputError` when the folder holds none, or one of an unknown kind.
     """
     kind = describe_model(folder).kind
-    if kind not in _FAMILIES:
+    if kind not in KINDS:
         raise InputError(
-            f"{folder / DESCRIPTION}: unknown kind of model {kind!r}; there are "
-            f"{', '.join(_FAMILIES)}"
+            f"{folder / DESCRIPTION}: unknown kind of model {kind!r}; there are {', '.join(KINDS)}"
         )
     family = _family(kind)
     return Model(family.load(folder, device), family)
 
 
 def _family(kind: str) -> ModelFamily[Any]:
-    return cast(ModelFamily[Any], import_module(_FAMILIES[kind]).FAMILY)
+    """Return the `FAMILY` of a kind; its module is imported now, as it brings a large package."""
+    return cast(ModelFamily[Any], import_module(_module(kind)).FAMILY)
+
+
+def _module(kind: str) -> str:
+    return f"fewshot.models.{kind}"
