@@ -122,7 +122,7 @@ def test_a_model_can_start_from_another_ones_weights(
         weights=trained["semantic"] / "model.pth",
     )
     train_model(job, tmp_path)
-    with pytest.raises(InputError, match="does not fit second"):
+    with pytest.raises(InputError, match="does not fit: it lacks"):
         train_model(replace(job, weights=trained["mask_rcnn"] / "model.pth"), tmp_path / "other")
 
 
