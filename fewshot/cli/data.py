@@ -125,6 +125,12 @@ def convert(
             "--skip-bad", help="Report and pass over slices and annotations that cannot be read."
         ),
     ] = False,
+    keep_ids: Annotated[
+        bool,
+        typer.Option(
+            "--keep-ids", help="Keep PatientID of DICOM in names, for those who may; no pseudonyms."
+        ),
+    ] = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     json_: Json = False,
@@ -152,7 +158,9 @@ def convert(
         channel=channel,
         rules=LabelRules(label_threshold, trust_labels),
     )
-    request = ConvertRequest(images, labels, groups, test, validation_fraction, seed, options)
+    request = ConvertRequest(
+        images, labels, groups, test, validation_fraction, seed, options, keep_ids
+    )
     made = convert_files(request, out, overwrite, write_contact_sheet if check else None)
     if json_:
         print_json(made)

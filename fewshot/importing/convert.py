@@ -10,6 +10,7 @@ import numpy as np
 from fewshot.config.names import TEST, UNLABELLED
 from fewshot.folders import filled_folder
 from fewshot.importing import datasets
+from fewshot.importing.pseudonyms import FILE, Pseudonyms, Renaming
 from fewshot.importing.slices import Imported, ImportOptions, import_slices
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.coco_boxes import write_boxes
@@ -25,7 +26,10 @@ Draw = Callable[[Path, Mapping[str, SliceSet]], object]
 
 @dataclass(frozen=True)
 class ConvertRequest:
-    """What is converted, and how; `options.pictures` is set by `convert`."""
+    """What is converted, and how; `options.pictures` is set by `convert`.
+
+    Patients that headers of files identify get pseudonyms, unless `keep_ids`.
+    """
 
     images: Path
     labels: Path | None
@@ -34,6 +38,7 @@ class ConvertRequest:
     validation_fraction: float
     seed: int
     options: ImportOptions
+    keep_ids: bool = False
 
 
 def convert(
@@ -48,12 +53,14 @@ def convert(
         pictures = folder / PICTURES
         options = replace(request.options, pictures=pictures)
         imported = import_slices(request.images, request.labels, request.groups, options)
+        parts, lines = _parts(imported.slices, request, imported)
+        if imported.patients and not request.keep_ids:
+            imported, parts = _under_pseudonyms(imported, parts, pictures, out)
         found = describe(imported)
         for line in imported.warnings:
             warn(line)
         for line in _gaps(imported.slices) if imported.skipped else ():
             warn(line)
-        parts, lines = _parts(imported.slices, request, imported)
         for line in [*report(found), *(f"data: {one}" for one in lines)]:
             say(line)
         if draw is not None:
@@ -78,6 +85,30 @@ def _parts(
         return {UNLABELLED: slices}, []
     files = datasets.TrainingFiles(request.images, request.labels, request.groups)
     return datasets.divide(slices, files, request.validation_fraction, request.seed)
+
+
+def _under_pseudonyms(
+    imported: Imported, parts: dict[str, SliceSet], pictures: Path, out: Path
+) -> tuple[Imported, dict[str, SliceSet]]:
+    """Return what was read, with pseudonyms for patients in all names, and rename the pictures."""
+    pseudonyms = Pseudonyms(out.resolve().parent / FILE)
+    renaming = Renaming(imported.patients, pseudonyms)
+    pseudonyms.save()
+    slices = renaming.slices(imported.slices)
+    for old, new in zip(imported.slices.records, slices.records, strict=True):
+        (pictures / old.file_name).rename(pictures / new.file_name)
+    say(
+        f"patients: {len(imported.patients)} under pseudonyms; who they are is in {pseudonyms.path}"
+    )
+    renamed = replace(
+        imported,
+        slices=slices,
+        skipped=tuple(map(renaming.line, imported.skipped)),
+        notes=tuple(map(renaming.line, imported.notes)),
+        warnings=tuple(map(renaming.line, imported.warnings)),
+        remarks=tuple(map(renaming.line, imported.remarks)),
+    )
+    return renamed, {name: renaming.slices(part) for name, part in parts.items()}
 
 
 def describe(imported: Imported) -> dict[str, Any]:

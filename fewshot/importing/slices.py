@@ -28,6 +28,7 @@ from fewshot.slices.sources.recognise import open_source
 from fewshot.slices.sources.source import SliceSource, SourceSlice
 from fewshot.slices.window import Auto, Window, auto_window
 from fewshot.submission.submission import unmatched
+from fewshot.text import check_plain
 
 _LONGEST_ID = 16  # digits that any JSON reader keeps exactly are fewer
 _SAMPLED = 32  # slices whose percentiles make the automatic window
@@ -61,7 +62,8 @@ class Imported:
     """The slices, the masks of those that have any, boxes without masks, and what was found.
 
     `notes` say how the files were read and which groups they are of, `warnings` what must not be
-    missed, `remarks` what is unusual.
+    missed, `remarks` what is unusual. `patients` tells what patients are called in names, where
+    that is from an identifier in the files' headers: name → identifier.
     """
 
     slices: SliceSet
@@ -73,6 +75,7 @@ class Imported:
     remarks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    patients: Mapping[str, str] = field(default_factory=dict)
 
 
 def import_slices(
@@ -98,6 +101,7 @@ def _imported(
     images: Path, labels: Path | None, groups: Path | None, options: ImportOptions
 ) -> Imported:
     source = open_source(images, options.axis, options.skip_bad, options.channel)
+    patients: Mapping[str, str] = getattr(source, "patients", {})
     if options.spacing is not None:
         source = as_sequence(source, options.spacing)
     belongs, said = _groups(source, groups, options)
@@ -141,6 +145,7 @@ def _imported(
         boxes,
         notes=(*([said] if said else []), *source.notes),
         warnings=tuple(source.warnings),
+        patients=patients,
     )
 
 
@@ -219,6 +224,9 @@ class _Reader:
         self.skipped.clear()
         for image_id, item in zip(_image_ids([item.name for item in items]), items, strict=True):
             try:
+                check_plain(item.name, f"{item.where}: the file name")
+                check_plain(self._groups[item.name] or "", f"{item.where}: the group")
+                check_plain(item.volume or "", f"{item.where}: the volume")
                 picture = self._picture(item)
             except InputError as error:
                 self._bad(error)

@@ -27,6 +27,7 @@ from fewshot.masks.rle import short_repr
 from fewshot.masks.slice_set import SliceRecord, SliceSet
 from fewshot.slices.remarks import remark
 from fewshot.slices.volume import Volume
+from fewshot.text import check_plain
 
 Box = tuple[float, float, float, float]
 
@@ -198,6 +199,8 @@ def _volumes(document: Entry, path: Path) -> dict[str, Volume]:
     volumes = info.get("volumes", {}) if isinstance(info, dict) else {}
     if not isinstance(volumes, dict):
         raise InputError(f"{path}: info.volumes is {short_repr(volumes)}; give an object")
+    for name in volumes:
+        check_plain(name, f"{path}: info.volumes: the name")
     return {name: _volume(name, entry, path) for name, entry in volumes.items()}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fewshot.errors import InputError
 from fewshot.masks.rle import short_repr
+from fewshot.text import is_plain
 
 Entry = dict[str, Any]
 Identity = int | str
@@ -18,9 +19,7 @@ Identity = int | str
 MAX_COORDINATE = 1e6
 # The largest integer that every JSON reader keeps exactly.
 _MAX_INTEGER = 2**53 - 1
-# Control characters and halves of characters have no place in names, or in messages.
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def entries_of(document: Entry, key: str, path: Path) -> list[Entry]:
@@ -55,7 +54,7 @@ def identity(entry: Entry, key: str, where: str) -> Identity:
     value = entry.get(key)
     if type(value) is not int:
         value = whole(value)
-    if type(value) is str and value and not _UNUSABLE.search(value):
+    if type(value) is str and value and is_plain(value):
         return value
     if type(value) is not int or not 0 <= value <= _MAX_INTEGER:
         raise InputError(f"{where}: {key} is {short_repr(value)}; it must be an integer from 0 up")
@@ -110,7 +109,7 @@ def crowd(entry: Entry, where: str) -> None:
 def text(entry: Entry, key: str, where: str) -> str:
     """Return text without control characters."""
     value = entry.get(key)
-    if not isinstance(value, str) or not value or _UNUSABLE.search(value):
+    if not isinstance(value, str) or not value or not is_plain(value):
         raise InputError(f"{where}: {key} is {short_repr(value)}; it must be plain text")
     return value
 

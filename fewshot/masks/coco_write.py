@@ -10,6 +10,7 @@ from typing import Any
 from fewshot.files import atomic_path
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.slice_set import SliceRecord, SliceSet
+from fewshot.text import check_plain
 
 ORGAN_CATEGORY = 1
 
@@ -52,7 +53,15 @@ def write_masks(
 def write_document(
     path: Path, slices: SliceSet, description: str, annotations: Iterable[dict[str, Any]]
 ) -> None:
-    """Write a COCO file of slices with these annotations, atomically."""
+    """Write a COCO file of slices with these annotations, atomically.
+
+    Raises `InputError` for names with control characters, which no reader takes.
+    """
+    for name in slices.volumes:
+        check_plain(name, "volume")
+    for record in slices.records:
+        check_plain(record.file_name, f"image {record.image_id}: file_name")
+        check_plain(record.group or "", f"image {record.image_id}: group")
     info: dict[str, Any] = {"description": description, "images": _images_of(slices, path)}
     if slices.volumes:
         info["volumes"] = {name: asdict(slices.volumes[name]) for name in sorted(slices.volumes)}

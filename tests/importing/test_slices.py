@@ -12,9 +12,10 @@ from PIL import Image
 from fewshot.errors import InputError
 from fewshot.importing.slices import Imported, ImportOptions, import_slices
 from fewshot.masks.coco import SliceSet, read_coco, write_coco
-from fewshot.slices.images import read_image
+from fewshot.slices.images import read_image, write_image
 from fewshot.slices.volume import put_slice
 from fewshot.slices.window import Window
+from fewshot.text import is_plain
 
 COUNT, HEIGHT, WIDTH = 5, 12, 20
 PICTURES = np.random.default_rng(0).integers(0, 256, (COUNT, HEIGHT, WIDTH)).astype(np.uint8)
@@ -195,3 +196,24 @@ def test_images_of_two_depths_are_said_and_the_window_is_of_the_deeper_ones(tmp_
         f"2 images of 8 bits are shown as they are, 1 deeper ones through the window ({folder})",
     )
     np.testing.assert_array_equal(read_image(tmp_path / "made" / "1.png"), PICTURES[1])
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x1b[31m.png", "a\nb.png", "a\udcff.png", "\x9b.png", "a\u202e.png"]
+)
+def test_names_with_control_characters_are_refused_before_anything_is_written(
+    name: str, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "good.png", np.zeros((8, 8), np.uint8))
+    (tmp_path / "X").mkdir()
+    (tmp_path / "good.png").rename(tmp_path / "X" / name)
+    with pytest.raises(InputError, match="control characters; rename it") as caught:
+        import_slices(tmp_path / "X")
+    assert is_plain(str(caught.value).rpartition("the file name")[2])
+
+
+def test_groups_with_control_characters_are_refused(tmp_path: Path) -> None:
+    write_image(tmp_path / "X" / "0.png", np.zeros((8, 8), np.uint8))
+    (tmp_path / "groups.csv").write_text("image,patient\n0.png,\x1b]0;pwned\n")
+    with pytest.raises(InputError, match=r"the group .* holds control characters"):
+        import_slices(tmp_path / "X", groups=tmp_path / "groups.csv")

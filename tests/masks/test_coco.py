@@ -19,6 +19,7 @@ from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, Volume, read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes, encode, encode_stack
+from fewshot.text import is_plain
 
 SIZE = 512
 
@@ -534,3 +535,25 @@ def test_places_that_cannot_be(
     with pytest.raises(InputError, match=message) as caught:
         read_coco(path)
     assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("evil", ["\x1b[31m", "a\nb", "\x9b", "\u2028", "\u202e", "\udcff"])
+@pytest.mark.parametrize("where", ["file_name", "group", "volume"])
+def test_names_with_control_characters_are_neither_written_nor_read(
+    where: str, evil: str, tmp_path: Path
+) -> None:
+    unit = tuple(tuple(map(float, row)) for row in np.eye(4))
+    volumes = {evil: Volume((8, 8, 1), 2, unit, "x")} if where == "volume" else {}
+    name = evil if where == "file_name" else "0.png"
+    record = SliceRecord(0, name, 8, 8, evil if where == "group" else None)
+    with pytest.raises(InputError, match="control characters"):
+        write_coco(tmp_path / "a.json", SliceSet(tmp_path, (record,), {}, volumes), "x")
+    assert list(tmp_path.iterdir()) == []
+    entry = {"id": 0, "file_name": name, "width": 8, "height": 8}
+    entry |= {"group": evil} if where == "group" else {}
+    info = {"volumes": {evil: {}}} if where == "volume" else {}
+    document = {"info": info, "images": [entry], "annotations": [], "categories": []}
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    with pytest.raises(InputError) as caught:
+        read_coco(tmp_path / "b.json")
+    assert is_plain(str(caught.value))

@@ -63,6 +63,10 @@ class DicomSeries:
         if owners:
             self._notes.append(told)
         several = Counter(owners)
+        firsts = (one.frames[0] for one in found.acquisitions)
+        self.patients = {  # what they are called in names → the identifier in the header
+            owner: one.patient for owner, one in zip(owners, firsts, strict=True) if one.patient
+        }
         slices: list[SourceSlice] = []
         for number, (own, owner) in enumerate(zip(found.acquisitions, owners, strict=True), 1):
             name = f"{owner or 'patient'}_{number}"

@@ -1,0 +1,120 @@
+"""Pseudonyms for patients whose identifiers stand in the headers of files.
+
+What is made from DICOM files would otherwise carry PatientID in the names of slices, groups and
+volumes, and from there into COCO files, pictures, tables, pages and submissions. A pseudonym is
+keyed (HMAC-SHA-256), so that nobody can find a patient by trying identifiers, and the same for the
+same patient wherever the same key is used. Key and map are in one file, which its owner alone may
+read, beside the folder of the converted data: what is converted into one folder is one project.
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fewshot.errors import InputError
+from fewshot.files import read_json, write_json
+from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.slices.volume import Volume
+
+FILE = "pseudonyms.json"
+FORM = "fewshot pseudonyms 1"
+_DIGITS = 10  # hexadecimal, so that among 10,000 patients two are alike once in 20,000 projects
+_KEY_BYTES = 32
+# What follows a patient in the name of a volume or slice; what may follow where it is a word.
+_AFTER = r"_\d"
+_END = r"_\d|$|[^\w]"
+_OWNER_ALONE = 0o600
+
+
+class Pseudonyms:
+    """The pseudonyms of a project, kept in a file with their key.
+
+    Raises `InputError` when the file is a link or holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._key = secrets.token_bytes(_KEY_BYTES)
+        self._patients: dict[str, str] = {}
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link; put the file of pseudonyms itself there")
+        if path.exists():
+            self._read(read_json(path))
+
+    def of(self, patient: str) -> str:
+        """Return a patient's pseudonym, such as `p1c9a4be02f`."""
+        digest = hmac.digest(self._key, patient.encode("utf-8", "surrogatepass"), "sha256")
+        name = f"p{digest.hex()[:_DIGITS]}"
+        self._patients[name] = patient
+        return name
+
+    def save(self) -> None:
+        """Write key and map; nobody but the owner may read them."""
+        content = {"form": FORM, "key": self._key.hex(), "patients": self._patients}
+        write_json(self.path, content, mode=_OWNER_ALONE)
+
+    def _read(self, content: Any) -> None:
+        try:
+            key, patients = bytes.fromhex(content["key"]), dict(content["patients"])
+            right = content["form"] == FORM and len(key) == _KEY_BYTES
+        except (ValueError, KeyError, TypeError):
+            right = False
+        if not right:
+            raise InputError(f"{self.path}: holds no pseudonyms of fewshot's; move it away")
+        self._key, self._patients = key, {str(name): str(one) for name, one in patients.items()}
+
+
+class Renaming:
+    """Puts pseudonyms in the place of patients in names.
+
+    Args:
+        patients: what a patient is called in names → the identifier in the files' headers.
+        pseudonyms: of the project.
+    """
+
+    def __init__(self, patients: Mapping[str, str], pseudonyms: Pseudonyms) -> None:
+        self._known = {called: pseudonyms.of(patient) for called, patient in patients.items()}
+        self._known |= {patient: pseudonyms.of(patient) for patient in patients.values()}
+        # The longest first, as one may begin another.
+        self._patterns = [
+            (re.compile(_pattern(called)), new)
+            for called, new in sorted(self._known.items(), key=lambda pair: -len(pair[0]))
+        ]
+
+    def name(self, text: str) -> str:
+        """Return a name that is a patient's, or begins with it, with the pseudonym in its place."""
+        return self._known.get(text) or self.line(text)
+
+    def line(self, text: str) -> str:
+        """Return a message with pseudonyms in the place of patients."""
+        for pattern, new in self._patterns:
+            text = pattern.sub(new, text)
+        return text
+
+    def slices(self, slices: SliceSet) -> SliceSet:
+        """Return a set of slices under pseudonyms; their files are to be renamed alike."""
+        records = tuple(self._record(record) for record in slices.records)
+        volumes = {self.name(name): self._volume(name, one) for name, one in slices.volumes.items()}
+        return SliceSet(slices.images, records, slices.masks, volumes)
+
+    def _record(self, record: SliceRecord) -> SliceRecord:
+        return replace(
+            record,
+            file_name=self.name(record.file_name),
+            group=None if record.group is None else self.name(record.group),
+            volume=None if record.volume is None else self.name(record.volume),
+        )
+
+    def _volume(self, name: str, volume: Volume) -> Volume:
+        """The folder that a volume came from may be called after its patient, too."""
+        return replace(volume, source=self.name(name))
+
+
+def _pattern(called: str) -> str:
+    """Return what finds a patient in names and messages; a short one may be a number in them."""
+    end = _AFTER if len(called) < 4 else _END
+    return rf"(?<![\w.-]){re.escape(called)}(?={end})"
