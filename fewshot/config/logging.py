@@ -1,5 +1,6 @@
 """Settings of the loggers that trainings write to; no result depends on them."""
 
+import socket
 from importlib.util import find_spec
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -8,6 +9,10 @@ from pydantic import AfterValidator, Field
 
 from fewshot.config.base import Settings
 from fewshot.errors import InputError
+from fewshot.progress import say
+
+_PORTS = {"http": 80, "https": 443}
+_PATIENCE = 5.0  # seconds
 
 
 def _without_password(address: str | None) -> str | None:
@@ -34,9 +39,23 @@ class LoggingSettings(Settings):
 
 
 def check_mlflow(settings: LoggingSettings) -> None:
-    """Raise `InputError` when MLflow is asked for but not installed."""
-    if settings.mlflow is not None and find_spec("mlflow") is None:
+    """Say where MLflow sends to; `InputError` when it is not installed, or nobody answers there."""
+    if settings.mlflow is None:
+        return
+    if find_spec("mlflow") is None:
         raise InputError(
             "logging.mlflow: MLflow is not installed; pip install 'fewshot[mlflow]', or leave it "
             "out"
         )
+    say(f"logging.mlflow: losses, settings and names of folders go to {settings.mlflow}")
+    parts = urlsplit(settings.mlflow)
+    if parts.scheme in _PORTS and parts.hostname:
+        try:
+            place = (parts.hostname, parts.port or _PORTS[parts.scheme])
+            socket.create_connection(place, timeout=_PATIENCE).close()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"logging.mlflow: {settings.mlflow}: nobody answers there "
+                f"({getattr(error, 'strerror', None) or error}); give the address of a running "
+                "MLflow server, or leave it out"
+            ) from error

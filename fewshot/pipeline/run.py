@@ -15,7 +15,6 @@ from fewshot.pipeline import plan
 from fewshot.progress import say
 from fewshot.run import owned
 from fewshot.run.layout import DATA_KEYS, RunLayout
-from fewshot.run.names import RESOLVED
 from fewshot.run.scores import read_run_scores
 from fewshot.run.stages import StageRunner
 from fewshot.text import NOTICE
@@ -154,7 +153,9 @@ def _check_directory(out: Path, mode: Mode) -> None:
     if mode == "new":
         raise InputError(f"{out}: is not empty; use --resume, --overwrite, or another directory")
     if not owned.is_run(out):
-        raise InputError(f"{out}: is not a run directory (no {RESOLVED}); left as it is")
+        raise InputError(
+            f"{out}: is not a run directory (no record of a run is in it); left as it is"
+        )
     owned.refuse_links(out)
     if mode == "overwrite" and (out / REVIEW).exists():
         raise InputError(

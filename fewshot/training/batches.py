@@ -6,8 +6,12 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from fewshot.errors import FewshotError
+
+# One that could not be made has no such attribute of its own, and says so when it is deleted.
+_MultiProcessingDataLoaderIter._shutdown = True  # type: ignore[attr-defined]
 
 _Sample = TypeVar("_Sample", covariant=True)
 _Batch = TypeVar("_Batch")
@@ -38,24 +42,30 @@ def batches_of(
         stop: the one after the last.
         workers: how many processes read; 0 reads here.
 
-    Raises `FewshotError` as a sample raised it, in one line wherever that was; and when a process
-    that reads was killed.
+    Raises `FewshotError` as a sample raised it, in one line wherever that was; when a process that
+    reads was killed; and when the shared memory that such processes answer through is full.
     """
-    batches = iter(
-        DataLoader(
-            _Carried(samples),
-            batch_size=batch_size,
-            sampler=range(start * batch_size, stop * batch_size),
-            num_workers=workers,
-            collate_fn=partial(_collated, collate),
-            # Its own, so that starting the loader leaves the training's random numbers alone.
-            generator=torch.Generator(),
-        )
+    loader = DataLoader(
+        _Carried(samples),
+        batch_size=batch_size,
+        sampler=range(start * batch_size, stop * batch_size),
+        num_workers=workers,
+        collate_fn=partial(_collated, collate),
+        # Its own, so that starting the loader leaves the training's random numbers alone.
+        generator=torch.Generator(),
     )
+    try:
+        batches = iter(loader)
+    except OSError as error:
+        raise _no_shared_memory(workers, error) from None  # the iterator would stay half-made
     for iteration in range(start, stop):
         try:
             batch = next(batches)
+        except OSError as error:
+            raise _no_shared_memory(workers, error) from error
         except RuntimeError as error:
+            if "unable to write to file" in str(error) or "shared memory" in str(error):
+                raise _no_shared_memory(workers, error) from error
             if "DataLoader worker" not in str(error):
                 raise
             raise FewshotError(
@@ -65,6 +75,14 @@ def batches_of(
         if isinstance(batch, FewshotError):
             raise batch
         yield batch
+
+
+def _no_shared_memory(workers: int, error: Exception) -> FewshotError:
+    reason = getattr(error, "strerror", None) or "it is full"
+    return FewshotError(
+        f"{workers} processes that read slices cannot be started or heard ({reason}): /dev/shm is "
+        "full or small; make it larger, or read in this process (detector.workers=0)"
+    )
 
 
 class _Carried(Dataset[Any]):

@@ -9,7 +9,7 @@ from mlflow.entities import Metric, Param, RunStatus
 from mlflow.tracking import MlflowClient
 from numpy.typing import NDArray
 
-from fewshot.errors import InputError
+from fewshot.errors import FewshotError
 from fewshot.progress import warn
 
 EXPERIMENT = "fewshot"
@@ -34,7 +34,7 @@ class MlflowLogger:
     ) -> None:
         """`folder` is of the model's other logs; its name is the model's, and tells runs apart.
 
-        Raises `InputError` when the server cannot be reached.
+        Raises `FewshotError` when the server cannot be reached.
         """
         self._pending: list[Metric] = []
         self._done, self._iterations = start, iterations
@@ -44,7 +44,7 @@ class MlflowLogger:
             told = [Param(name, str(value)) for name, value in parameters.items()]
             self._client.log_batch(self._run, params=told)
         except Exception as error:  # its stores raise all kinds
-            raise InputError(
+            raise FewshotError(
                 f"logging.mlflow: {uri}: cannot be used ({_reason(error)}); give the address of a "
                 "running MLflow server, or leave it out"
             ) from error

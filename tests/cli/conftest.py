@@ -10,6 +10,7 @@ import pytest
 from fewshot.cli.app import main
 from fewshot.config.tree import PhantomData
 from fewshot.importing import datasets
+from tests.cli.writes import is_careful, written
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -38,8 +39,9 @@ def fewshot(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["fewshot", *map(str, arguments)])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as stop:
+        with pytest.raises(SystemExit) as stop, written() as paths:
             main()
+        assert [path for path in paths if not is_careful(path)] == []
         captured = capfd.readouterr()
         assert isinstance(stop.value.code, int)
         return stop.value.code, captured.out, captured.err

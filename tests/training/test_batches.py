@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from torch.utils.data import Dataset
@@ -54,3 +57,32 @@ def test_other_errors_stay_what_they_are() -> None:
 
     with pytest.raises(RuntimeError, match=r"cannot join \[0, 1\]"):
         next(batches_of(Numbers(), collate, 2, 0, 1, 0))
+
+
+def test_a_full_shared_memory_is_said_with_the_way_out(tmp_path: Path) -> None:
+    code = """\
+from torch.utils.data import Dataset
+from fewshot.training.batches import batches_of
+class Ones(Dataset):
+    def __getitem__(self, position):
+        return 1
+try:
+    list(batches_of(Ones(), sum, 1, 0, 2, 1))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    mount = "mount -t tmpfs -o size=4k tmpfs /dev/shm"
+    if os.geteuid() or subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False).returncode:
+        pytest.skip("a file system can be mounted by root alone")
+    (tmp_path / "code.py").write_text(code)
+    command = f"{mount} && exec {sys.executable} {tmp_path / 'code.py'}"
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.stdout.startswith("FewshotError 1 processes that read slices cannot be started")
+    assert "detector.workers=0" in done.stdout
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,6 @@
 """What TensorBoard and MLflow are told, read back by their own readers."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fewshot.config.logging import LoggingSettings, check_mlflow
-from fewshot.errors import InputError
+from fewshot.errors import FewshotError, InputError
 from fewshot.masks.coco import SliceSet
 from fewshot.training.job import TrainingJob
 from fewshot.training.loggers import Loggers, open_loggers, readable_name
@@ -164,7 +165,7 @@ def test_an_mlflow_server_that_is_not_there_is_refused_in_one_line(
     settings = LoggingSettings(tensorboard=False, mlflow="nonsense://nowhere")
     job = make_job("sam", logging=settings, logs=tmp_path / "final")
     words = r"logging.mlflow: nonsense://nowhere: cannot be used \(.*\)"
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(FewshotError, match=words):
         open_loggers(job, 0)
 
 
@@ -186,3 +187,19 @@ def test_logs_that_cannot_be_written_do_not_stop_a_training(
     tell(loggers, 0, 2)
     loggers.close()
     assert "TensorBoard logs cannot be written" in capfd.readouterr().err.replace("\n", " ")
+
+
+def test_an_mlflow_server_is_asked_for_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("mlflow", reason="the extra fewshot[mlflow] is not installed")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        check_mlflow(LoggingSettings(mlflow=address))
+        assert f"settings and names of folders go to {address}" in capsys.readouterr().err
+    with pytest.raises(
+        InputError, match=rf"{address}: nobody answers there \(Connection refused\)"
+    ):
+        check_mlflow(LoggingSettings(mlflow=address))
