@@ -95,7 +95,7 @@ def _place(target: Path) -> Path:
 def _check(target: Path, place: Path, overwrite: bool, given: Path) -> None:
     """Raise `InputError`, naming the target as it was given, when it may not be written."""
     if target.exists() and not target.is_dir():
-        raise InputError(f"--out {given}: is a file; give a folder")
+        raise InputError(f"--out {given}: is a file; give another folder")
     found = _entries(target, place)
     if not found:
         return

@@ -49,7 +49,7 @@ def locked(folder: Path, target: Path | None = None, name: str = LOCK) -> Iterat
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FewshotError(f"{path}: cannot be written ({error.strerror})") from error
+        raise FewshotError(f"{target or path}: cannot be written ({error.strerror})") from error
     lock = _taken(path, target or folder)
     try:
         if not isinstance(lock, SoftFileLock):  # which writes itself who holds it

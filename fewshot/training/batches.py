@@ -11,7 +11,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from fewshot.errors import FewshotError
 
 # One that could not be made has no such attribute of its own, and says so when it is deleted.
-_MultiProcessingDataLoaderIter._shutdown = True  # type: ignore[attr-defined]
+_MultiProcessingDataLoaderIter._shutdown = True
 
 _Sample = TypeVar("_Sample", covariant=True)
 _Batch = TypeVar("_Batch")

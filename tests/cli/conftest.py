@@ -9,7 +9,9 @@ import pytest
 
 from fewshot.cli.app import main
 from fewshot.config.tree import PhantomData
+from fewshot.files import write_json
 from fewshot.importing import datasets
+from fewshot.run import owned
 from tests.cli.writes import is_careful, written
 
 Call = Callable[..., tuple[int, str, str]]
@@ -87,6 +89,11 @@ def challenge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def note_run(folder: Path, *names: str) -> None:
+    """Write down that a run wrote files of these names to a folder."""
+    write_json(folder / owned.OWNED, {"form": owned.FORM, "paths": names})
+
+
 @pytest.fixture
 def work(challenge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: a copy of `challenge`, with an old run in `old/`."""
@@ -95,5 +102,6 @@ def work(challenge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (folder / "old").mkdir()
     (folder / "old" / "config.resolved.yaml").write_text("seed: 0\n")
     (folder / "old" / "submission.csv").write_text("weeks of work\n")
+    note_run(folder / "old", "config.resolved.yaml", "submission.csv")
     monkeypatch.chdir(folder)
     return folder

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fewshot.run import owned
+
 Call = Callable[..., tuple[int, str, str]]
 Refused = Callable[[str, Iterable[str]], None]
 
@@ -203,6 +205,8 @@ def test_bad_commands(refused: Refused, command: str, words: tuple[str, ...]) ->
 def test_a_run_is_not_emptied_of_what_it_reads(refused: Refused, work: Path, setting: str) -> None:
     (work / "old" / "X_train").mkdir()
     (work / "old" / "model.pth").write_text("weights")
+    noted = {"form": owned.FORM, "paths": [path.name for path in (work / "old").iterdir()]}
+    (work / "old" / owned.OWNED).write_text(json.dumps(noted))
     key, _, path = setting.partition("=")
     words = [f"{key}: {path} is in", "--overwrite would empty"]
     refused(f"run --config run.yaml --out old --overwrite --set {setting}", words)
@@ -242,7 +246,7 @@ def test_yaml_that_is_more_than_it_seems_is_refused(refused: Refused, work: Path
     refused("run --config bomb.yaml --out new", ("stands for more than 10000 values",))
     refused(f"run --config run.yaml --out new --set data={'[' * 5000}", ("not valid YAML",))
     (work / "zero.yaml").symlink_to("/dev/zero")
-    refused("run --config zero.yaml --out new", ("zero.yaml: not valid YAML",))
+    refused("run --config zero.yaml --out new", ("zero.yaml: is no file but a device",))
 
 
 @pytest.mark.parametrize(

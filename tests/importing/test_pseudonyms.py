@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from fewshot.cli import data, export
 from fewshot.errors import InputError
@@ -31,7 +31,7 @@ def write_patient(folder: Path, number: int, patient: str) -> None:
         one.file_meta = FileMetaDataset()
         one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         one.file_meta.MediaStorageSOPClassUID = one.SOPClassUID = CTImageStorage
-        uid = f"1.2.{number}.{z + 1}"
+        uid = UID(f"1.2.{number}.{z + 1}")
         one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID = uid
         one.SeriesInstanceUID = one.StudyInstanceUID = f"1.3.{number}"
         one.Modality, one.PatientID, one.PatientName = "CT", patient, patient.split()[0]
@@ -90,7 +90,7 @@ def test_no_output_tells_who_a_patient_is(
     ]
     write_coco(project / "masks.json", slices.with_masks(masks), "labels")
     for form in ("nifti", "label-png", "coco-results"):
-        export.export(masks=project / "masks.json", form=form, out=project / form)  # type: ignore[arg-type]
+        export.export(masks=project / "masks.json", form=form, out=project / form)
     export.look(project / "masks.json", project / "look.png")
     assert leaks(project / "data") == []
     (project / FILE).rename(tmp_path / FILE)

@@ -545,13 +545,13 @@ def test_names_with_control_characters_are_neither_written_nor_read(
     unit = tuple(tuple(map(float, row)) for row in np.eye(4))
     volumes = {evil: Volume((8, 8, 1), 2, unit, "x")} if where == "volume" else {}
     name = evil if where == "file_name" else "0.png"
-    record = SliceRecord(0, name, 8, 8, evil if where == "group" else None)
+    record = SliceRecord(0, name, 8, 8, group=evil if where == "group" else None)
     with pytest.raises(InputError, match="control characters"):
         write_coco(tmp_path / "a.json", SliceSet(tmp_path, (record,), {}, volumes), "x")
     assert list(tmp_path.iterdir()) == []
     entry = {"id": 0, "file_name": name, "width": 8, "height": 8}
     entry |= {"group": evil} if where == "group" else {}
-    info = {"volumes": {evil: {}}} if where == "volume" else {}
+    info: dict[str, Any] = {"volumes": {evil: {}}} if where == "volume" else {}
     document = {"info": info, "images": [entry], "annotations": [], "categories": []}
     (tmp_path / "b.json").write_text(json.dumps(document))
     with pytest.raises(InputError) as caught:
