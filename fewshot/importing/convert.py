@@ -51,13 +51,13 @@ def convert(
     """
     with filled_folder(out, overwrite) as folder:
         pictures = folder / PICTURES
-        options = replace(request.options, pictures=pictures)
+        options = replace(request.options, pictures=pictures, tell=False)
         imported = import_slices(request.images, request.labels, request.groups, options)
         parts, lines = _parts(imported.slices, request, imported)
         if imported.patients and not request.keep_ids:
-            imported, parts = _under_pseudonyms(imported, parts, pictures, out)
+            imported, parts, lines = _under_pseudonyms(imported, parts, lines, pictures, out)
         found = describe(imported)
-        for line in imported.warnings:
+        for line in (*imported.remarks, *imported.warnings):
             warn(line)
         for line in _gaps(imported.slices) if imported.skipped else ():
             warn(line)
@@ -88,9 +88,13 @@ def _parts(
 
 
 def _under_pseudonyms(
-    imported: Imported, parts: dict[str, SliceSet], pictures: Path, out: Path
-) -> tuple[Imported, dict[str, SliceSet]]:
-    """Return what was read, with pseudonyms for patients in all names, and rename the pictures."""
+    imported: Imported,
+    parts: dict[str, SliceSet],
+    lines: list[str],
+    pictures: Path,
+    out: Path,
+) -> tuple[Imported, dict[str, SliceSet], list[str]]:
+    """Return what was read and said with pseudonyms for patients; rename the pictures."""
     pseudonyms = Pseudonyms(out.resolve().parent / FILE)
     renaming = Renaming(imported.patients, pseudonyms)
     pseudonyms.save()
@@ -108,7 +112,8 @@ def _under_pseudonyms(
         warnings=tuple(map(renaming.line, imported.warnings)),
         remarks=tuple(map(renaming.line, imported.remarks)),
     )
-    return renamed, {name: renaming.slices(part) for name, part in parts.items()}
+    parts = {name: renaming.slices(part) for name, part in parts.items()}
+    return renamed, parts, [renaming.line(line) for line in lines]
 
 
 def describe(imported: Imported) -> dict[str, Any]:

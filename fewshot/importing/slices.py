@@ -43,7 +43,8 @@ class ImportOptions:
     `spacing` makes the slices of each folder one volume (see `fewshot.slices.sequence`). `channel`
     is the one of several channels of a case that is read, or `all`. With
     `structures` a label id means the same structure on every slice, which otherwise only label
-    volumes say; `rules` are for labels that are not plainly labels.
+    volumes say; `rules` are for labels that are not plainly labels. Without `tell` what is unusual
+    is not said here, but by whoever asked.
     """
 
     window: Window | Auto | None = None
@@ -55,6 +56,7 @@ class ImportOptions:
     structures: bool = False
     channel: str = ""
     rules: LabelRules = PLAIN
+    tell: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def import_slices(
     """
     with collecting() as remarks:
         imported = _imported(images, labels, groups, options or ImportOptions())
-    for line in remarks.lines():
+    for line in remarks.lines() if options is None or options.tell else ():
         warn(line)
     return replace(imported, remarks=tuple(remarks.lines()))
 

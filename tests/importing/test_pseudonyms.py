@@ -43,6 +43,7 @@ def write_patient(folder: Path, number: int, patient: str) -> None:
         one.Rows = one.Columns = 32
         one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
         one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 0
+        one.WindowCenter, one.WindowWidth = 40 + z, 400 + 50 * z  # which is remarked on
         one.RescaleSlope, one.RescaleIntercept = 1, -1024
         one.PixelData = (np.arange(1024, dtype="<u2") * 2).tobytes()
         one.save_as(folder / f"{number}{z}.dcm", enforce_file_format=True)
