@@ -34,7 +34,14 @@ ROOMY: dict[str, dict[str, Any]] = {
     },
     "sam": {},
 }
-WORDS = {"architecture": "mask_rcnn_R_50_FPN_3x", "encoder": "resnet18", "mlflow": "http://x"}
+WORDS: dict[str, Any] = {
+    "architecture": "mask_rcnn_R_50_FPN_3x",
+    "encoder": "resnet18",
+    "mlflow": "http://x",
+    "mask_source": "fine",
+    "refine_with": "fine",
+    "score_threshold": 0.4,
+}
 # The files of weights are digested themselves; where a network computes is no part of what it is.
 ASIDE = ("weights", "device", "kind")
 
@@ -46,11 +53,12 @@ def variants(settings: Settings) -> Iterator[tuple[str, str, Settings]]:
             yield (
                 leaf.path,
                 leaf.use,
-                _varied(settings, leaf.path.split("."), leaf.field.annotation),
+                varied(settings, leaf.path.split("."), leaf.field.annotation),
             )
 
 
-def _varied(settings: Settings, path: list[str], annotation: Any) -> Settings:
+def varied(settings: Settings, path: list[str], annotation: Any) -> Settings:
+    """Return settings with another value of the one at a path."""
     values = settings.model_dump()
     place = values
     for key in path[:-1]:
@@ -174,7 +182,7 @@ def test_marks_are_honest(kind: str, make_job: MakeJob, tmp_path: Path) -> None:
         for leaf in leaves(type(settings)):
             if leaf.use != "training" and leaf.path != "workers":  # see test_loop
                 path = leaf.path.split(".")
-                changes[name] = _varied(changes[name], path, leaf.field.annotation)
+                changes[name] = varied(changes[name], path, leaf.field.annotation)
     train(task_of(job), tmp_path / "one")
     train(task_of(replace(job, **changes)), tmp_path / "other")
     one, other = ((tmp_path / name / "model.pth").read_bytes() for name in ("one", "other"))
