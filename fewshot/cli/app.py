@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -26,6 +27,7 @@ from fewshot.cli.setup import offer_setup, setup
 from fewshot.cli.stages import as_command
 from fewshot.errors import FewshotError
 from fewshot.extras import how_to_get
+from fewshot.files import check_regular
 from fewshot.pipeline.plan import commands
 from fewshot.progress import complain, say
 
@@ -96,6 +98,9 @@ def main() -> None:
     arguments = sys.argv[1:]
     try:
         with stoppable(arguments):
+            for argument in arguments:
+                # No command waits for a pipe without a writer, or reads a device without end.
+                check_regular(Path(argument.removeprefix("--").partition("=")[2] or argument))
             code = app(standalone_mode=False) or 0
         sys.exit(code)
     except Stopped as stop:

@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from fewshot.cli.options import Json, print_json
+from fewshot.cli.options import Json, print_json, print_line
 
 
 def doctor(json_: Json = False) -> None:
@@ -20,9 +20,9 @@ def doctor(json_: Json = False) -> None:
         width = max(len(check.name) for check in checks)
         for check in checks:
             mark = "ok     " if check.fine else "MISSING" if check.needed else "absent "
-            print(f"{mark}  {check.name:{width}}  {check.found}")
+            print_line(f"{mark}  {check.name:{width}}  {check.found}")
             if check.mend:
-                print(f"{'':9}{'':{width}}  to mend: {check.mend}")
+                print_line(f"{'':9}{'':{width}}  to mend: {check.mend}")
         print("ready" if healthy else "the main job cannot run; see the lines marked MISSING")
     if not healthy:
         raise typer.Exit(1)

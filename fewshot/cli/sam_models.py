@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from fewshot.cli.options import Json, Out, Overwrite, Seed, print_json
+from fewshot.cli.options import Json, Out, Overwrite, Seed, print_json, print_line
 from fewshot.cli.sam_options import (
     Embeddings,
     Filter,
@@ -156,7 +156,7 @@ def compare(
         print_json({"prompt": prompt.name, "models": summary})
     else:
         for row in summary:
-            print(f"{row['model']:24s} IoU {row['iou']:.4f}  Dice {row['dice']:.4f}")
+            print_line(f"{row['model']:24s} IoU {row['iou']:.4f}  Dice {row['dice']:.4f}")
 
 
 def study(
@@ -222,8 +222,8 @@ def study(
         print_json({"rows": rows})
     else:
         best = max(rows, key=lambda row: float(row["dice"]))
-        print(f"{len(rows)} combinations: {out / 'study.csv'}")
-        print("best: " + ", ".join(f"{key} {value}" for key, value in best.items()))
+        print_line(f"{len(rows)} combinations: {out / 'study.csv'}")
+        print_line("best: " + ", ".join(f"{key} {value}" for key, value in best.items()))
 
 
 def _known(option: str, text: str, known: tuple[str, ...]) -> str:

@@ -52,6 +52,7 @@ def command(
     from fewshot.pipeline.training import SoftTraining, WarmStart, plan_training, train_model
     from fewshot.progress import warn
     from fewshot.radiologists.review import read_review
+    from fewshot.run.owned import refuse_links
     from fewshot.training.model_folder import DESCRIPTION
 
     if review is not None:
@@ -78,6 +79,7 @@ def command(
             "the model starts from scratch"
         )
     with locked(out):
+        refuse_links(out)
         remove_remains(out)
         train_model(model, out, replace=False)
     return read_json(out / DESCRIPTION)

@@ -62,6 +62,7 @@ def command(
     from fewshot.lock import locked
     from fewshot.pipeline.training import plan_training, train_model
     from fewshot.radiologists.weights import weigh
+    from fewshot.run.owned import refuse_links
     from fewshot.training.model_folder import DESCRIPTION
 
     names = [one.name for one in settings.radiologists]
@@ -69,6 +70,7 @@ def command(
     if not chosen:
         raise InputError(f"--only {only}: no such radiologist; there are {', '.join(names)}")
     with locked(out):
+        refuse_links(out)
         remove_remains(out)
         for name in chosen:
             model = plan_training(settings, name, data)

@@ -8,7 +8,7 @@ from fewshot.config.logging import check_mlflow
 from fewshot.config.names import REVIEW
 from fewshot.config.tree import FinalSettings, ModelSettings, RadiologistSettings, RunSettings
 from fewshot.errors import InputError
-from fewshot.files import read_json, remove_remains, write_text
+from fewshot.files import check_regular, read_json, remove_remains, write_text
 from fewshot.lock import LOCK, REVIEW_LOCK, locked, refuse_if_locked
 from fewshot.models.registry import family_of
 from fewshot.pipeline import plan
@@ -120,6 +120,8 @@ def _models(settings: RunSettings) -> dict[str, ModelSettings]:
 def _check_models(settings: RunSettings) -> None:
     """Refuse options that no network can be built with, and weights that fit none of it."""
     for model in _models(settings).values():
+        if model.weights_file is not None:
+            check_regular(model.weights_file)
         family_of(model).check(model)
 
 
@@ -129,6 +131,8 @@ def _check_inputs(layout: RunLayout) -> None:
         path = getattr(layout.settings.data, key)
         if path is not None and not path.exists():
             raise InputError(f"data.{key}: {path}: no such file or folder")
+        if path is not None:
+            check_regular(path)
 
 
 def _check_outside(settings: RunSettings, out: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot.errors import InputError
+from fewshot.files import check_regular
 from fewshot.slices.found import what_file
 from fewshot.slices.limits import check_slice
 from fewshot.slices.quiet import quiet_decoder
@@ -38,6 +39,7 @@ def _without_pillow_limit() -> Iterator[None]:
 
 def open_image(path: Path) -> Image.Image:
     """Return an image of which the header is read; `InputError` naming the file."""
+    check_regular(path)
     try:
         with _without_pillow_limit():
             image = Image.open(path, formats=_FORMATS)

@@ -1,6 +1,7 @@
 """Bad settings, files and options: one line that says what to mend, and nothing is touched."""
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -236,6 +237,26 @@ def test_wrong_usage(fewshot: Call, work: Path, command: str, words: tuple[str, 
     for word in words:
         assert word in err
     assert sorted(work.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "convert --images pipe --out new",
+        "convert --images X_test --labels pipe --out new",
+        "score --truth pipe --submission Y_test.csv.gz",
+        "merge --predictions pipe --score-threshold 0.5 --background keep --out new.json",
+        "run --config=pipe --out new",
+        "run --config run.yaml --out new --set data.test_labels=pipe",
+        "run --config run.yaml --out new --set detector.weights=pipe",
+        "review pipe",
+        "merge --predictions data/train.json --score-threshold 0.5 --background keep --out pipe",
+    ],
+)
+def test_a_pipe_is_waited_for_by_no_command(refused: Refused, work: Path, command: str) -> None:
+    os.mkfifo(work.parent / "pipe")
+    (work / "pipe").symlink_to(work.parent / "pipe")
+    refused(command, ("pipe: is no file but a pipe; give a file",))
 
 
 def test_yaml_that_is_more_than_it_seems_is_refused(refused: Refused, work: Path) -> None:
