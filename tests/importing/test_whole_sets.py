@@ -251,7 +251,7 @@ def test_a_series_keeps_its_volume_through_every_form(tmp_path: Path, tilt: floa
     from fewshot.export.nifti import write_volumes
     from fewshot.masks.merge import MergeRule
     from fewshot.volume.measure import measure
-    from fewshot.volume.stack import read_stacks
+    from fewshot.volume.read_stacks import read_stacks
 
     cosine, sine = np.cos(np.deg2rad(tilt)), np.sin(np.deg2rad(tilt))
     label = np.zeros((40, 64), np.uint8)
