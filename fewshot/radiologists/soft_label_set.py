@@ -14,9 +14,10 @@ class SoftLabels:
     Attributes:
         certain: the slices with their soft labels.
         uncertain: the same slices with the masks that are neither labels nor background.
-        assignment: reader → image ids that it read; the one reader is `vote` where all read all.
-        reliability: reader → how often its scores are right, learnt on the validation slices.
-        thresholds: reader → the score from which its masks became soft labels.
+        assignment: radiologist → the image ids that it labelled; `vote` → all, where all labelled
+            all.
+        reliability: the same names → how often a score is right, learnt on the validation slices.
+        thresholds: the same names → the score from which masks became soft labels.
     """
 
     certain: SliceSet

@@ -1,4 +1,4 @@
-"""Soft-labelling: radiologists read the unlabelled slices, each its share or all together."""
+"""Soft-labelling (pseudo-labelling): radiologists label slices, each its share or all by vote."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from fewshot.radiologists.soft_label_set import SoftLabels
 from fewshot.radiologists.weights import assign_slices
 
 NOTHING_NEW: Final = ExperimentalSettings()
-VOTE: Final = "vote"  # what a reading of all radiologists together is called
+VOTE: Final = "vote"  # the name under which all radiologists label together
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Radiologists:
         return found
 
 
-class _Reader(Protocol):
-    """Whoever reads slices: one radiologist, or all in a vote."""
+class _Predict(Protocol):
+    """How one radiologist, or all in a vote, predict the masks of slices."""
 
     def __call__(self, slices: SliceSet, what: str) -> Iterator[SliceMasks]: ...
 
@@ -73,9 +73,9 @@ def soft_label(
         labelled: the training slices; `max_masks_per_slice: auto` is what their fullest has.
         validation: labelled slices that no radiologist was trained on; how often a score is right
             is learnt on them.
-        radiologists: who reads.
-        settings: who reads what, and which masks are kept.
-        seed: of the dealing of slices where each radiologist reads its share.
+        radiologists: who label them.
+        settings: which slices each of them labels, and which masks are kept.
+        seed: of the assignment of slices, where each radiologist labels its share.
         experimental: whether thresholds are precisions, and how many masks a slice may have.
     """
     ids = [record.image_id for record in unlabelled.records]
@@ -84,8 +84,10 @@ def soft_label(
     if settings.assignment != VOTE:
         assignment = assign_slices(ids, radiologists.weights, seed)
         wanted = dict(radiologists.thresholds)
-    readers = _readers(radiologists, settings)
-    reliability = {name: _reliability(name, read, validation) for name, read in readers.items()}
+    predictors = _predictors(radiologists, settings)
+    reliability = {
+        name: _reliability(name, predict, validation) for name, predict in predictors.items()
+    }
     thresholds = {
         name: reliability[name].threshold(at) if experimental.precision_thresholds else at
         for name, at in wanted.items()
@@ -103,7 +105,7 @@ def soft_label(
             most,
         )
         share = unlabelled.subset(image_ids)
-        for masks in readers[name](share, f"soft labels by {name}") if len(share) else ():
+        for masks in predictors[name](share, f"soft labels by {name}") if len(share) else ():
             sure, unsure = select(masks, selection)
             if foregrounds:
                 sure, unsure = divide_foreground(sure, unsure, foregrounds[masks.image_id])
@@ -123,8 +125,8 @@ def _foregrounds(
 ) -> dict[int, SliceMasks]:
     """Return the masks of the radiologist who is the mask source, by slice; none without one.
 
-    It takes one plain look: a vote over several drops what they disagree about, and the masks are
-    worse for it (docs/soft-labels.md).
+    It sees each slice once, as it is: a vote over several views drops what they disagree about, and
+    the masks are worse for it (docs/soft-labels.md).
     """
     name = settings.mask_source
     if name is None or not len(unlabelled):
@@ -134,28 +136,28 @@ def _foregrounds(
         return {masks.image_id: masks for masks in model.predict(unlabelled, advance, None)}
 
 
-def _readers(radiologists: Radiologists, settings: SoftLabelSettings) -> dict[str, _Reader]:
+def _predictors(radiologists: Radiologists, settings: SoftLabelSettings) -> dict[str, _Predict]:
     models = radiologists.load(*(set(radiologists.models) - {settings.mask_source}))
 
-    def reader(names: list[str], source: str) -> _Reader:
+    def predictor(names: list[str], source: str) -> _Predict:
         chosen = [models[name] for name in names]
 
-        def read(slices: SliceSet, what: str) -> Iterator[SliceMasks]:
+        def predict(slices: SliceSet, what: str) -> Iterator[SliceMasks]:
             with progress(what, len(slices)) as advance:
                 yield from predict_together(
                     chosen, slices, source, radiologists.weights, settings.tta, advance
                 )
 
-        return read
+        return predict
 
     if settings.assignment == VOTE:
-        return {VOTE: reader(list(models), VOTE)}
-    return {name: reader([name], name) for name in models}
+        return {VOTE: predictor(list(models), VOTE)}
+    return {name: predictor([name], name) for name in models}
 
 
-def _reliability(name: str, read: _Reader, validation: SliceSet) -> Reliability:
+def _reliability(name: str, predict: _Predict, validation: SliceSet) -> Reliability:
     truth = [validation.masks_of(record.image_id) for record in validation.records]
-    found = {masks.image_id: masks for masks in read(validation, f"validation slices by {name}")}
+    found = {masks.image_id: masks for masks in predict(validation, f"validation slices by {name}")}
     return learn_reliability(truth, found)
 
 

@@ -1,4 +1,4 @@
-"""How much each radiologist is trusted, and which unlabelled slices each one reads.
+"""Each radiologist's weight, and which unlabelled slices each one labels.
 
 Source: the reference report, section 2.6: validation average precision, normalised, is the share of
 the unlabelled slices that a radiologist labels.
@@ -35,12 +35,12 @@ def weights_from_precision(precisions: Mapping[str, float]) -> dict[str, float]:
 def assign_slices(
     image_ids: Sequence[int], weights: Mapping[str, float], seed: int
 ) -> dict[str, list[int]]:
-    """Deal slices to radiologists at random, as many to each as its weight says.
+    """Assign slices to radiologists at random, to each as many as its weight says.
 
     Shares are rounded by the largest remainder; equal remainders favour the earlier radiologist.
 
     Args:
-        image_ids: the slices to deal, each exactly once.
+        image_ids: the slices to assign, each exactly once.
         weights: radiologist's name → weight; they sum to 1.
         seed: of the shuffle.
 

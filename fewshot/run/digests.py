@@ -38,7 +38,7 @@ class Digests:
 
 
 def _digest(path: Path, digest: Callable[[Path], str]) -> str:
-    """Hidden files of a folder do not count: no reader of ours looks at them."""
+    """Hidden files of a folder do not count: nothing in fewshot reads them."""
     if not path.is_dir():
         return digest(path) if path.is_file() else MISSING
     names = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
