@@ -22,6 +22,9 @@ from fewshot.slices.limits import BoundedStream, Readable
 BLOCK_BYTES = 1 << 19
 _GZIP_MAGIC = b"\x1f\x8b"
 _NEWLINE = ord("\n")
+_FIRST_PIXEL = re.compile(rb'"?(?:Pixel )?0"?,')
+# What heads the first column of tables of other kinds: of groups, of boxes.
+_OTHER_TABLE = re.compile(r"(?:image|file|slice|patient|case)(?:s|_?name|_?id)?", re.IGNORECASE)
 _QUOTED_CELL = re.compile(rb'(?<![^,\n])"([^",\r\n]*)"(?=[,\r\n]|\Z)')
 
 LabelForm: TypeAlias = Literal["named", "plain"]
@@ -104,6 +107,11 @@ def read_layout(path: Path) -> LabelLayout:
         raise InputError(f"{path}: line 1 is not a CSV header ({error})") from error
     names = tuple(cells[1:])
     _check_header(path, cells[0], names)
+    if _OTHER_TABLE.fullmatch(cells[0].strip()) and not _FIRST_PIXEL.match(rows):
+        raise InputError(
+            f"{path}: line 1 heads a table of {_shown(cells[0])} and {_shown(names[0])}, perhaps"
+            " one of groups or boxes; a label CSV has a column for each image, a row for each pixel"
+        )
     plain = rows.lstrip(b'"').startswith(b"0")
     return LabelLayout(path, cells[0], names, "plain" if plain else "named")
 

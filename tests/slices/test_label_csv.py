@@ -403,3 +403,14 @@ def test_headers(tmp_path: Path, names: list[str], form: LabelForm, header: byte
     path = tmp_path / "Y.csv"
     write_label_csv(path, names, [ONE, ONE], form)
     assert io.BytesIO(path.read_bytes()).readline() == header + b"\n"
+
+
+@pytest.mark.parametrize(
+    "header", ["image,patient", "patientId,x,y,width,height,Target", "file_name,group"]
+)
+def test_tables_of_other_kinds_are_told_apart(tmp_path: Path, header: str) -> None:
+    (tmp_path / "y.csv").write_text(f"{header}\n0.png,p1\n")
+    with pytest.raises(
+        InputError, match=r"y\.csv: line 1 heads a table of '\w+' and '\w+', perhaps"
+    ):
+        read_label_csv(tmp_path / "y.csv")

@@ -48,7 +48,8 @@ def array_files(path: Path) -> list[Path]:
 class ArrayFile:
     """One array of slices: (height, width), (slices, height, width), colour in a last axis.
 
-    A last axis of 3 or 4 is colour. A .npz with several arrays is searched for `keys`.
+    A last axis of 3 or 4 is colour, one of 1 a channel by itself. A .npz with several arrays is
+    searched for `keys`.
     """
 
     def __init__(self, path: Path, keys: Sequence[str] = IMAGE_KEYS) -> None:
@@ -68,7 +69,8 @@ class ArrayFile:
         if kind.kind not in "biuf" or kind.itemsize > 8:
             raise InputError(f"{path}: holds {kind} values; give plain numbers")
         self.colour = len(shape) > 2 and shape[-1] in (3, 4)
-        grey = shape[:-1] if self.colour else shape
+        self._one_channel = len(shape) > 2 and shape[-1] == 1
+        grey = shape[:-1] if self.colour or self._one_channel else shape
         if len(grey) not in (2, 3) or min(shape) < 1:
             raise InputError(f"{path}: has shape {shape}; give (slices, height, width)")
         self.count: int | None = grey[0] if len(grey) == 3 else None
@@ -86,6 +88,8 @@ class ArrayFile:
             raise
         except Exception as error:
             raise _unreadable(self.path, error) from error
+        if self._one_channel:
+            return picture[..., 0]
         return luminance(picture) if self.colour else picture
 
 

@@ -44,13 +44,25 @@ def test_slices_are_read_in_any_order(tmp_path: Path, name: str, order: list[int
         (np.stack([STACK[0]] * 3, axis=-1), (9, 13)),
         (STACK.astype(np.float64) / 3, (9, 13)),
         (STACK > 9, (9, 13)),
+        (STACK[..., None], (9, 13)),
+        (STACK[0][..., None], (9, 13)),
         (np.asfortranarray(STACK), (9, 13)),
     ],
-    ids=["one slice", "colours", "one colour", "floats", "bools", "Fortran order"],
+    ids=[
+        "one slice",
+        "colours",
+        "one colour",
+        "floats",
+        "bools",
+        "one channel",
+        "a slice of one channel",
+        "Fortran order",
+    ],
 )
 def test_kinds_of_arrays(tmp_path: Path, values: Any, shape: tuple[int, int]) -> None:
     source = ArrayStack(save(tmp_path / "a.npy", images=values))
     assert source.values(source.slices[0]).shape == shape
+    values = values[..., 0] if values.shape[-1] == 1 else values
     expected = values[0] if values.ndim == 3 and values.shape[-1] != 3 else values
     if expected.ndim == 2:
         np.testing.assert_array_equal(source.values(source.slices[0]), expected)
