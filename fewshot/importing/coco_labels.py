@@ -10,7 +10,7 @@ from fewshot.masks.coco_annotations import WrongAnnotations
 from fewshot.masks.coco_values import last_part
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import name_a_few
-from fewshot.slices.label_names import match_names, slice_names
+from fewshot.slices.label_names import Renamed, match_names, slice_names
 from fewshot.slices.remarks import remark
 from fewshot.slices.sources.source import SliceSource
 
@@ -22,11 +22,13 @@ def coco_masks(
     source: SliceSource,
     records: Sequence[SliceRecord],
     skipped: list[str] | None = None,
+    renamed: Renamed | None = None,
 ) -> dict[int, SliceMasks]:
     """Return the masks of the slices that have any in a COCO file, by the slices' own ids.
 
     Images of the file are known by the last part of their names, and those that are not there do
     no harm without annotations. With `skipped` what is wrong is passed over, and why is appended.
+    `renamed` is as for `slice_names`.
     Raises `InputError` for annotations that are wrong, or of images that are not there or of
     another size.
     """
@@ -36,7 +38,7 @@ def coco_masks(
     except WrongAnnotations as error:
         raise InputError(f"{error}; {_PASSED} them") from error
     by_image = {one.image_id: last_part(one.file_name) for one in coco.records}
-    wanted = slice_names(source)
+    wanted = slice_names(source, renamed)
     found = match_names(wanted, by_image.values())
     _check_all(labels, coco, by_image, found, wanted, skipped)
     by_slice = {record.file_name: record for record in records}

@@ -52,6 +52,8 @@ def convert(
     with filled_folder(out, overwrite) as folder:
         pictures = folder / PICTURES
         options = replace(request.options, pictures=pictures, tell=False)
+        if not request.keep_ids:
+            options = replace(options, renaming=_renaming(out))
         imported = import_slices(request.images, request.labels, request.groups, options)
         parts, lines = _parts(imported.slices, request, imported)
         if imported.patients and not request.keep_ids:
@@ -85,6 +87,11 @@ def _parts(
         return {UNLABELLED: slices}, []
     files = datasets.TrainingFiles(request.images, request.labels, request.groups)
     return datasets.divide(slices, files, request.validation_fraction, request.seed)
+
+
+def _renaming(out: Path) -> Callable[[Mapping[str, str]], Callable[[str], str]]:
+    """Return what makes of patients the function that renames slices as they are written."""
+    return lambda patients: Renaming(patients, Pseudonyms(out.resolve().parent / FILE)).name
 
 
 def _under_pseudonyms(

@@ -1,6 +1,6 @@
 """From images and labels of any form to slices with masks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from fewshot.progress import warn
 from fewshot.slices.box_table import Box, is_box_table, read_box_table
 from fewshot.slices.groups import Named, grouped_by_table, guess_groups, is_off
 from fewshot.slices.images import image_stem, name_a_few, read_image, write_image
-from fewshot.slices.label_names import match_names, slice_names
+from fewshot.slices.label_names import Renamed, match_names, slice_names
 from fewshot.slices.labels.check import PLAIN, LabelRules
 from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.labels.source import LabelSource
@@ -43,8 +43,9 @@ class ImportOptions:
     `spacing` makes the slices of each folder one volume (see `fewshot.slices.sequence`). `channel`
     is the one of several channels of a case that is read, or `all`. With
     `structures` a label id means the same structure on every slice, which otherwise only label
-    volumes say; `rules` are for labels that are not plainly labels. Without `tell` what is unusual
-    is not said here, but by whoever asked.
+    volumes say; `rules` are for labels that are not plainly labels. `renaming` makes of the
+    patients what renames slices that are written, so that labels may be called as these. Without
+    `tell` what is unusual is not said here, but by whoever asked.
     """
 
     window: Window | Auto | None = None
@@ -56,6 +57,7 @@ class ImportOptions:
     structures: bool = False
     channel: str = ""
     rules: LabelRules = PLAIN
+    renaming: Callable[[Mapping[str, str]], Renamed] | None = None
     tell: bool = True
 
 
@@ -110,11 +112,12 @@ def _imported(
     if options.spacing is not None:
         check_one_patient([], list(belongs.values()))
     reader = _Reader(source, images, options, belongs)
+    renamed = options.renaming(patients) if options.renaming is not None and patients else None
     has_boxes = labels is not None and is_box_table(labels)
     if not has_boxes and labels is not None and labels.suffix.lower() != ".json":
         # A long table is read after the images: what is wrong with those is said first.
         records = reader.pictures()
-        label_source = open_labels(labels, source, options.rules)
+        label_source = open_labels(labels, source, replace(options.rules, renamed=renamed))
         if isinstance(label_source, TableLabels):
             _check_columns(labels, images, label_source, records, bool(reader.skipped))
         masks = reader.masks(records, label_source)
@@ -122,7 +125,9 @@ def _imported(
     else:
         records = reader.pictures()
         passed = reader.skipped if options.skip_bad else None
-        masks = coco_masks(labels, source, records, passed) if labels and not has_boxes else {}
+        masks = {}
+        if labels and not has_boxes:
+            masks = coco_masks(labels, source, records, passed, renamed)
         form = None if labels is None else "box table" if has_boxes else "COCO"
     records = [record for record in records if record.image_id not in reader.dropped]
     folder = images if source.ready else options.pictures or images
@@ -137,7 +142,7 @@ def _imported(
         what = what or f"{images}: no slice can be read"
         raise InputError(f"{what}; the first: {' '.join(skipped[:1])}")
     slices = SliceSet(folder, tuple(records), masks, volumes)
-    boxes = _boxes(labels, source, records) if labels and has_boxes else {}
+    boxes = _boxes(labels, source, records, renamed) if labels and has_boxes else {}
     return Imported(
         slices,
         source.form,
@@ -333,11 +338,14 @@ def _check_columns(
 
 
 def _boxes(
-    labels: Path, source: SliceSource, records: Sequence[SliceRecord]
+    labels: Path,
+    source: SliceSource,
+    records: Sequence[SliceRecord],
+    renamed: Renamed | None,
 ) -> dict[int, list[Box]]:
     """Return the boxes by image id: patientId is a slice's name, its file's name or its patient."""
     table = read_box_table(labels)
-    found = match_names(slice_names(source), table)
+    found = match_names(slice_names(source, renamed), table)
     patient = {image: name for name, image in found.items()}
     boxes: dict[int, list[Box]] = {}
     used: set[str] = set()

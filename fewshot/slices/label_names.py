@@ -2,13 +2,15 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fewshot.errors import InputError
 from fewshot.slices.images import image_stem, name_a_few
 from fewshot.slices.remarks import remark
 from fewshot.slices.sources.source import SliceSource, SourceSlice
+
+Renamed = Callable[[str], str]
 
 _WORD = r"(?:labels?|masks?|seg|segm|segmentations?|gt|annotations?|roi|lesions?)"
 _END = re.compile(rf"(.+?)[ _.-]+{_WORD}(?:[ _.-]*\d+)?", re.IGNORECASE)
@@ -66,10 +68,11 @@ def label_files(path: Path, source: SliceSource, files: Sequence[Path]) -> list[
     return beside
 
 
-def slice_names(source: SliceSource) -> dict[str, list[str]]:
+def slice_names(source: SliceSource, renamed: Renamed | None = None) -> dict[str, list[str]]:
     """Return the names that labels may call each slice by: its own, and that of its file.
 
-    Slices of one file are called by it and their index, `ct_7`, counted from 0.
+    Slices of one file are called by it and their index, `ct_7`, counted from 0. `renamed` gives the
+    name under which a slice is written, where that is another.
     """
     items = source.slices
     files = [origin_of(item) for item in items]
@@ -85,10 +88,11 @@ def slice_names(source: SliceSource) -> dict[str, list[str]]:
     if all(one[0].endswith(_CHANNEL) for one in names.values()):
         for one in names.values():
             one.append(one[0].removesuffix(_CHANNEL))
-    return {name: [*its, *_without_word(its[0])] for name, its in names.items()}
+    more = {name: [*its, *_without_word(its[0])] for name, its in names.items()}
+    return {name: [*its, *_other(its[0], renamed)] for name, its in more.items()}
 
 
-def volume_names(source: SliceSource) -> dict[str, list[str]]:
+def volume_names(source: SliceSource, renamed: Renamed | None = None) -> dict[str, list[str]]:
     """Return the names that labels may call each volume by: its own, its file's or folder's."""
     files: dict[str, set[Path]] = defaultdict(set)
     for item in source.slices:
@@ -101,8 +105,13 @@ def volume_names(source: SliceSource) -> dict[str, list[str]]:
         folders = {one.parent.name for one in held}
         names[volume] = [volume]
         names[volume] += [stem_of(only.name)] if only else sorted(folders) * (len(folders) == 1)
-        names[volume] += _without_word(volume)
+        names[volume] += [*_without_word(volume), *_other(volume, renamed)]
     return names
+
+
+def _other(name: str, renamed: Renamed | None) -> list[str]:
+    other = name if renamed is None else renamed(name)
+    return [other] if other != name else []
 
 
 def _without_word(name: str) -> list[str]:

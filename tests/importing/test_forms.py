@@ -13,8 +13,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from fewshot.errors import InputError
+from fewshot.importing.convert import ConvertRequest, convert
 from fewshot.importing.slices import ImportOptions, import_slices
-from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
+from fewshot.masks.coco import SliceRecord, SliceSet, read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.slices.images import image_stem
 from fewshot.slices.label_csv import write_label_csv
@@ -337,3 +338,28 @@ def test_hidden_files_are_passed_over_in_every_form(tmp_path: Path, images: Path
         (images / "__MACOSX" / next(images.iterdir()).name).write_bytes(b"junk")
         (images / ".DS_Store").write_bytes(b"junk")
     assert len(open_source(images).slices) == COUNT
+
+
+@pytest.mark.parametrize("keep_ids", [False, True])
+@pytest.mark.parametrize("labels", ["PNG", "COCO", "table", "volumes"])
+def test_labels_of_the_slices_that_convert_wrote(
+    tmp_path: Path, images: Path, labels: str, keep_ids: bool
+) -> None:
+    """Who converts, annotates the pictures and converts again finds the labels, by any name."""
+    source = open_source(images)
+    if (labels == "volumes" and not source.volumes) or source.form != "DICOM":
+        return
+    options = ImportOptions(window=_window(images))
+    convert(ConvertRequest(images, None, None, True, 0.2, 0, options, keep_ids), tmp_path / "o")
+    written = read_coco(tmp_path / "o" / "test.json")
+    folder = tmp_path / "y"
+    folder.mkdir()
+    if labels == "volumes":
+        made = label_volumes(folder, source, ())
+        for one in made.iterdir():
+            one.rename(folder / f"{next(iter(written.volumes))}.nii.gz")
+    else:
+        names = [image_stem(record.file_name) for record in written.records]
+        made = LABELS[labels](folder, source, names)
+    request = ConvertRequest(images, made, None, True, 0.2, 0, options, keep_ids)
+    assert convert(request, tmp_path / "p")["found"]["labelled"] == COUNT

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewshot.errors import InputError
+from fewshot.slices.label_names import Renamed
 from fewshot.slices.remarks import remark
 
 _NEAR = 0.01  # from a whole number, which a header's slope or a resampling leaves
@@ -22,11 +23,13 @@ class LabelRules:
     """How labels are read that are not plainly labels.
 
     From `threshold` up values are the one structure that the labels show. `trusted` labels are
-    taken however little they look like labels.
+    taken however little they look like labels. `renamed` gives the name under which a slice or
+    volume is written, by which its labels may go, too.
     """
 
     threshold: float | None = None
     trusted: bool = False
+    renamed: Renamed | None = None
 
 
 PLAIN = LabelRules()

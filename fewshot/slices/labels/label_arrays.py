@@ -56,7 +56,7 @@ class ArrayLabels:
     def _match(self, files: Sequence[Path], source: SliceSource) -> None:
         """Find the array of each slice, or of each file of slices, by its name."""
         by_name = {one.name: one for one in files}
-        slices = slice_names(source)
+        slices = slice_names(source, self._rules.renamed)
         stacks = {_of_file(item): [stem_of(origin_of(item).name)] for item in source.slices}
         found = match_names(stacks, by_name)
         rest = [name for name in by_name if name not in found]

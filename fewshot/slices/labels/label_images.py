@@ -27,7 +27,7 @@ class ImageLabels:
         self._rules = rules
         listed = list_images(path) if path.is_dir() else [path]
         files = {one.name: one for one in label_files(path, source, listed)}
-        wanted = slice_names(source)
+        wanted = slice_names(source, rules.renamed)
         found = match_names(wanted, files)
         if len(files) == len(source.slices) == 1 and not path.is_dir():
             found = dict.fromkeys(files, source.slices[0].name)

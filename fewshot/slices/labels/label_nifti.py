@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from fewshot.errors import InputError
 from fewshot.slices.images import name_a_few
-from fewshot.slices.label_names import label_files, match_names, refuse_strange, volume_names
+from fewshot.slices.label_names import (
+    Renamed,
+    label_files,
+    match_names,
+    refuse_strange,
+    volume_names,
+)
 from fewshot.slices.labels.check import PLAIN, LabelRules, check_label_map
 from fewshot.slices.sources.nifti import NiftiVolume, NiftiVolumes, nifti_files
 from fewshot.slices.sources.source import SliceSource, SourceSlice
@@ -34,7 +40,7 @@ class NiftiLabels:
             )
         self._rules = rules
         files = {one.name: one for one in label_files(path, source, nifti_files(path))}
-        wanted, volumes = _cases(source)
+        wanted, volumes = _cases(source, rules.renamed)
         found = match_names(wanted, files)
         if not path.is_dir() and len(volumes) == 1:
             found = {path.name: next(iter(volumes))}
@@ -61,7 +67,9 @@ class NiftiLabels:
         return [check_label_map(ids, height, width, where, self._rules)]
 
 
-def _cases(source: SliceSource) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def _cases(
+    source: SliceSource, renamed: Renamed | None
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Return the names of each case, and its volumes: the label of a case is of all its channels.
 
     What has no channels is a case by itself.
@@ -69,7 +77,7 @@ def _cases(source: SliceSource) -> tuple[dict[str, list[str]], dict[str, list[st
     cases = source.cases if isinstance(source, NiftiVolumes) else {}
     names: dict[str, list[str]] = {}
     volumes: dict[str, list[str]] = {}
-    for volume, its in volume_names(source).items():
+    for volume, its in volume_names(source, renamed).items():
         case = cases.get(volume, volume)
         names.setdefault(case, [case]).extend(its)
         volumes.setdefault(case, []).append(volume)

@@ -21,7 +21,7 @@ class TableLabels:
     def __init__(self, path: Path, source: SliceSource, rules: LabelRules = PLAIN) -> None:
         self._path, self._rules = path, rules
         self._table = read_label_csv(path)
-        found = match_names(slice_names(source), self._table.names)
+        found = match_names(slice_names(source, rules.renamed), self._table.names)
         self._columns = {image: name for name, image in found.items()}
         self.names = tuple(found.get(name, name) for name in self._table.names)
         """The slices of the columns, and columns that belong to none."""
