@@ -258,7 +258,7 @@ def _file_systems(case: Case) -> None:
     case.check(answer.code == 2, f"a FIFO as settings: exit code {answer.code}")
     settings = case.folder.parent / "pkl-memory-corruption/mini.yaml"
     small = "mount -t tmpfs -o size=4k tmpfs /dev/shm"
-    run = f"{sys.executable} -m fewshot run --config {settings} --out sh --set detector.workers=1"
+    run = f"{sys.executable} -m fewshot run --config {settings} --out sh --set training.workers=1"
     if case.run(f"unshare -m sh -c '{small}'").code == 0:
         answer = case.run(f'unshare -m sh -c "{small} && {run}"')
         case.check("Traceback" not in answer.text, "/dev/shm is full: a traceback")

@@ -1,4 +1,4 @@
-"""All keys that a settings file of release 0.1.0 could have, and one of its files."""
+"""All keys that a settings file of release 0.1.0 could have, and the files that came with it."""
 
 from collections.abc import Iterator
 
@@ -59,9 +59,58 @@ def old_keys() -> Iterator[tuple[int | str, ...]]:
             yield tuple(int(part) if part.isdigit() else part for part in parts)
 
 
-HEADNECK_CPU = """
-data:
-  phantom: {size: 128}
+# The configurations that came with it, on a phantom.
+FILES = {
+    "demo": """
+data: {phantom: {size: 128}}
+detector:
+  architecture: tiny
+  weights: none
+  evaluation_period: 100
+radiologists:
+  - {name: rough, learning_rate: 0.002, iterations: 100, score_threshold: 0.7}
+  - {name: steady, learning_rate: 0.001, iterations: 130, score_threshold: 0.7}
+  - {name: fine, learning_rate: 0.0007, iterations: 160, score_threshold: 0.7}
+final: {learning_rate: 0.001, iterations: 200, score_threshold: auto}
+merge: {background: auto, metric: all, min_area: auto}
+seed: 0
+""",
+    "challenge_r50": """
+data: {phantom: {size: 128}}
+detector:
+  architecture: COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x.yaml
+  weights: auto
+  batch_size: 4
+  workers: 4
+  evaluation_period: 500
+  checkpoint_period: 500
+radiologists:
+  - {name: rough, learning_rate: 0.005, iterations: 2000, score_threshold: 0.65}
+  - {name: steady, learning_rate: 0.0025, iterations: 3000, score_threshold: 0.65}
+  - {name: fine, learning_rate: 0.00125, iterations: 4000, score_threshold: 0.65}
+final: {learning_rate: 0.0025, iterations: 3500, score_threshold: 0.63}
+merge: {background: auto, metric: foreground, min_area: auto}
+seed: 0
+""",
+    "challenge_x101": """
+data: {phantom: {size: 128}}
+detector:
+  architecture: COCO-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_3x.yaml
+  weights: auto
+  batch_size: 4
+  workers: 4
+  evaluation_period: 500
+  checkpoint_period: 500
+radiologists:
+  - {name: rough, learning_rate: 0.005, iterations: 1000, score_threshold: 0.65}
+  - {name: steady, learning_rate: 0.0025, iterations: 1500, score_threshold: 0.65}
+  - {name: fine, learning_rate: 0.00125, iterations: 2000, score_threshold: 0.65}
+final: {learning_rate: 0.0025, iterations: 2500, score_threshold: 0.63}
+merge: {background: auto, metric: foreground, min_area: auto}
+seed: 0
+""",
+    "headneck_cpu": """
+data: {phantom: {size: 128}}
 detector:
   architecture: tiny
   weights: none
@@ -89,4 +138,22 @@ final: {learning_rate: 0.001, iterations: 2400, score_threshold: auto, warm_star
 prediction: {outlines: net}
 merge: {background: auto, metric: all, min_area: auto}
 seed: 0
-"""
+""",
+    "headneck_semantic": """
+data: {phantom: {size: 128}}
+detector:
+  architecture: tiny
+  weights: none
+  evaluation_period: 0
+radiologists:
+  - {name: rough, learning_rate: 0.002, iterations: 120, score_threshold: 0.6}
+  - name: net
+    learning_rate: 0.002
+    iterations: 200
+    score_threshold: 0.6
+    model: {kind: semantic, network: unet, encoder: tu-mobilenetv3_small_100}
+final: {learning_rate: 0.001, iterations: 250, score_threshold: auto}
+merge: {background: auto, metric: all, min_area: auto}
+seed: 0
+""",
+}

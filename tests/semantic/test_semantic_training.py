@@ -129,6 +129,22 @@ def test_weighed_and_uncertain_masks_count_as_said(miniature: SliceSet, small_ne
     assert (weights[~ignored & ~inside] == 1).all()
 
 
+def test_the_runs_augmentation_is_obeyed(miniature: SliceSet, small_network: Any) -> None:
+    from fewshot.semantic.data import SemanticSamples
+
+    mirrored = STILL.model_copy(update={"flip": True})
+    still, flipped = (
+        SemanticSamples([TrainingSource(miniature)], small_network(), one, 0)
+        for one in (STILL, mirrored)
+    )
+    pairs = [(still[position], flipped[position]) for position in range(8)]
+    same = [torch.equal(one.slices, other.slices) for one, other in pairs]
+    assert 0 < sum(same) < len(same)
+    for (one, other), unmoved in zip(pairs, same, strict=True):
+        expected = one.targets if unmoved else one.targets.flip(-1)
+        assert torch.equal(other.targets[:, :1], expected[:, :1])
+
+
 def test_a_loss_that_is_no_number_is_reported_with_its_slices(
     job: TrainingJob, tmp_path: Path
 ) -> None:

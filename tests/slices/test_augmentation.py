@@ -222,3 +222,19 @@ def test_a_mask_may_leave_the_slice() -> None:
     ]
     assert any(empty)
     assert not all(empty)
+
+
+@pytest.mark.parametrize("elastic", [0.0, 0.1])
+def test_values_of_pixels_move_as_the_masks_they_are_of(elastic: float) -> None:
+    """A label map and weights of a semantic network, beside the same as masks of a detector's."""
+    masks = np.stack([disc(40, 40, 20), disc(80, 90, 15)])
+    values = np.stack([masks[0] * 2.0 + masks[1] * 7.0, np.ones((SIZE, SIZE))]).astype(np.float32)
+    settings = AugmentationSettings(elastic=elastic, shift=0.3)
+
+    image, moved = augment(noise(SIZE, SIZE), masks, settings, np.random.default_rng(5))
+    same, moved_values = augment(noise(SIZE, SIZE), values, settings, np.random.default_rng(5))
+
+    np.testing.assert_array_equal(image, same)
+    np.testing.assert_array_equal(moved_values[0], moved[0] * 2.0 + moved[1] * 7.0)
+    # Where the slice leaves a gap, no pixel counts.
+    assert set(np.unique(moved_values[1])) == {0.0, 1.0}
