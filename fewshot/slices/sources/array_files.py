@@ -19,6 +19,7 @@ from fewshot.slices.found import is_hidden
 from fewshot.slices.images import in_slice_order
 from fewshot.slices.label_names import files_beside
 from fewshot.slices.limits import check_slice, check_slice_count
+from fewshot.slices.remarks import remark
 from fewshot.slices.sources.source import Skipped, SourceSlice
 from fewshot.slices.volume import Volume
 from fewshot.slices.window import Window, apply_window
@@ -71,6 +72,7 @@ class ArrayFile:
         self.colour = len(shape) > 2 and shape[-1] in (3, 4)
         self._one_channel = len(shape) > 2 and shape[-1] == 1
         grey = shape[:-1] if self.colour or self._one_channel else shape
+        self.channels = int(shape[-1]) if self.colour else 1
         if len(grey) not in (2, 3) or min(shape) < 1:
             raise InputError(f"{path}: has shape {shape}; give (slices, height, width)")
         self.count: int | None = grey[0] if len(grey) == 3 else None
@@ -109,6 +111,7 @@ class ArrayStack:
         for file in files_beside(array_files(path))[0]:
             try:
                 one = ArrayFile(file)
+                _check_axes(file, one)
             except InputError as error:
                 if not skip_bad:
                     raise
@@ -129,6 +132,25 @@ class ArrayStack:
         if window is not None:
             return apply_window(values, window)
         return values if values.dtype == np.uint8 else None
+
+
+def _check_axes(file: Path, one: ArrayFile) -> None:
+    """Say how axes are read that might mean something else; refuse channels that are no colour.
+
+    Raises `InputError` for four channels of more than 8 bits, which no picture has.
+    """
+    if one.colour and one.dtype != np.uint8:
+        if one.channels == 4:
+            raise InputError(
+                f"{file}: its last axis holds 4 channels of {one.dtype}; give one channel"
+            )
+        remark(f"a last axis of 3 {one.dtype} is read as colour, its luminance taken", str(file))
+    if one.count == one.height != one.width and one.count > 1:
+        remark(
+            f"read as {one.count} slices of {one.height} x {one.width}; if the last axis counts "
+            "the slices, move it to the front",
+            str(file),
+        )
 
 
 def _slices(file: Path, one: ArrayFile, in_folder: bool) -> list[SourceSlice]:

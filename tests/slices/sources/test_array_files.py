@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fewshot.errors import InputError
+from fewshot.slices.remarks import collecting
 from fewshot.slices.sources.array_files import ArrayFile, ArrayStack
 from fewshot.slices.window import Window
 
@@ -150,3 +151,33 @@ def test_broken_bytes_give_slices_or_an_input_error(
         message = str(error)
     assert message.startswith(str(path))
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "said"),
+    [
+        (
+            (24, 24, 5),
+            np.int16,
+            ["read as 24 slices of 24 x 5; if the last axis counts"],
+        ),
+        ((5, 24, 24), np.int16, []),
+        ((24, 24, 24), np.int16, []),
+        ((24, 20, 3), np.uint8, []),
+        ((24, 20, 3), np.float32, ["a last axis of 3 float32 is read as colour"]),
+    ],
+)
+def test_axes_with_two_readings_are_said(
+    tmp_path: Path, shape: tuple[int, ...], kind: Any, said: list[str]
+) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(shape, kind))
+    with collecting() as remarks:
+        ArrayStack(tmp_path / "a.npy")
+    assert len(remarks.lines()) == len(said)
+    assert all(line in found for line, found in zip(said, remarks.lines(), strict=True))
+
+
+def test_four_channels_of_more_than_8_bits_are_no_picture(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((6, 24, 20, 4), np.int16))
+    with pytest.raises(InputError, match=r"a.npy: its last axis holds 4 channels of int16"):
+        ArrayStack(tmp_path / "a.npy")
