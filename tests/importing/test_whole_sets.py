@@ -175,8 +175,8 @@ def test_dicom_below_pictures_is_refused_and_other_files_are_counted(tmp_path: P
     (tmp_path / "cd" / "._0.png").write_text("x")
     pictures(tmp_path / "cd" / "more", ["2"])
     notes = converted(tmp_path / "o", tmp_path / "cd")["notes"]
-    assert any("1 other files are not read: 'notes.txt'" in note for note in notes)
-    assert any("1 files in sub-folders are not read" in note for note in notes)
+    assert any("1 other file is not read: 'notes.txt'" in note for note in notes)
+    assert any("1 file in sub-folders not read" in note for note in notes)
     save(ct(0), tmp_path / "cd" / "DICOM" / "IM0")
     with pytest.raises(InputError, match=r"1 DICOM file \('DICOM/IM0'\)"):
         converted(tmp_path / "p", tmp_path / "cd")

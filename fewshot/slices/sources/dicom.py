@@ -25,7 +25,9 @@ _SUFFIXES = (".dcm", ".dicom", ".ima")
 _MOST_SAID = 5  # lines of one kind: acquisitions without a volume, copies
 _LONGEST = 80  # letters of a name
 # What is written in place of a PatientID that was taken out.
-_NOBODY = re.compile(r"(?:anon\w*|unknown|none|n/?a|patient|removed|de-?identified|[0x*-]+)", re.I)
+_NOBODY = re.compile(
+    r"(?:anon\w*|unknown|none|n/?a|patient|removed|de-?identified|[x*-]+|00+)", re.I
+)
 
 
 def is_dicom(path: Path) -> bool:
@@ -212,7 +214,7 @@ def _owners(firsts: Sequence[Frame], root: Path) -> tuple[list[str], str]:
     ways = " and ".join(dict.fromkeys(way for way, _ in known))
     count = len(named) + sum(not owner for _, owner in known)
     patients = "1 patient" if count == 1 else f"{count} patients"
-    return [named.get(owner, "") for _, owner in known], f"groups: {patients} by {ways}"
+    return [named.get(owner, "") for _, owner in known], f"{patients}, told by {ways}"
 
 
 def _owner(frame: Frame, root: Path, *, by_folder: bool) -> tuple[str, str]:

@@ -15,6 +15,7 @@ _PIXEL = 0.5  # pixels by which a slice may miss its place within its plane, at 
 _STEP = 0.1  # steps by which it may miss it along the normal
 _SAID = 0.01  # steps from which that is said
 _USUAL = 0.4  # part of the steps that must be alike to be the step of a volume
+_MOST_PAIRED = 1500  # slices
 _LEAST = 0.01  # mm; positions are written with fewer digits than lengths are measured
 
 
@@ -43,7 +44,8 @@ def place(frames: Sequence[Frame], source: str) -> Placed:
         if len(frames) == 1:
             return _single(frames[0], directions, spacing, source)
         normal = np.cross(*directions)
-        numbers, step = _numbers(frames, corners @ normal / np.linalg.norm(normal))
+        normal /= np.linalg.norm(normal)
+        numbers, step = _numbers(frames, corners @ normal)
         start, way = _line(frames, numbers, corners, normal, step, spacing)
     except _NoVolume as error:
         return Placed(None, reason=str(error))
@@ -126,14 +128,25 @@ def _numbers(frames: Sequence[Frame], heights: Vector) -> tuple[Vector, float]:
         raise _NoVolume(
             f"{_pair(frames, wrong)} lie {gaps[wrong]:.4g} mm apart, most others {step:.4g}"
         )
-    numbers = np.concatenate([[0.0], np.cumsum(np.round(ratios))])
+    numbers: Vector = np.concatenate([[0.0], np.cumsum(np.round(ratios))])
     if numbers[-1] + 1 > 2 * len(frames):
         far = int(gaps.argmax())
         raise _NoVolume(
             f"{_pair(frames, far)} lie {gaps[far]:.4g} mm apart, most others {step:.4g}: more "
             "slices are missing than there are"
         )
-    return numbers, float(np.polyfit(numbers, heights, 1)[0])
+    return numbers, _slope(numbers, heights)
+
+
+def _slope(numbers: Vector, heights: Vector) -> float:
+    """Return the step of an even volume: the median of what all pairs of slices say (Theil, Sen).
+
+    A jitter of some slices does not change it.
+    """
+    if len(numbers) > _MOST_PAIRED:
+        return float(np.polyfit(numbers, heights, 1)[0])
+    first, second = np.triu_indices(len(numbers), 1)
+    return float(np.median((heights[second] - heights[first]) / (numbers[second] - numbers[first])))
 
 
 def _line(
@@ -146,6 +159,8 @@ def _line(
 ) -> tuple[Vector, Vector]:
     """Return the first corner and the way from slice to slice, mm, of the line through corners."""
     way, start = np.polyfit(numbers, corners, 1)
+    way = way + (step - way @ normal) * normal
+    start = start + np.median((corners - start - numbers[:, None] * way) @ normal) * normal
     missed = corners - start - numbers[:, None] * way
     along = np.abs(missed @ normal)
     across = np.linalg.norm(missed - np.outer(missed @ normal, normal), axis=1)

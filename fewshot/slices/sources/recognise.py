@@ -154,9 +154,11 @@ def _left(path: Path, form: Form) -> list[str]:
     lines = []
     if left:
         names = name_a_few(sorted(str(one.relative_to(path)) for one in left))
-        lines.append(f"{path}: {len(left)} other files are not read: {names}")
+        files = "1 other file is" if len(left) == 1 else f"{len(left)} other files are"
+        lines.append(f"{path}: {files} not read: {names}")
     if deeper:
-        lines.append(f"{path}: {len(deeper)} files in sub-folders are not read")
+        files = "1 file" if len(deeper) == 1 else f"{len(deeper)} files"
+        lines.append(f"{path}: {files} in sub-folders not read")
     return lines
 
 
