@@ -27,7 +27,8 @@ from fewshot.slices.images import (
     read_image,
     write_image,
 )
-from fewshot.slices.sequence import Numbering, Spacing, number_slices, sequence_volume
+from fewshot.slices.numbering import Numbering, number_slices
+from fewshot.slices.sequence import Spacing, sequence_volume
 
 _SAMPLED = 12  # captures in which the frame is looked for
 

@@ -15,7 +15,7 @@ from fewshot.importing.slices import Imported, ImportOptions, import_slices
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.coco_boxes import write_boxes
 from fewshot.progress import say, warn
-from fewshot.slices.sequence import gap_note
+from fewshot.slices.numbering import gap_note
 
 PICTURES = "images"
 BOXES = "boxes.json"

@@ -16,7 +16,8 @@ from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks, merge_structures
 from fewshot.masks.predicted import MAX_STRUCTURE
 from fewshot.slices.labels.check import check_label_map
-from fewshot.slices.sequence import Spacing, check_one_patient, number_slices, sequence_volume
+from fewshot.slices.numbering import number_slices
+from fewshot.slices.sequence import Spacing, check_one_patient, sequence_volume
 from fewshot.slices.sources.nifti import NiftiVolume, is_nifti, nifti_files, volume_name
 from fewshot.slices.volume import Volume, grid_of, picture_affine
 from fewshot.volume.stack import UNEVEN, LabelStack

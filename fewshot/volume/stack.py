@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fewshot.masks.coco import SliceRecord
-from fewshot.slices.sequence import gap_note
+from fewshot.slices.numbering import gap_note
 from fewshot.slices.volume import Grid, Volume, describe_slices, grid_of
 
 Labels = NDArray[np.uint16]
