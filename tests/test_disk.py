@@ -162,6 +162,21 @@ def test_sizes_for_people(size: int, text: str) -> None:
     assert as_size(size) == text
 
 
+def test_without_room_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that says it has nine bytes; it would take more."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(99, 90, 9))
+    begun: list[Path] = []
+    with (
+        pytest.raises(FewshotError, match="needs 10 bytes and 9 bytes are free"),
+        atomic_path(tmp_path / "a", 10) as temporary,
+    ):
+        begun.append(temporary)
+    assert begun == list(tmp_path.iterdir()) == []
+    with atomic_path(tmp_path / "a", 9) as temporary:
+        temporary.write_bytes(b"123456789")
+    assert (tmp_path / "a").read_bytes() == b"123456789"
+
+
 def test_the_room_is_that_of_the_targets_own_disk(small_disk: Path) -> None:
     assert shutil.disk_usage(small_disk).total < 10**6 < shutil.disk_usage(small_disk.parent).free
     with pytest.raises(FewshotError, match="No space"):

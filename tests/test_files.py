@@ -178,6 +178,9 @@ def test_json_lines_end_where_a_writer_was_killed(tmp_path: Path) -> None:
     assert read_json_lines(path) == []
     path.write_text('{"iteration": 0}\n[1]\n{"iteration": 1}\n{"itera')
     assert read_json_lines(path) == [{"iteration": 0}, {"iteration": 1}]
+    # What follows a torn line is of a training that went on without its checkpoint.
+    path.write_text('{"iteration": 0}\n{"itera\n{"iteration": 1}\n')
+    assert read_json_lines(path) == [{"iteration": 0}]
 
 
 def test_a_file_keeps_its_permissions_when_it_is_replaced(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The loop with a network of every kind, in miniature: exact resume, finished models, curves."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -160,12 +161,20 @@ def test_a_kill_right_after_a_checkpoint_loses_no_line_of_the_curves(
 ) -> None:
     """The curves are on the disk before the checkpoint that follows from them."""
     lines: list[int] = []
-    monkeypatch.setattr(
-        "fewshot.training.loop.save_checkpoint",
-        lambda path, state: lines.append(
-            len(read_json_lines(path.parent / CURVES)) - state["progress"]["iteration"]
-        ),
-    )
+    synced: list[str] = []
+    true = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        true(descriptor)
+
+    def save(path: Path, state: dict[str, Any]) -> None:
+        lines.append(len(read_json_lines(path.parent / CURVES)) - state["progress"]["iteration"])
+        assert synced[-1:] == [CURVES]
+        synced.clear()
+
+    monkeypatch.setattr("fewshot.training.loop.save_checkpoint", save)
+    monkeypatch.setattr(os, "fsync", fsync)
     train(make_task("semantic"), tmp_path, stop_after=3)
     assert lines == [0, 0]
 

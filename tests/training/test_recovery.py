@@ -169,9 +169,19 @@ def test_a_batch_that_does_not_fit_is_halved_and_says_so(
     assert len(read_json_lines(tmp_path / CURVES)) == ITERATIONS
 
 
-def test_parts_of_a_batch_have_its_gradient(make_task: MakeTask, tmp_path: Path) -> None:
+def test_parts_of_a_batch_have_its_gradient(
+    make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A loss that is a mean over slices has the same value in parts, and trains to the same."""
-    found = []
+    found, norms = [], list[float]()
+    true_norm = torch.nn.utils.clip_grad_norm_
+
+    def clipped(*given: Any) -> torch.Tensor:
+        norms.append(float(true_norm(*given)))
+        return torch.tensor(norms[-1])
+
+    # A bound on the norm, and AdamW, would hide a gradient of another length.
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clipped)
     for size in (2, 1):
         task = make_task("sam", {"batch_size": 4, "train": "decoder"})
         true = task.losses
@@ -192,6 +202,7 @@ def test_parts_of_a_batch_have_its_gradient(make_task: MakeTask, tmp_path: Path)
         lines = read_json_lines(tmp_path / str(size) / CURVES)
         found.append([line["total_loss"] for line in lines])
     assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert norms[:ITERATIONS] == pytest.approx(norms[ITERATIONS:], rel=1e-2)
 
 
 def test_no_memory_for_a_single_slice_is_an_error(make_task: MakeTask, tmp_path: Path) -> None:
