@@ -106,7 +106,14 @@ def read_results(root: Path) -> RunResults:
     """Return what there is of a run; `InputError` when the directory holds none with scores."""
     if not (root / RESOLVED).is_file():
         raise InputError(f"{root}: is not a run directory (no {RESOLVED})")
-    results = RunResults(RunLayout(load_settings(root / RESOLVED), root))
+    try:
+        settings = load_settings(root / RESOLVED)
+    except InputError as error:
+        raise InputError(
+            f"{error}\n{root}: is a run under other settings than this release knows; resume it "
+            "with fewshot run --resume and settings under their present names"
+        ) from error
+    results = RunResults(RunLayout(settings, root))
     if not results.layout.metrics.is_file():
         raise InputError(
             f"{root}: the run has no scores yet (no {results.layout.metrics.name}); "

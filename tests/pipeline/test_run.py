@@ -18,6 +18,7 @@ from fewshot.importing.datasets import phantom_files
 from fewshot.masks.coco import read_coco
 from fewshot.metrics.slice_metrics import METRICS
 from fewshot.pipeline.run import UNCHANGED, run, status
+from fewshot.report.page import report_run
 from fewshot.run import owned
 from fewshot.slices.label_csv import read_label_csv
 from fewshot.submission.scoring import score_submission
@@ -130,6 +131,9 @@ def test_a_run_of_the_first_release_says_what_is_done_again_and_why(
         path.write_text(json.dumps(record))
     reasons = {reason for _, reason in status(settings, to_be_changed)}
     assert reasons == {"done by fewshot 0.1.0, whose records do not say which code a stage used"}
+    (to_be_changed / "config.resolved.yaml").write_text("live: {tensorboard: true}")
+    with pytest.raises(InputError, match=r"is logging\.tensorboard now\n.*fewshot run --resume"):
+        report_run(to_be_changed)
 
 
 def test_a_changed_threshold_runs_exactly_what_follows(to_be_changed: Path) -> None:
