@@ -24,7 +24,11 @@ def is_plain(text: str) -> bool:
 
 
 def printable(text: str) -> str:
-    r"""Return a text on one line, each control character as its escape, such as `\x1b`."""
+    r"""Return a text on one line, each control character as its escape, such as `\x1b`.
+
+    >>> printable("slice\x1b[2J.png")
+    'slice\\x1b[2J.png'
+    """
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 

@@ -38,6 +38,13 @@ def enclosed_regions(line: Mask, max_gap: float, min_area: int) -> Regions:
     smaller area. Where outlines touch, each closed area is a region; one drawn within another is a
     region of its own. A region reaches to the middle of its line. Areas of fewer than `min_area`
     pixels, such as those of letters, are no regions.
+
+    >>> line = np.zeros((20, 20), dtype=np.bool_)
+    >>> line[6:13, 6:13] = True
+    >>> line[7:12, 7:12] = False
+    >>> found = enclosed_regions(line, max_gap=0, min_area=4)
+    >>> int(found.labels.max()), found.open_ends
+    (1, 0)
     """
     closed_line, gaps, at_edge, left = _closed(line, max_gap)
     areas, count = ndimage.label(~closed_line)

@@ -30,6 +30,10 @@ def mode_of_label_maps(label_maps: Sequence[NDArray[np.int32]]) -> NDArray[np.in
 
     Raises `InputError` for no maps, or maps of different shapes.
     Source: the idea, given up there as too slow: M. Vigouroux and L. Haubert's report, section 3.2.
+
+    >>> maps = [np.array([row], np.int32) for row in ([1, 1, 2], [5, 5, 7], [3, 3, 3])]
+    >>> mode_of_label_maps(maps).tolist()
+    [[1, 1, 2]]
     """
     if not label_maps or len({one.shape for one in label_maps}) > 1:
         raise InputError("mode: give one or more label maps of one shape")

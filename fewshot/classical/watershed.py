@@ -26,6 +26,10 @@ def watershed_label_map(
     Raises `InputError` unless the image is (height, width) uint8 and not empty.
     Source: the organisers' notebook of the ENS / Raidium challenge; P. Neubert and P. Protzel,
     Compact watershed and preemptive SLIC, ICPR 2014.
+
+    >>> halves = np.repeat([[50, 200]], 10, axis=1).repeat(20, axis=0).astype(np.uint8)
+    >>> np.unique(watershed_label_map(halves)).tolist()
+    [1, 2]
     """
     if image.ndim != 2 or image.dtype != np.uint8 or image.size == 0:
         raise InputError(

@@ -58,7 +58,11 @@ def stoppable(arguments: Sequence[str]) -> Iterator[None]:
 
 
 def how_to_go_on(arguments: Sequence[str]) -> str:
-    """Return the line that an interrupted command ends with."""
+    """Return the line that an interrupted command ends with.
+
+    >>> how_to_go_on(["run", "--config", "mine.yaml", "--out", "runs/mine"])
+    'stopped; go on with: fewshot run --config mine.yaml --out runs/mine --resume'
+    """
     command = arguments[0] if arguments else ""
     if command in _RESUMABLE:
         kept = [one for one in arguments if one not in ("--overwrite", "--resume")]

@@ -136,6 +136,9 @@ def resized_shape(
     """Return a slice's (height, width) times `scale`.
 
     If `input_size` is set, the shorter side is made that long first.
+
+    >>> resized_shape(np.zeros((200, 300), np.float32), input_size=400)
+    (400, 600)
     """
     height, width = shape_of(image)
     factor = scale * (1 if input_size is None else input_size / min(height, width))

@@ -37,6 +37,11 @@ def outline(mask: Mask, size: tuple[int, int]) -> str:
     `mask` has shape (height, width); `size` is the (width, height) of the picture that it is drawn
     on. Empty for an empty mask. A path is `M`, the first point, `l`, the steps to the next ones,
     and `z`, for each outline.
+
+    >>> mask = np.zeros((6, 6), dtype=np.bool_)
+    >>> mask[1:5, 1:5] = True
+    >>> outline(mask, (6, 6))
+    'M1 1l0 3 3 0 0 -3z'
     """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):

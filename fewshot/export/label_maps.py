@@ -18,6 +18,14 @@ def label_maps(
     Where every mask of the set says of which structure it is (`fewshot volume` links them), ids
     are the structures'. Otherwise they run from 1 on by score, as in a submission, and belong to a
     slice: the same structure may have another id on the next one.
+
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> masks = SliceMasks.from_label_map(7, np.array([[0, 4, 4]]))
+    >>> slices = SliceSet(Path("images"), (SliceRecord(7, "a.png", 1, 3),), {7: masks})
+    >>> for record, label_map in label_maps(slices, slices.records, MergeRule()):
+    ...     print(record.file_name, label_map.tolist())
+    a.png [[0, 1, 1]]
     """
     structures = has_structures(slices)
     for record in records:

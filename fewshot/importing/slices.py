@@ -93,6 +93,14 @@ def import_slices(
     A slice whose label map is all zero is unlabelled. Raises `InputError` naming the file, the
     slice or the column, for the first that is wrong; with `skip_bad` it is passed over and listed.
     What is unusual without being wrong is said once for each kind, and returned as `remarks`.
+
+    >>> import tempfile
+    >>> from fewshot.slices.images import write_image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_image(Path(folder, "0.png"), np.zeros((4, 6), np.uint8))
+    ...     imported = import_slices(Path(folder))
+    >>> [(one.file_name, one.height, one.width) for one in imported.slices.records]
+    [('0.png', 4, 6)]
     """
     with collecting() as remarks:
         imported = _imported(images, labels, groups, options or ImportOptions())

@@ -20,6 +20,10 @@ class GlobalAdaptiveFilter(nn.Module):
     Source: V. Shipitsin, I. Bespalov and D. V. Dylov, GAFL: Global adaptive filtering layer for
     computer vision, Computer Vision and Image Understanding 223, 2022, with the weights' sign kept
     by an exponential in place of a rectifier.
+
+    >>> images = torch.rand(1, 1, 8, 8)
+    >>> torch.allclose(GlobalAdaptiveFilter(channels=1, size=8)(images), images, atol=1e-6)
+    True
     """
 
     def __init__(self, channels: int, size: int = 128) -> None:

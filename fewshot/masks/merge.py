@@ -59,6 +59,9 @@ def fill_nearest(label_map: NDArray[_Label]) -> NDArray[_Label]:
     """Return the label map with every 0 replaced by the nearest non-zero id (Euclidean distance).
 
     A label map of zeros only is returned unchanged.
+
+    >>> fill_nearest(np.array([[1, 0, 0, 0, 2]])).tolist()
+    [[1, 1, 1, 2, 2]]
     """
     if not label_map.any():
         return label_map.copy()

@@ -113,6 +113,10 @@ class SliceMasks:
 
         Masks are in ascending order of id; separate parts of one id stay one mask. With
         `structures` an id means the same on all slices and is kept as the mask's structure.
+
+        >>> masks = SliceMasks.from_label_map(0, np.array([[1, 1, 0], [0, 2, 2]]))
+        >>> len(masks), masks.areas().tolist(), masks.boxes.tolist()
+        (2, [2, 2], [[0.0, 0.0, 2.0, 1.0], [1.0, 1.0, 3.0, 2.0]])
         """
         columns_first = np.asfortranarray(label_map)
         ids = np.unique(columns_first)

@@ -26,7 +26,14 @@ class Rle(TypedDict):
 
 
 def encode(mask: NDArray[np.bool_]) -> Rle:
-    """Return the RLE of a (height, width) bool mask."""
+    """Return the RLE of a (height, width) bool mask.
+
+    >>> mask = np.array([[False, True, True], [False, False, True]])
+    >>> encode(mask)
+    {'size': [2, 3], 'counts': '2111'}
+    >>> np.array_equal(decode(encode(mask)), mask)
+    True
+    """
     return encode_stack(mask[np.newaxis])[0]
 
 

@@ -28,6 +28,16 @@ def adjusted_rand(truth: Labels, prediction: Labels, *, foreground: bool) -> flo
     Raises `InputError` when the shapes differ or ids are negative or not integers.
     Source: Hubert and Arabie, Comparing partitions, Journal of Classification 2 (1985), in the
     pair-confusion form of scikit-learn.
+
+    >>> truth = np.array([0, 0, 1, 1, 2, 2])
+    >>> renumbered = np.array([9, 9, 5, 5, 7, 7])
+    >>> adjusted_rand(truth, renumbered, foreground=False)
+    1.0
+    >>> merged = np.array([0, 0, 1, 1, 1, 1])
+    >>> round(adjusted_rand(truth, merged, foreground=False), 2)
+    0.44
+    >>> adjusted_rand(truth, merged, foreground=True)
+    0.0
     """
     cells = contingency(truth, prediction)
     return adjusted_rand_of(cells.foreground() if foreground else cells)

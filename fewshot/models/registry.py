@@ -23,7 +23,12 @@ def family_of(settings: NetworkSettings) -> ModelFamily[Any]:
 
 
 def modules_of(models: Iterable[NetworkSettings]) -> list[str]:
-    """Return the modules through which models of these settings are trained and predict."""
+    """Return the modules through which models of these settings are trained and predict.
+
+    >>> from fewshot.config.tree import DetectorSettings
+    >>> modules_of([DetectorSettings()])
+    ['fewshot.models.mask_rcnn']
+    """
     return sorted({_module(settings.kind) for settings in models})
 
 

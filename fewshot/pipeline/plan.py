@@ -46,6 +46,10 @@ def stages(layout: RunLayout) -> list[Stage]:
 
 
 def commands() -> dict[str, Callable[..., Any]]:
-    """Return the commands that do the work of one stage on files, by name, in order."""
+    """Return the commands that do the work of one stage on files, by name, in order.
+
+    >>> list(commands())[:3]
+    ['train-radiologists', 'soft-label', 'train-final']
+    """
     modules = [vars(module) for module in STAGES]
     return {one["NAME"]: one["command"] for one in modules if "command" in one}

@@ -20,6 +20,10 @@ def clahe(image: NDArray[Any], clip_limit: float = 2.0, tiles: int = 8) -> Grey:
     greys of different slices do not stay equal.
     Source: S. M. Pizer et al., Contrast-limited adaptive histogram equalization: speed and
     effectiveness, Visualization in Biomedical Computing 1990; OpenCV's implementation.
+
+    >>> dull = np.tile(np.arange(100, 132, dtype=np.uint8), (32, 1))
+    >>> int(np.ptp(dull)), int(np.ptp(clahe(dull)))
+    (31, 79)
     """
     import cv2
 

@@ -72,6 +72,11 @@ def median(image: NDArray[Any], radius: int = 2) -> Grey:
         radius: of the disk, in pixels.
 
     Raises `InputError` for other images.
+
+    >>> speck = np.zeros((5, 5), np.uint8)
+    >>> speck[2, 2] = 255
+    >>> int(median(speck, radius=1).max())
+    0
     """
     check_grey(image, "median")
     height, width = image.shape

@@ -21,6 +21,10 @@ def sobel(image: NDArray[Any], gain: float = 4.0) -> Grey:
     Raises `InputError` for other images.
     Source: N. Kanopoulos, N. Vasanthavada and R. L. Baker, Design of an image edge detection filter
     using the Sobel operator, IEEE Journal of Solid-State Circuits 23 (1988) 358-367.
+
+    >>> ramp = np.tile(np.arange(0, 50, 10, dtype=np.uint8), (5, 1))
+    >>> int(sobel(ramp)[2, 2])
+    40
     """
     import cv2
 

@@ -22,6 +22,9 @@ def weights_from_precision(precisions: Mapping[str, float]) -> dict[str, float]:
 
     Raises:
         ValueError: no radiologists, or a precision that is negative or not finite.
+
+    >>> weights_from_precision({"rough": 0.1, "steady": 0.15, "fine": 0.25})
+    {'rough': 0.2, 'steady': 0.3, 'fine': 0.5}
     """
     values = np.array(list(precisions.values()), dtype=np.float64)
     if not len(values) or not np.all(np.isfinite(values)) or np.any(values < 0):
@@ -46,6 +49,10 @@ def assign_slices(
 
     Returns:
         Radiologist's name → its image ids, ascending.
+
+    >>> dealt = assign_slices(range(10), {"rough": 0.2, "fine": 0.8}, seed=0)
+    >>> {name: len(slices) for name, slices in dealt.items()}
+    {'rough': 2, 'fine': 8}
     """
     shares = np.array(list(weights.values())) * len(image_ids)
     counts = np.floor(shares).astype(int)

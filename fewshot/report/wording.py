@@ -56,7 +56,11 @@ def fraction(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words: `4.8 s`, `48 s`, `12 min 5 s`, `3 h 20 min`."""
+    """Return a time in words: `4.8 s`, `48 s`, `12 min 5 s`, `3 h 20 min`.
+
+    >>> duration(4.8), duration(725), duration(12_000)
+    ('4.8 s', '12 min 5 s', '3 h 20 min')
+    """
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -29,7 +29,19 @@ SIDE = 768
 
 
 class ReviewSession:
-    """Soft labels to be reviewed. Every decision is on the disk before it is answered."""
+    """Soft labels to be reviewed. Every decision is on the disk before it is answered.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from fewshot.masks.predicted import SliceMasks
+    >>> masks = SliceMasks.from_label_map(0, np.array([[1, 0], [0, 2]]), "fine")
+    >>> soft = SliceSet(Path("images"), (SliceRecord(0, "0.png", 2, 2),), {0: masks})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     session = ReviewSession(soft, Path(folder, "review.json"))
+    ...     keys = session.overview()["slices"][0]["masks"]
+    ...     list(session.decide(keys[1], "reject").values())
+    ['reject']
+    """
 
     def __init__(self, soft: SliceSet, review: Path) -> None:
         """Read the decisions that are there; only slices with masks are shown.

@@ -156,6 +156,12 @@ def in_order(stages: Sequence[Stage]) -> list[Stage]:
     """Return stages so that each comes after those whose outputs it reads, else as they came.
 
     Raises `ValueError` when some read one another's outputs in a circle.
+
+    >>> made, told = Path("run/masks.json"), Path("run/report.html")
+    >>> report = Stage("report", Path("run"), {}, {"masks": made}, [told], work=print)
+    >>> predict = Stage("predict", Path("run"), {}, {}, [made], work=print)
+    >>> [stage.name for stage in in_order([report, predict])]
+    ['predict', 'report']
     """
     makers = {path: stage.name for stage in stages for path in stage.outputs}
     waiting, done = list(stages), dict[str, Stage]()

@@ -56,7 +56,11 @@ def whole_slice(height: int, width: int) -> Boxes:
 
 
 def tight_boxes(masks: NDArray[np.bool_]) -> Boxes:
-    """Return the boxes around (n, height, width) masks, (n, 4); of an empty mask, zeros."""
+    """Return the boxes around (n, height, width) masks, (n, 4); of an empty mask, zeros.
+
+    >>> tight_boxes(np.array([[[False, True, True], [False, False, True]]])).tolist()
+    [[1.0, 0.0, 3.0, 2.0]]
+    """
     found = np.zeros((len(masks), 4), dtype=np.float32)
     for row, mask in enumerate(masks):
         ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

@@ -25,6 +25,11 @@ def find_regions(
 
     Raises:
         ValueError: `watershed` without boundaries.
+
+    >>> foreground = np.array([[0.9, 0.1, 0.8]], np.float32)
+    >>> settings = RegionSettings(method="components", opening=0, min_area=1)
+    >>> find_regions(foreground, None, settings).tolist()
+    [[1, 0, 2]]
     """
     inside = foreground >= np.float32(settings.threshold)
     if settings.method == "components":

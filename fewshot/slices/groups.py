@@ -47,6 +47,10 @@ def guess_groups(names: Sequence[str]) -> Guess | None:
     word for patients with a number, else with the first part that has digits in all names and is
     not the same in all. None unless every name tells one, there are two patients or more, and each
     has several names (where a word says that they are patients: one of them).
+
+    >>> names = ["patient01_slice1.png", "patient01_slice2.png", "patient02_slice1.png"]
+    >>> guess_groups(names).groups
+    ('patient01', 'patient01', 'patient02')
     """
     split = [_PARTS.split(image_stem(name)) for name in names]
     place = _patient_part(split)

@@ -64,7 +64,11 @@ def parse_window(text: str) -> Window | Auto:
 
 
 def apply_window(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
-    """Return intensities as grey 0 to 255, dtype uint8, linear in between, rounded; NaN is 0."""
+    """Return intensities as grey 0 to 255, dtype uint8, linear in between, rounded; NaN is 0.
+
+    >>> apply_window(np.array([-200, 40, 300]), PRESETS["soft-tissue"]).tolist()
+    [0, 128, 255]
+    """
     low = window.centre - window.width / 2
     scaled = (values.astype(np.float64) - low) * 255 / window.width
     return np.rint(np.nan_to_num(np.clip(scaled, 0, 255))).astype(np.uint8)

@@ -25,6 +25,15 @@ def write_submission(
     `label_maps` yields one map of shape (height, width), ids 0 to 255, per name, in their order.
     Each is taken once and packed, so that memory holds a few kilobytes a map.
     Raises `InputError` as `write_label_csv`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "submission.csv")
+    ...     write_submission(path, ["10.png", "9.png"], [np.array([[0, 1]]), np.array([[2, 0]])])
+    ...     print(path.read_text().rstrip())
+    ,9.png,10.png
+    Pixel 0,2,0
+    Pixel 1,0,1
     """
     if len(set(names)) != len(names):
         raise InputError(f"{path}: an image is given twice; keep one label map per image")

@@ -62,6 +62,10 @@ class SampleOrder:
 
     The order depends on the seed alone. Sources take turns by their shares; passes over the slices
     of a source are shuffled one by one.
+
+    >>> order = SampleOrder(sizes=[3, 100], shares=[1.0, 1.0], seed=0)
+    >>> [order.at(position)[0] for position in range(6)]
+    [1, 0, 1, 0, 1, 0]
     """
 
     def __init__(self, sizes: Sequence[int], shares: Sequence[float], seed: int) -> None:
