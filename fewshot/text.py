@@ -32,6 +32,15 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "slice"), counted(3, "slice")
+    ('1 slice', '3 slices')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def check_plain(text: str, what: str, remedy: str = "rename it") -> None:
     """Raise `InputError` when a name that is to be written holds control characters."""
     if not is_plain(text):

@@ -1,4 +1,4 @@
-"""One label map from several of the same slice: for each pixel the region most of them say."""
+"""One label map from several of the same slice: at each pixel the most frequent region."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,14 @@ from fewshot.metrics.contingency import contingency
 def mode_of_label_maps(label_maps: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     """Return the pixelwise mode of label maps of one slice, after their ids have been matched.
 
-    Ids mean nothing between label maps: the region that is 4 in one may be 1 in another. So the
-    maps are renumbered one after another, the first as it is. For the next, every pair of one of
-    its regions and an id given before is rated by the intersection of the region with that id over
-    their union, both summed over all maps before; the pairs are taken from the best rated on, each
-    region and each id once (greedily, which for regions that share most of their pixels is the
-    best assignment). A region that is left over gets an id of its own, which later maps can match.
+    Ids are arbitrary: the region that is 4 in one map may be 1 in another. The maps are therefore
+    renumbered in turn, starting from the first. Each pair of a region of the next map and an id
+    used before is rated by intersection over union, both summed over all previous maps; pairs are
+    matched greedily, the best first (the optimum for regions that share most of their pixels). A
+    region without a match gets a new id, which later maps can match.
 
-    Then each pixel takes the id that most maps give it; of ids that are named as often, the one
-    whose map comes first. No region (0) is an id like any other, and matches only itself.
+    Then each pixel takes its most frequent id, the one of the earliest map if several are equally
+    frequent. Background (0) is an id like any other, and matches only itself.
 
     Args:
         label_maps: int32 (height, width) each, of one shape; at least one.
@@ -29,7 +28,7 @@ def mode_of_label_maps(label_maps: Sequence[NDArray[np.int32]]) -> NDArray[np.in
         int32 (height, width); ids need not be connected, nor all occur.
 
     Raises `InputError` for no maps, or maps of different shapes.
-    Source: the idea, given up there as too slow: M. Vigouroux and L. Haubert's report, section 3.2.
+    Source: an idea of M. Vigouroux and L. Haubert's report, section 3.2, dropped there as too slow.
 
     >>> maps = [np.array([row], np.int32) for row in ([1, 1, 2], [5, 5, 7], [3, 3, 3])]
     >>> mode_of_label_maps(maps).tolist()
@@ -49,7 +48,7 @@ def mode_of_label_maps(label_maps: Sequence[NDArray[np.int32]]) -> NDArray[np.in
 def _ids_for(
     label_map: NDArray[np.int32], before: Sequence[NDArray[np.int32]], highest: int
 ) -> NDArray[np.int32]:
-    """Return id → new id of a label map, matched with maps that are matched already."""
+    """Return id → new id of a label map, matched with the maps before it."""
     regions, given, overlaps, ratings = _ratings(label_map, before, highest)
     sizes = np.bincount(label_map.ravel())
     ids = np.zeros(sizes.size, dtype=np.int32)
@@ -66,7 +65,7 @@ def _ids_for(
 def _ratings(
     label_map: NDArray[np.int32], before: Sequence[NDArray[np.int32]], highest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the pairs of regions and given ids that meet: region, id, overlap, IoU, one a pair."""
+    """Return the overlapping pairs of regions and given ids: region, id, overlap, IoU."""
     cells = [contingency(label_map, one) for one in before]
     keys = np.concatenate([one.truth * (highest + 1) + one.prediction for one in cells])
     found, place = np.unique(keys, return_inverse=True)

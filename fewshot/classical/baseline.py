@@ -1,4 +1,4 @@
-"""The baseline on many slices: preprocessed, segmented, and written as CSV or COCO."""
+"""The baseline on many slices: preprocess, segment, and write as CSV or COCO."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ class Baseline:
 
     Attributes:
         watershed: the constants.
-        sequences: steps done to a slice first; of several sequences, each segmented, the mode.
+        sequences: preprocessing steps; of several sequences, the mode of their label maps is taken.
     """
 
     watershed: WatershedSettings = field(default_factory=WatershedSettings)
@@ -54,7 +54,7 @@ class Baseline:
 def label_maps(
     baseline: Baseline, paths: Sequence[Path], workers: int = 1
 ) -> Iterator[NDArray[np.int32]]:
-    """Yield the label map of each image file, in order; a few are in memory at a time."""
+    """Yield the label map of each image file, in order, with only a few in memory."""
     return in_order(lambda path: baseline.label_map(read_image(path)), paths, workers)
 
 
@@ -65,7 +65,7 @@ def write_baseline_coco(
     workers: int = 1,
     advance: Advance = no_progress,
 ) -> None:
-    """Segment slices and write them as COCO, one mask a region, while the next are computed."""
+    """Segment slices and write them as COCO, one mask a region."""
     records = sorted(slices.records, key=lambda record: record.image_id)
     found = label_maps(baseline, [slices.path_of(record) for record in records], workers)
 
@@ -85,20 +85,20 @@ def write_baseline_csv(
     workers: int = 1,
     advance: Advance = no_progress,
 ) -> int:
-    """Segment slices and write them as a label CSV; return the most regions that a slice had.
+    """Segment slices and write them as a label CSV; return the largest number of regions.
 
-    The table has a column a slice and a row a pixel, so label maps wait on the disk, not in memory,
-    until all are known. A slice of more than 255 regions keeps the 255 largest, and the pixels of
-    the others join the nearest of these: ids of a label CSV are one byte.
+    The table has a column a slice and a row a pixel, so label maps wait on disk until all are
+    known. Ids of a label CSV are one byte: of more than 255 regions the 255 largest are kept, and
+    the pixels of the others join the nearest of these.
 
-    Raises `InputError` when slices differ in size, before any work.
+    Raises `InputError` before any work when slices differ in size.
     """
     paths = {record.file_name: slices.path_of(record) for record in slices.records}
     names = in_slice_order(paths)
     sizes = {(record.height, record.width) for record in slices.records}
     if len(sizes) != 1:
         raise InputError(
-            f"{target}: the slices have {len(sizes)} sizes, and a CSV holds one; write .json"
+            f"{target}: the slices have {len(sizes)} sizes, a CSV only one; write .json instead"
         )
     most = 0
     found = label_maps(baseline, [paths[name] for name in names], workers)
@@ -111,14 +111,14 @@ def write_baseline_csv(
         stored: Any = np.memmap(waiting, np.uint8, "r", shape=(len(names), *sizes.pop()))
         write_label_csv(target, names, list(stored), form)
     if most > _MOST_REGIONS:
-        warn(f"{target}: slices of up to {most} regions keep the {_MOST_REGIONS} largest")
+        warn(f"{target}: slices have up to {most} regions; the {_MOST_REGIONS} largest are kept")
     return most
 
 
 def within_a_byte(label_map: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Return a label map with at most 255 regions: the largest, which the smaller ones join.
+    """Return a label map with at most 255 regions: smaller ones join the nearest of the largest.
 
-    With no more than 255 regions, ids are as they were; otherwise they go by size.
+    Up to 255 regions keep their ids; more are numbered by size.
     """
     if int(label_map.max(initial=0)) <= _MOST_REGIONS:
         return label_map.astype(np.uint8)
@@ -132,7 +132,7 @@ def within_a_byte(label_map: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 @contextmanager
 def _spool(target: Path) -> Iterator[IO[bytes]]:
-    """Yield a file without a name, on the disk that must have room for the target anyway."""
+    """Yield an anonymous file, on the disk that must have room for the target anyway."""
     folder = next(one for one in target.absolute().parents if one.is_dir())
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -1,7 +1,5 @@
-"""The reference report's Table 1, and more rows of its kind: filters before the baseline."""
+"""Table 1 of the reference report, with more rows: filters before the baseline."""
 
-import csv
-import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +17,13 @@ from fewshot.config.preprocessing import (
 )
 from fewshot.config.watershed import WatershedSettings
 from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.metrics import scores
 from fewshot.metrics.bootstrap import bootstrap_means
 from fewshot.metrics.rand import RandScore, score_slice
 from fewshot.progress import Advance, no_progress
 from fewshot.slices.images import read_image
 
-MODE_WEIGHTS = (0.04, 0.08, 0.12)  # of total variation: the report's, and half as much either way
+MODE_WEIGHTS = (0.04, 0.08, 0.12)  # of total variation: the report's, and 50 % less and more
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,10 @@ class TableRow:
 
     Attributes:
         name, parameters: of the filters.
-        scores: one a slice.
-        groups: of the slices, where all are known; intervals resample these.
-        wall, cpu: seconds a slice, filters and segmentation, by one thread.
-        regions: a slice, the mean.
+        scores: of each slice.
+        groups: of the slices, if all are known; intervals resample them.
+        wall, cpu: seconds a slice for filters and segmentation in one thread.
+        regions: mean number a slice.
     """
 
     name: str
@@ -65,7 +64,7 @@ class TableRow:
 
 
 def report_baselines(watershed: WatershedSettings) -> dict[tuple[str, str], Baseline]:
-    """Return (filter, parameters) → baseline: the report's rows, and those it did not show.
+    """Return (filter, parameters) → baseline: the report's rows and more.
 
     As in the report (section 2.2), denoising follows CLAHE.
     """
@@ -90,31 +89,31 @@ def measure_baselines(
 ) -> list[TableRow]:
     """Return the scores and times of baselines on labelled slices.
 
-    The baselines take turns on each slice, so that a machine that is busy for a while is busy for
-    all. Scores are of exact label maps, however many regions they have. One slice is held at a
-    time; `advance` is called with the number of slices done.
+    The baselines take turns on each slice, so that a busy machine slows all of them. Scores are of
+    the exact label maps, whatever their number of regions. Only one slice is in memory at a time;
+    `advance` is called with the number of slices done.
     """
-    scores: dict[tuple[str, str], list[RandScore]] = {key: [] for key in baselines}
+    found: dict[tuple[str, str], list[RandScore]] = {key: [] for key in baselines}
     spent = {key: np.zeros(3) for key in baselines}  # wall, CPU, regions
     for done, record in enumerate(truth.records, start=1):
         image = read_image(truth.path_of(record))
         labels = truth.masks_of(record.image_id).to_label_map()
         for key, baseline in baselines.items():
             wall, cpu = time.perf_counter(), time.process_time()
-            found = baseline.label_map(image)
+            regions = baseline.label_map(image)
             times = time.perf_counter() - wall, time.process_time() - cpu
-            spent[key] += (*times, np.unique(found[found > 0]).size)
-            scores[key].append(score_slice(labels, found))
+            spent[key] += (*times, np.unique(regions[regions > 0]).size)
+            found[key].append(score_slice(labels, regions))
         advance(done, "")
     groups = None if truth.groups is None else tuple(truth.groups.values())
     return [
-        TableRow(*key, tuple(scores[key]), groups, *(spent[key] / len(truth)).tolist())
+        TableRow(*key, tuple(found[key]), groups, *(spent[key] / len(truth)).tolist())
         for key in baselines
     ]
 
 
 def examples(rows: Sequence[TableRow], truth: SliceSet, count: int = 2) -> list[SliceRecord]:
-    """Return slices whose mean score over the rows is spread over the ranking: no best ones."""
+    """Return slices spread over the ranking by mean score, so not the best ones."""
     means = np.mean([[score.all_pixels for score in row.scores] for row in rows], axis=0)
     ranked = np.argsort(means, kind="stable")
     places = np.linspace(0, len(ranked) - 1, count + 2).round().astype(int)[1:-1]
@@ -123,16 +122,11 @@ def examples(rows: Sequence[TableRow], truth: SliceSet, count: int = 2) -> list[
 
 def as_csv(rows: Sequence[TableRow]) -> str:
     """Return the table as CSV, one line a row; intervals are two columns each."""
-    buffer = io.StringIO()
-    lines = [_flat(row.as_json()) for row in rows]
-    writer = csv.DictWriter(buffer, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return buffer.getvalue()
+    return scores.as_csv([_flat(row.as_json()) for row in rows])
 
 
 def as_text(rows: Sequence[TableRow]) -> str:
-    """Return the table for people: a line a row."""
+    """Return the table as text for a terminal."""
     lines = [
         f"{'filter':33s}{'parameters':26s}{'ARI, all':>10s}{'foreground':>12s}{'s a slice':>11s}"
     ]

@@ -1,4 +1,4 @@
-"""The picture beside the baseline's table: filtered slices and their segmentations side by side."""
+"""The figure of the baseline's table: filtered slices above their segmentations."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +18,7 @@ from fewshot.metrics.rand import score_slice
 from fewshot.preprocess.compose import apply_steps
 from fewshot.slices.arrays import LabelMap
 from fewshot.slices.images import read_image
+from fewshot.text import counted
 
 Grey = NDArray[np.uint8]
 
@@ -31,10 +32,10 @@ def write_baseline_figure(
     truth: SliceSet,
     records: Sequence[SliceRecord],
 ) -> None:
-    """Draw labelled slices as PNG, two rows each: as filtered, and as segmented, with scores.
+    """Draw labelled slices as PNG in two rows each: filtered, and segmented with scores.
 
-    A column each for the true labels and for every baseline, by (filter, parameters). Of a
-    baseline with several sequences of steps the middle one is shown as filtered.
+    The first column shows the true labels, the others the baselines, by (filter, parameters). Of
+    several sequences of steps the middle one is shown as filtered.
     """
     columns, rows = len(baselines) + 1, 2 * len(records)
     size = (_SIDE * columns, (_SIDE + _TITLE) * rows)
@@ -71,7 +72,7 @@ def _rgb(image: Grey) -> NDArray[np.float64]:
 
 
 def _coloured(image: Grey, label_map: LabelMap) -> NDArray[np.float64]:
-    """Return the slice under translucent regions with their borders, in colours that vary."""
+    """Return the slice under translucent regions with borders, neighbours in different colours."""
     vivid = np.delete(mpl.colormaps["tab20"](np.arange(20))[:, :3], [14, 15], axis=0)  # no greys
     colours = vivid[np.asarray(label_map, dtype=np.int64) * 7 % len(vivid)]
     boundaries: Any = segmentation.find_boundaries
@@ -82,5 +83,4 @@ def _coloured(image: Grey, label_map: LabelMap) -> NDArray[np.float64]:
 
 
 def _count(label_map: LabelMap) -> str:
-    regions = int(np.unique(label_map[label_map > 0]).size)
-    return "1 region" if regions == 1 else f"{regions} regions"
+    return counted(np.unique(label_map[label_map > 0]).size, "region")

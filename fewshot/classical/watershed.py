@@ -20,8 +20,8 @@ def watershed_label_map(
 ) -> NDArray[np.int32]:
     """Return the label map of an 8-bit (height, width) image: ids from 1, no background.
 
-    The image is split by a compact watershed of its Sobel edges, from markers where the gradient of
-    the median-filtered image is low. Where no pixel is flat enough to be a marker, all are 0.
+    A compact watershed of the Sobel edges, from markers where the gradient of the median-filtered
+    image is low. If no pixel is flat enough for a marker, the whole map is 0.
 
     Raises `InputError` unless the image is (height, width) uint8 and not empty.
     Source: the organisers' notebook of the ENS / Raidium challenge; P. Neubert and P. Protzel,
@@ -41,15 +41,15 @@ def watershed_label_map(
     watershed: _Filter = segmentation.watershed
     denoised = median(image, rule.median_radius)
     markers = ndimage.label(_local_range(denoised, rule.gradient_radius) < rule.marker_gradient)[0]
-    # Sobel in scikit-image's own rounding: where it makes two edges differ, it breaks the tie.
+    # Sobel as scikit-image rounds it, which decides between nearly equal edges.
     regions = watershed(sobel(image), markers=markers, compactness=rule.compactness)
     return regions.astype(np.int32, copy=False)
 
 
 def _local_range(image: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
-    """Return the largest less the smallest grey of the disk around each pixel, within the slice.
+    """Return the largest minus the smallest grey value in the disk around each pixel.
 
-    The same as scikit-image's `rank.gradient` with `disk(radius)`, many times as fast.
+    The same as scikit-image's `rank.gradient` with `disk(radius)`, many times faster.
     """
     import cv2
 

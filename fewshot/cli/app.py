@@ -11,10 +11,8 @@ import fewshot
 from fewshot.cli import (
     baseline,
     data,
-    doctor,
     export,
-    report,
-    review,
+    pages,
     run,
     sam,
     score,
@@ -23,7 +21,7 @@ from fewshot.cli import (
 )
 from fewshot.cli.annotations import annotations
 from fewshot.cli.interrupt import Stopped, how_to_go_on, stoppable
-from fewshot.cli.setup import offer_setup, setup
+from fewshot.cli.setup import doctor, offer_setup, setup
 from fewshot.cli.stages import as_command
 from fewshot.errors import FewshotError
 from fewshot.extras import how_to_get
@@ -70,8 +68,8 @@ for _name, _work in commands().items():
 app.add_typer(semantic.app, name="semantic", rich_help_panel=_NETWORKS)
 app.command("baseline", rich_help_panel=_STAGES)(baseline.baseline)
 app.add_typer(sam.app, rich_help_panel=_SAM)
-app.command("review", rich_help_panel=_PAGES)(review.review)
-app.command("report", rich_help_panel=_PAGES)(report.report)
+app.command("review", rich_help_panel=_PAGES)(pages.review)
+app.command("report", rich_help_panel=_PAGES)(pages.report)
 app.command("look", rich_help_panel=_FORMS)(export.look)
 app.command("export", rich_help_panel=_FORMS)(export.export)
 app.add_typer(annotations, name="annotations", rich_help_panel=_VOLUMES)
@@ -80,7 +78,7 @@ app.command("volume-agreement", rich_help_panel=_VOLUMES)(volume.volume_agreemen
 app.command("score", rich_help_panel=_CHECKS)(score.score)
 app.command("agree", rich_help_panel=_CHECKS)(score.agree)
 app.command("validate", rich_help_panel=_CHECKS)(score.validate)
-app.command("doctor", rich_help_panel=_CHECKS)(doctor.doctor)
+app.command("doctor", rich_help_panel=_CHECKS)(doctor)
 app.command("setup", rich_help_panel=_CHECKS)(setup)
 
 

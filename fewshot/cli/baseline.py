@@ -109,12 +109,9 @@ def _first(slices: "SliceSet", count: int | None) -> "SliceSet":
 
 def _baseline(settings: "RunSettings", texts: list[str]) -> "Baseline":
     from fewshot.classical.baseline import Baseline
-    from fewshot.config.load import parse_settings
 
-    chosen = [
-        parse_settings({"data": {"phantom": {}}}, [f"preprocess={text}"]).preprocess
-        for text in texts
-    ] or [settings.preprocess]
+    chosen = [settings_of(None, [f"preprocess={text}"]).preprocess for text in texts]
+    chosen = chosen or [settings.preprocess]
     for one in chosen:
         if one.channels is not None or one.input != "grey":
             raise InputError("preprocess: the baseline sees one grey channel; give steps alone")

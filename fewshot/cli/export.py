@@ -8,6 +8,7 @@ import typer
 from fewshot.cli.options import Json, Out, Overwrite, print_json
 from fewshot.errors import InputError
 from fewshot.folders import filled_folder
+from fewshot.text import counted
 
 if TYPE_CHECKING:
     from fewshot.masks.coco import SliceSet
@@ -88,9 +89,7 @@ def export(
 def _write(
     form: Form, slices: "SliceSet", rule: "MergeRule", folder: Path, max_voxels: int
 ) -> dict[str, int]:
-    from fewshot.export.coco_results import write_coco_results
-    from fewshot.export.label_maps import overlapping
-    from fewshot.export.label_png import write_label_pngs
+    from fewshot.export.forms import overlapping, write_coco_results, write_label_pngs
     from fewshot.export.nifti import by_volume, write_volumes
     from fewshot.progress import say, warn
 
@@ -98,24 +97,22 @@ def _write(
         count = write_coco_results(folder / "results.json", slices, rule.score_threshold)
         if not count:
             warn("no mask has this score: the list is empty, which pycocotools cannot load")
-        say(f"exported {_count(count, 'mask')} of {_count(len(slices))} to results.json")
+        say(f"exported {counted(count, 'mask')} of {counted(len(slices), 'slice')} to results.json")
         return {"files": 1, "slices": len(slices), "masks": count}
     if form == "nifti":
         files = write_volumes(folder, slices, rule, max_voxels)
         exported = sum(map(len, by_volume(slices).values()))
         if exported < len(slices):
-            warn(f"{_count(len(slices) - exported)} left out: no volume is known for them")
+            warn(
+                f"{counted(len(slices) - exported, 'slice')} left out: no volume is known for them"
+            )
     else:
         files = write_label_pngs(folder, slices, rule)
         exported = len(slices)
     if overlaps := overlapping(slices, rule):
         warn(
-            f"masks overlap on {_count(overlaps)}, and the higher score won; to leave out weak "
-            "masks give --score-threshold, or call fewshot merge first"
+            f"masks overlap on {counted(overlaps, 'slice')}, and the higher score won; to leave "
+            "out weak masks give --score-threshold, or call fewshot merge first"
         )
-    say(f"exported {_count(exported)} to {_count(len(files), 'file')}")
+    say(f"exported {counted(exported, 'slice')} to {counted(len(files), 'file')}")
     return {"files": len(files), "slices": exported, "overlapping": overlaps}
-
-
-def _count(number: int, noun: str = "slice") -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -52,8 +52,7 @@ def embedder_of(
 
 def treatment_of(name: Filter) -> "InputTransform":
     """Return the filter of a name, with its usual constants."""
-    from fewshot.preprocess.contrast import clahe
-    from fewshot.preprocess.edges import canny, laplacian_of_gaussian, sobel
+    from fewshot.preprocess.filters import canny, clahe, laplacian_of_gaussian, sobel
     from fewshot.sam.input_transforms import Image, InputTransform
 
     filters: dict[str, Callable[[Image], Image]] = {

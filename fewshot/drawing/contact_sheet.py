@@ -1,4 +1,4 @@
-"""A contact sheet: slices of a set with the outlines of their structures, as one PNG."""
+"""A contact sheet: slices with the outlines of their structures, as one PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +24,7 @@ from fewshot.files import atomic_path
 from fewshot.masks.coco import SliceRecord, SliceSet
 from fewshot.masks.rle import decode
 from fewshot.slices.images import read_image
+from fewshot.text import counted
 
 _COLUMNS = 8
 _GAP = 12
@@ -33,16 +34,16 @@ _HEADER = 2 * _LINE + _GAP
 _STEP = SIDE + CAPTION + _GAP
 
 WITH_LETTERS = (
-    "Letters at the edges, by the file's own geometry, are the patient's: R right (a liver lies "
-    "there), L left, A front, P back (a spine lies there), S head, I feet."
+    "Letters at the edges, from the geometry in the file, are the patient's sides: R right (where "
+    "the liver lies), L left, A front, P back (where the spine lies), S head, I feet."
 )
 WITHOUT_LETTERS = (
-    "These images do not say which way is up: compare them, and their outlines, with the anatomy."
+    "The images do not say which way is up: compare them and their outlines with the anatomy."
 )
 
 
 def write_contact_sheet(target: Path, parts: Mapping[str, SliceSet], most: int = 40) -> int:
-    """Draw a contact sheet and write it as PNG, atomically; return how many slices it shows."""
+    """Draw a contact sheet, write it atomically as PNG, and return the number of slices shown."""
     chosen = {title: choose(slices, count) for title, slices, count in _shares(parts, most)}
     sheet = contact_sheet(parts, chosen)
     with atomic_path(target) as temporary:
@@ -55,10 +56,9 @@ def contact_sheet(
 ) -> Image.Image:
     """Return the picture of the chosen slices of named sets, one block a set.
 
-    A slice is drawn as large as fits, in the proportions that its spacing gives it, with the
-    outlines of its masks and, where it came from a volume with a geometry, with letters that say
-    where its edges point to in the patient. A slice whose image is missing, broken or of another
-    size says so in its place.
+    Slices are drawn in the proportions of their spacing, with the outlines of their masks and, if
+    they come from a volume with a geometry, letters for the patient's sides. Where an image is
+    missing, broken or of another size, the sheet says so.
     """
     columns = min(_COLUMNS, max([3, *map(len, chosen.values())]))
     rows = {title: -(-len(records) // columns) for title, records in chosen.items()}
@@ -86,16 +86,16 @@ def contact_sheet(
 
 
 def describe(slices: SliceSet, shown: int) -> str:
-    """Return the size of a set in words: slices, patients, labelled ones, structures each."""
+    """Return the size of a set in words: slices, patients, labelled slices, structures."""
     counts = [len(slices.masks_of(record.image_id)) for record in slices.records]
     labelled = [count for count in counts if count]
     groups = {record.group for record in slices.records} - {None}
-    words = [_count(len(counts), "slice")]
+    words = [counted(len(counts), "slice")]
     if groups:
-        words.append(_count(len(groups), "patient"))
+        words.append(counted(len(groups), "patient"))
     if labelled:
         low, high = min(labelled), max(labelled)
-        span = _count(low, "structure") if low == high else f"{low} to {high} structures"
+        span = counted(low, "structure") if low == high else f"{low} to {high} structures"
         words.append(f"{len(labelled)} labelled with {span} each")
     else:
         words.append("no labels")
@@ -105,9 +105,9 @@ def describe(slices: SliceSet, shown: int) -> str:
 
 
 def choose(slices: SliceSet, most: int) -> list[SliceRecord]:
-    """Return at most `most` slices, spread evenly over the set; labelled ones where there are any.
+    """Return at most `most` slices, spread evenly over the set.
 
-    A fifth of the places is for slices without labels when both kinds are there.
+    If only some slices have labels, four fifths of the places go to them.
     """
     labelled: list[int] = []
     others: list[int] = []
@@ -126,7 +126,7 @@ def spread(ranked: Sequence[int], most: int) -> list[int]:
 
 
 def _shares(parts: Mapping[str, SliceSet], most: int) -> list[tuple[str, SliceSet, int]]:
-    """Return the places of each set: as equal as their sizes allow."""
+    """Return how many slices of each set are shown: as equal as the sizes allow."""
     shares: dict[str, int] = {}
     left = most
     for number, title in enumerate(sorted(parts, key=lambda title: len(parts[title]))):
@@ -140,7 +140,7 @@ def _tile(slices: SliceSet, record: SliceRecord, edges: Edges | None) -> Tile:
     image, problem = _image(slices, record)
     rows, columns = record.spacing or (1.0, 1.0)
     owner = record.group or record.volume
-    count = _count(len(masks), "structure") if len(masks) else "no labels"
+    count = counted(len(masks), "structure") if len(masks) else "no labels"
     return Tile(
         image=image,
         masks=(decode(rle) for rle in masks.rles),
@@ -152,7 +152,7 @@ def _tile(slices: SliceSet, record: SliceRecord, edges: Edges | None) -> Tile:
 
 
 def _image(slices: SliceSet, record: SliceRecord) -> tuple[NDArray[np.uint8], str | None]:
-    """Return a slice's image and no problem; or black, and what is wrong with it."""
+    """Return a slice's image and None, or a black image and what is wrong with the file."""
     black = np.zeros((record.height, record.width), np.uint8)
     try:
         image = read_image(slices.path_of(record))
@@ -168,7 +168,3 @@ def _name(record: SliceRecord) -> str:
     if record.position is None:
         return record.file_name
     return f"{record.file_name} · {record.position:.1f} mm"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

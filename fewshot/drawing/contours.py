@@ -1,4 +1,4 @@
-"""Masks drawn on slices: outlines as short SVG paths, filled regions as small PNG pictures."""
+"""Masks drawn on slices: outlines as SVG paths, filled regions as PNGs."""
 
 import base64
 import io
@@ -17,12 +17,12 @@ from fewshot.slices.arrays import Mask
 
 _SIDE = 288  # pixels of the longer side of a panel
 _STRENGTH = 0.45  # of a colour over the slice
-_TOLERANCE = 0.8  # pixels of the picture by which an outline may leave out a corner
+_TOLERANCE = 0.8  # pixels of the picture by which a simplified outline may be off
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One image: a PNG data URI, its size in pixels, a caption, and the text instead of it."""
+    """An image: a PNG data URI, its size in pixels, a caption, and the alternative text."""
 
     source: str
     width: int
@@ -34,9 +34,8 @@ class Panel:
 def outline(mask: Mask, size: tuple[int, int]) -> str:
     """Return the outlines of a mask, holes included, as an SVG path of whole pixels.
 
-    `mask` has shape (height, width); `size` is the (width, height) of the picture that it is drawn
-    on. Empty for an empty mask. A path is `M`, the first point, `l`, the steps to the next ones,
-    and `z`, for each outline.
+    `mask` has shape (height, width); `size` is the (width, height) of the picture. Each outline is
+    `M`, its first point, `l`, the steps to the next points, and `z`. Empty for an empty mask.
 
     >>> mask = np.zeros((6, 6), dtype=np.bool_)
     >>> mask[1:5, 1:5] = True
@@ -47,7 +46,7 @@ def outline(mask: Mask, size: tuple[int, int]) -> str:
     if not len(rows):
         return ""
     width, height = size
-    # Only the part of the picture around the mask is looked at: it is much smaller.
+    # Only the part of the picture around the mask: it is much smaller.
     left, right = _span(columns, mask.shape[1], width)
     top, bottom = _span(rows, mask.shape[0], height)
     y = (np.arange(top, bottom) + 0.5) * mask.shape[0] / height
@@ -62,13 +61,13 @@ def outline(mask: Mask, size: tuple[int, int]) -> str:
 def filled_panel(
     image: NDArray[np.uint8], regions: Sequence[tuple[Mask, int]], caption: str, alt: str
 ) -> Panel:
-    """Return a slice with translucent regions, outlined; pixels of more than one region are white.
+    """Return a slice with translucent, outlined regions; pixels in several regions are white.
 
     Args:
         image: grey values, (height, width).
         regions: masks of the same shape, each with the number of its colour.
         caption: of the panel.
-        alt: the text instead of it.
+        alt: alternative text.
     """
     height, width = image.shape
     scale = _SIDE / max(height, width)
@@ -82,7 +81,7 @@ def filled_panel(
         color = np.array(rgb(ON_SLICES[number % len(ON_SLICES)]), dtype=np.float64)
         pixels[enlarged] = (1 - _STRENGTH) * pixels[enlarged] + _STRENGTH * color
         depth += enlarged
-        # The slice's own edge is no outline.
+        # No outline along the edge of the slice.
         inside = ndimage.binary_erosion(enlarged, iterations=1, border_value=1)
         edges.append((enlarged & ~inside, color))
     pixels[depth > 1] = 0.35 * pixels[depth > 1] + 0.65 * 255
@@ -92,12 +91,12 @@ def filled_panel(
 
 
 def data_uri(kind: str, content: bytes) -> str:
-    """Return content as a URI that holds it, of a media type such as `image/png`."""
+    """Return content as a data URI of a media type such as `image/png`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _span(places: NDArray[np.intp], length: int, shown: int) -> tuple[int, int]:
-    """Return the range of picture pixels that holds these rows or columns, one more each side."""
+    """Return the range of picture pixels with these rows or columns, plus one on each side."""
     scale = shown / length
     first, last = int(places[0] * scale) - 1, int((places[-1] + 1) * scale) + 2
     return max(first, 0), min(last, shown)
@@ -112,7 +111,7 @@ def _path(contour: NDArray[np.int32]) -> str:
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:
-    """Return RGB values as PNG of 128 colours, which is a third as large."""
+    """Return RGB values as a PNG of 128 colours, a third of the size."""
     image = Image.fromarray(pixels).quantize(128, method=Image.Quantize.MEDIANCUT)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)

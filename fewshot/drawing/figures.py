@@ -1,4 +1,4 @@
-"""Drawing with Matplotlib into SVG data URIs, in the page's fonts and in colours of two themes."""
+"""Matplotlib figures as SVG data URIs, in the page's fonts, for light and dark pages."""
 
 import io
 import re
@@ -28,12 +28,12 @@ from fewshot.drawing.palette import (
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _RADIOLOGISTS = (BLUE, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = "s^Dv<>pP"
-_SIZE = (4.9, 3.3)  # inches; small, so that the text stays readable on a phone
+_SIZE = (4.9, 3.3)  # inches; small, so that text is readable on a phone
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: SVG data URIs for light and dark pages, a caption, and the text instead of it."""
+    """A figure: SVG data URIs for light and dark pages, a caption, and the alternative text."""
 
     light: str
     dark: str
@@ -52,7 +52,7 @@ class ModelLine:
 
 
 def draw(plot: Callable[[Axes], None], caption: str, alt: str) -> Picture:
-    """Return what a function plots, with axes labelled by it, for light and dark pages."""
+    """Return the figure that a function plots, for light and dark pages."""
     svg = _render(plot)
     dark = re.sub("|".join(ON_DARK), lambda color: ON_DARK[color[0]], svg)
     light, on_dark = (data_uri("image/svg+xml", text.encode()) for text in (svg, dark))
@@ -60,7 +60,7 @@ def draw(plot: Callable[[Axes], None], caption: str, alt: str) -> Picture:
 
 
 def model_lines(names: Iterable[str]) -> dict[str, ModelLine]:
-    """Return how each model is drawn: the final one heavy, its control dashed."""
+    """Return how each model is drawn: the final model heavy, its control dashed."""
     lines: dict[str, ModelLine] = {}
     others = 0
     for name in names:
@@ -77,7 +77,7 @@ def model_lines(names: Iterable[str]) -> dict[str, ModelLine]:
 
 
 def legend_above(axes: Axes) -> None:
-    """Put the legend above the axes, where no line can hide it."""
+    """Put the legend above the axes, where it hides no line."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),
@@ -109,7 +109,7 @@ def _render(plot: Callable[[Axes], None]) -> str:
         "xtick.labelcolor": INK,
         "ytick.labelcolor": INK,
         "legend.fontsize": 10,
-        # Text stays text in the page's own font; DejaVu, which measures it here, is wider.
+        # Text stays text, in the font of the page; DejaVu, which measures it here, is wider.
         "svg.fonttype": "none",
         "svg.hashsalt": "fewshot",
     }

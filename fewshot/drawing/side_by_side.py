@@ -14,11 +14,12 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import decode
 from fewshot.slices.images import read_image
 
+_MOST = 8
 _GAP = 12
 _HEADER = 34
 _TITLE = 15
 
-Captions = Mapping[int, str]  # image id → what to say below a tile
+Captions = Mapping[int, str]  # image id → text below a tile
 Column = tuple[str, Mapping[int, SliceMasks], Captions]
 
 
@@ -27,18 +28,16 @@ def write_side_by_side(
     slices: SliceSet,
     columns: Sequence[Column],
     note: str,
-    most: int = 8,
 ) -> None:
-    """Draw a row a slice and a column a source of masks, and write it as PNG, atomically.
+    """Draw one row per slice and one column per source of masks; write it atomically as PNG.
 
     Args:
         target: PNG file.
-        slices: what to choose from; `most` of them, evenly spread, are drawn.
+        slices: `_MOST` of them, evenly spread, are drawn.
         columns: name, masks and captions by image id; a slice without masks is drawn bare.
-        note: said at the top.
-        most: rows at most.
+        note: text at the top.
     """
-    records = [slices.records[place] for place in spread(range(len(slices)), most)]
+    records = [slices.records[place] for place in spread(range(len(slices)), _MOST)]
     width = _GAP + len(columns) * (SIDE + _GAP)
     height = _HEADER + 24 + len(records) * (SIDE + CAPTION + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), DARK_PAGE)

@@ -1,4 +1,4 @@
-"""One slice of a contact sheet: image, outlines, letters of its edges and caption."""
+"""One slice of a contact sheet: image, outlines, letters at its edges and caption."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,12 +33,12 @@ _NEGATIVE, _POSITIVE = "LPI", "RAS"
 _TEXT, _LETTER = 12, 15
 _SMALLEST_SIDE = 24
 _BRIGHTNESS = 0.75
-_LONGEST = 200  # characters, more than fit in any case
+_LONGEST = 200  # characters, more than ever fit
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Where the four edges of a slice point to in the patient: one of R, L, A, P, S, I each."""
+    """The patient's side at each edge of a slice: R, L, A, P, S or I."""
 
     top: str
     bottom: str
@@ -52,10 +52,10 @@ class Tile:
 
     Attributes:
         image: grey values, (height, width).
-        masks: arrays of (height, width), all of them outlined; one at a time is in memory.
-        proportions: height and width of the slice in one unit of length.
-        edges: where the edges point to in the patient, if known.
-        problem: what to say instead of the image.
+        masks: arrays of (height, width), to be outlined; only one at a time is in memory.
+        proportions: height and width of the slice in the same unit of length.
+        edges: the patient's sides, if known.
+        problem: text to show instead of the image.
         caption: two lines of text.
     """
 
@@ -68,10 +68,10 @@ class Tile:
 
 
 def edges_of(volume: Volume) -> Edges:
-    """Return where the edges of a volume's slices point to; for oblique ones the nearest letters.
+    """Return the patient's sides at the edges of a volume's slices, the nearest if oblique.
 
-    Found by cutting a slice from a volume that holds positions, by the same function that cut the
-    images: the letters tell how the pixels lie, whatever rule that function follows.
+    Positions are cut into slices by the function that cuts the images, so that the letters are
+    right whatever rule that function follows.
     """
     affine = np.array(volume.affine)
     grid = np.indices((2, 2, 2)).astype(np.float64)
@@ -108,7 +108,7 @@ def draw_tile(tile: Tile) -> Image.Image:
 def fitted(proportions: tuple[float, float]) -> tuple[int, int]:
     """Return height and width in pixels of a slice that fills a tile in these proportions.
 
-    No side is below 24 pixels, so that a slice of a very flat volume can still be seen.
+    No side is below 24 pixels, so that slices of a very flat volume can still be seen.
     """
     longer = max(proportions)
     height, width = (max(_SMALLEST_SIDE, round(SIDE * side / longer)) for side in proportions)
@@ -116,7 +116,7 @@ def fitted(proportions: tuple[float, float]) -> tuple[int, int]:
 
 
 def shortened(words: str, width: int, size: int = _TEXT) -> str:
-    """Return text that fits a width in pixels, the middle replaced by `…` where it is too long."""
+    """Return text that fits a width in pixels; if it is too long, `…` replaces its middle."""
     if len(words) > _LONGEST:
         words = words[: _LONGEST // 2] + words[-_LONGEST // 2 :]
     kept = words
@@ -128,7 +128,7 @@ def shortened(words: str, width: int, size: int = _TEXT) -> str:
 
 
 def wrapped(words: str, width: int, size: int = _TEXT) -> Sequence[str]:
-    """Return text as lines that fit a width in pixels; a longer word has a line of its own."""
+    """Return text as lines that fit a width in pixels; a longer word gets a line of its own."""
     lines = [""]
     for word in words.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -141,7 +141,7 @@ def wrapped(words: str, width: int, size: int = _TEXT) -> Sequence[str]:
 
 @lru_cache(maxsize=8)
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the sheet's font, DejaVu Sans, which Matplotlib carries."""
+    """Return the font of the sheet, DejaVu Sans, which comes with Matplotlib."""
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
@@ -150,12 +150,12 @@ def _outlined(
 ) -> Image.Image:
     height, width = size
     grey = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
-    # Darker than it is, so that colours stand out on white bone too.
+    # Darkened, so that colours stand out on white bone too.
     pixels = np.array(grey.point(lambda value: value * _BRIGHTNESS).convert("RGB"))
     for row, mask in enumerate(masks):
         enlarged = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
         inside = np.asarray(enlarged)
-        # The slice's own edge is no outline.
+        # No outline along the edge of the slice.
         outline = inside & ~ndimage.binary_erosion(inside, border_value=1)
         pixels[outline] = rgb(ON_SLICES[row % len(ON_SLICES)])
     return Image.fromarray(pixels)

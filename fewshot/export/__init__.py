@@ -1,1 +1,1 @@
-"""Masks in the forms that other tools open: label PNGs, NIfTI volumes, COCO results."""
+"""Masks in the forms of other tools: label PNGs, NIfTI volumes, COCO results."""

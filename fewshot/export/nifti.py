@@ -1,4 +1,4 @@
-"""Label maps stacked into NIfTI volumes of the original shape and geometry."""
+"""Label maps as NIfTI volumes of the original shape and geometry."""
 
 import math
 import os
@@ -10,21 +10,22 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fewshot.errors import InputError
-from fewshot.export.label_maps import label_maps
+from fewshot.export.forms import label_maps
 from fewshot.masks.coco import SliceRecord, SliceSet, Volume
 from fewshot.masks.merge import MergeRule
 from fewshot.slices.volume import grid_of, put_slice
 
 MAX_VOXELS = 1 << 30
-"""The largest volume written without being asked for, in voxels: 2 GB before compression."""
+"""The largest volume written by default, in voxels: 2 GB before compression."""
 
-_LONGEST_SIDE = 32767  # NIfTI-1 holds sides as int16.
+LONGEST_SIDE = 32767
+"""Voxels of a side at most: NIfTI-1 stores sides as int16."""
 _SUFFIXES = re.compile(r"\.(nii|nii\.gz|npy|npz|dcm)$", re.IGNORECASE)
 _UNUSUAL = re.compile(r"[^\w.+-]")
-_SCANNER = 1  # NIfTI's code for coordinates of the scanner.
+_SCANNER = 1  # NIfTI's code for scanner coordinates
 
 
 def write_volumes(
@@ -32,11 +33,10 @@ def write_volumes(
 ) -> list[Path]:
     """Write a label volume for each volume that slices came from, `NAME.nii.gz`, int16.
 
-    Shape and affine are the original's; each slice lies where it was cut out. Slices that the set
-    does not have, and slices without masks, are 0. Slices that came from no volume are left out.
-    Returns the files.
-    Raises `InputError` when no slice came from a volume, when a volume is larger than `max_voxels`
-    or than NIfTI allows, or when two volumes would have the same file.
+    Shape, affine and the places of the slices are the original's. Missing slices and slices without
+    masks are 0; slices that came from no volume are left out. Returns the files.
+    Raises `InputError` if no slice came from a volume, a volume is larger than `max_voxels` or than
+    NIfTI allows, or two volumes would have the same file.
     """
     members = by_volume(slices)
     if not members:
@@ -47,12 +47,12 @@ def write_volumes(
     for name, records in members.items():
         with _empty_voxels(slices.volumes[name].shape, folder) as voxels:
             stack(voxels, slices, name, records, rule)
-            _save(targets[name], voxels, slices.volumes[name])
+            save_volume(targets[name], voxels, slices.volumes[name].affine)
     return list(targets.values())
 
 
 def by_volume(slices: SliceSet) -> dict[str, list[SliceRecord]]:
-    """Return the slices of each volume, in the order of the set; only volumes that have any."""
+    """Return the slices of each volume, in the order of the set."""
     members: dict[str, list[SliceRecord]] = {}
     for record in slices.records:
         if record.volume is not None:
@@ -67,7 +67,7 @@ def stack(
     records: Iterable[SliceRecord],
     rule: MergeRule,
 ) -> None:
-    """Put the label maps of the slices of a volume into `voxels`, in its original arrangement."""
+    """Put the label maps of a volume's slices into `voxels`, which has its original axes."""
     volume = slices.volumes[name]
     for record, label_map in label_maps(slices, records, rule):
         if record.index is None:
@@ -83,20 +83,22 @@ def stack(
 
 @contextmanager
 def _empty_voxels(shape: tuple[int, int, int], folder: Path) -> Iterator[NDArray[np.int16]]:
-    """Yield int16 zeros that lie in a file, for a volume may be larger than the memory."""
+    """Yield int16 zeros in a file, because a volume may be larger than memory."""
     with tempfile.TemporaryFile(dir=folder) as file:
-        # The space is taken now: a disk that is full later would kill the process.
+        # Reserve the space now: a full disk would later kill the process.
         os.posix_fallocate(file.fileno(), 0, 2 * math.prod(shape))
         yield np.memmap(file, dtype=np.int16, mode="r+", shape=shape, order="F")
 
 
-def _save(target: Path, voxels: NDArray[np.int16], volume: Volume) -> None:
-    image = nibabel.Nifti1Image(voxels, np.array(volume.affine))
+def save_volume(target: Path, voxels: NDArray[np.int16], affine: ArrayLike) -> None:
+    """Write a NIfTI volume; `affine` leads from voxels to mm: right, anterior, superior."""
+    matrix = np.array(affine)
+    image = nibabel.Nifti1Image(voxels, matrix)
     image.header.set_xyzt_units("mm")
-    # Both, for there are tools that read only one of them; a qform cannot hold a shear.
-    image.set_sform(volume.affine, _SCANNER)
-    upright = grid_of(volume.affine).right_angled
-    image.set_qform(volume.affine if upright else None, _SCANNER if upright else 0)
+    # Both, because some tools read only one of them; a qform cannot express a shear.
+    image.set_sform(matrix, _SCANNER)
+    upright = grid_of(matrix).right_angled
+    image.set_qform(matrix if upright else None, _SCANNER if upright else 0)
     nibabel.save(image, target)
 
 
@@ -115,8 +117,8 @@ def _targets(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 
 def _check_shape(name: str, volume: Volume, max_voxels: int) -> None:
     sides = " x ".join(map(str, volume.shape))
-    if max(volume.shape) > _LONGEST_SIDE:
-        raise InputError(f"volume {name!r}: is {sides}; a NIfTI side has at most {_LONGEST_SIDE}")
+    if max(volume.shape) > LONGEST_SIDE:
+        raise InputError(f"volume {name!r}: is {sides}; a NIfTI side has at most {LONGEST_SIDE}")
     voxels = math.prod(volume.shape)
     if voxels > max_voxels:
         raise InputError(

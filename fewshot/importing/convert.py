@@ -13,7 +13,7 @@ from fewshot.importing import datasets
 from fewshot.importing.pseudonyms import FILE, Pseudonyms, Renaming
 from fewshot.importing.slices import Imported, ImportOptions, import_slices
 from fewshot.masks.coco import SliceSet
-from fewshot.masks.coco_boxes import write_boxes
+from fewshot.masks.coco_write import write_boxes
 from fewshot.progress import say, warn
 from fewshot.slices.numbering import gap_note
 

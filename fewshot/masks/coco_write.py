@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from fewshot.masks.slice_set import SliceRecord, SliceSet
 from fewshot.text import check_plain
 
 ORGAN_CATEGORY = 1
+Box = tuple[float, float, float, float]
 
 
 def write_coco(path: Path, slices: SliceSet, description: str) -> None:
@@ -48,6 +49,16 @@ def write_masks(
             yield one
 
     write_document(path, slices, description, _annotations(checked()))
+
+
+def write_boxes(
+    path: Path, slices: SliceSet, boxes: Mapping[int, Sequence[Box]], description: str
+) -> None:
+    """Write boxes, [x, y, width, height] in pixels by image id, as COCO with empty segmentations.
+
+    They are prompts: `read_coco` refuses such a file, since only masks can be learned from.
+    """
+    write_document(path, slices, description, _boxes(slices, boxes))
 
 
 def write_document(
@@ -127,6 +138,22 @@ def _annotation(masks: SliceMasks, row: int, area: int) -> dict[str, Any]:
     if masks.structures:
         entry["structure"] = masks.structures[row]
     return entry
+
+
+def _boxes(slices: SliceSet, boxes: Mapping[int, Sequence[Box]]) -> Iterator[dict[str, Any]]:
+    number = 0
+    for record in _in_order(slices):
+        for x, y, width, height in boxes.get(record.image_id, ()):
+            number += 1
+            yield {
+                "id": number,
+                "image_id": record.image_id,
+                "category_id": ORGAN_CATEGORY,
+                "segmentation": [],
+                "area": round(width * height, 2),
+                "bbox": [round(side, 2) for side in (x, y, width, height)],
+                "iscrowd": 0,
+            }
 
 
 def _in_order(slices: SliceSet) -> list[SliceRecord]:

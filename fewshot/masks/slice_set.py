@@ -70,6 +70,12 @@ class SliceSet:
         known = {one.file_name: one.group for one in self.records if one.group is not None}
         return known if len(known) == len(self.records) else None
 
+    @property
+    def has_structures(self) -> bool:
+        """Whether there are masks, and every one knows which structure it belongs to."""
+        known = [bool(masks.structures) for masks in self.masks.values() if len(masks)]
+        return bool(known) and all(known)
+
     def masks_of(self, image_id: int) -> SliceMasks:
         """Return the masks of a slice, empty when it has none; `InputError` for an unknown id."""
         if image_id in self.masks:

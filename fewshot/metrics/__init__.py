@@ -1,1 +1,1 @@
-"""How good label maps are (Rand, overlap, kappa) and detectors (average precision); intervals."""
+"""Metrics of label maps (Rand, overlap, kappa) and of masks (average precision), with intervals."""

@@ -27,14 +27,14 @@ class AveragePrecision:
 def average_precision(
     truth: Iterable[SliceMasks], predictions: Mapping[int, SliceMasks]
 ) -> AveragePrecision:
-    """Return COCO's mask average precision of predictions, for one class and all sizes of mask.
+    """Return COCO's mask average precision of predictions, for one class and masks of all sizes.
 
-    Every slice to be judged is in `truth`, with no masks where nothing is labelled; predictions for
-    other slices are not looked at, and a slice without predictions counts as one where nothing was
-    found. As in COCO the 100 best scored masks of a slice count. Without any true mask, or any
-    prediction, the average precision is 0.
+    `truth` lists every slice to score, including those without labels; predictions for other slices
+    are ignored, and a slice that is not in `predictions` has none. As in COCO, the 100 highest
+    scoring masks of each slice count. Without any true mask or any prediction the average
+    precision is 0.
 
-    Raises `InputError` when a slice is given twice or a prediction has another size than the truth.
+    Raises `InputError` when a slice is given twice or sizes of truth and prediction differ.
     Source: T.-Y. Lin et al., Microsoft COCO, ECCV 2014; computed by pycocotools.
     """
     slices = list(truth)
@@ -73,7 +73,7 @@ def _precision(truth: list[SliceMasks], found: list[SliceMasks]) -> NDArray[np.f
 
 
 def _coco(slices: list[SliceMasks], masks: list[SliceMasks]) -> Any:
-    """Return a COCO object of these masks; built by hand because `loadRes` fails on no results."""
+    """Return the masks as a COCO object, built by hand because `loadRes` fails on an empty list."""
     annotations: list[dict[str, Any]] = []
     for one in masks:
         for score, rle, area in zip(one.scores.tolist(), one.rles, one.areas(), strict=True):

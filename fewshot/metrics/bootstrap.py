@@ -10,8 +10,8 @@ from fewshot.errors import InputError
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-_FEWEST = 3  # slices, or patients, below which a difference's interval says nothing
-# Draws are made in blocks of about this many numbers (32 MB).
+_FEWEST = 3  # slices or patients; an interval over fewer means nothing
+# Random numbers drawn at a time (32 MB).
 _BLOCK = 1 << 22
 
 
@@ -25,9 +25,9 @@ class MeanInterval:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """A mean paired difference with its 95 % bootstrap interval, and over how many slices.
+    """A mean paired difference, its 95 % bootstrap interval, and the number of slices.
 
-    `groups` is the number of patients that were drawn as wholes; None where slices were drawn.
+    `groups` is the number of patients that were resampled; None if slices were resampled.
     """
 
     mean: float
@@ -37,13 +37,13 @@ class PairedDifference:
     groups: int | None = None
 
     @property
-    def holds_zero(self) -> bool:
-        """Whether no difference at all is among the plausible ones."""
+    def contains_zero(self) -> bool:
+        """Whether the interval contains 0, so that the difference may be chance."""
         return self.low <= 0 <= self.high
 
     @property
     def extent(self) -> str:
-        """What it was taken over, in words."""
+        """The numbers of slices and patients, in words."""
         patients = "" if self.groups is None else f" of {self.groups} patients"
         return f"{self.slices} slices{patients}"
 
@@ -57,14 +57,14 @@ def bootstrap_means(
 ) -> list[MeanInterval]:
     """Return the mean of each column and its 95 % percentile bootstrap interval.
 
-    `values` has shape (slices, metrics). `groups` names the patient of each slice; without it each
-    slice is resampled by itself, and as slices of one patient resemble each other the interval is
-    then too narrow. Groups are drawn with replacement, as many as there are, and all slices drawn
-    count alike. All columns share the draws; the same seed gives the same interval.
+    `values` has shape (slices, metrics). `groups` names the patient of each slice; without it
+    slices are resampled one by one, and the interval is too narrow because slices of one patient
+    resemble each other. Every drawn slice has the same weight, all columns share the draws, and the
+    same seed gives the same interval.
 
-    Raises `InputError` when there is no slice, or not one group a slice.
-    Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13; drawing
-    whole groups: C. A. Field and A. H. Welsh, JRSS B 69 (2007).
+    Raises `InputError` when there is no slice, or when `groups` has another length.
+    Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13; for
+    resampling groups: C. A. Field and A. H. Welsh, JRSS B 69 (2007).
     """
     if len(values) == 0:
         raise InputError("bootstrap: there is no slice to average; give at least one")
@@ -76,7 +76,7 @@ def bootstrap_means(
         return [MeanInterval(float(mean), None) for mean in means]
     draws = _resampled_means(sums, counts, resamples, np.random.default_rng(seed))
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    # Rounding in the resampled sums may pass a mean that no resampling changes.
+    # Rounding of the resampled sums must not push the mean out of its interval.
     low, high = np.minimum(low, means), np.maximum(high, means)
     return [
         MeanInterval(mean, (least, most))
@@ -87,11 +87,10 @@ def bootstrap_means(
 def paired_difference(
     ours: Mapping[str, float], theirs: Mapping[str, float], groups: Mapping[str, str] | None = None
 ) -> PairedDifference | None:
-    """Return the interval of the mean of ours minus theirs, over the images that both have.
+    """Return the mean of ours minus theirs with its interval, over the images that both have.
 
-    None for fewer than three slices, or fewer than three patients where `groups` names those of
-    all images. Without groups the slices are drawn one by one, and as slices of one patient
-    resemble each other the true interval is then rather wider.
+    Patients are resampled if `groups` names those of all images, slices otherwise. None for fewer
+    than three of them.
     """
     common = [name for name in ours if name in theirs]
     patients = _groups_of(common, groups)
@@ -109,7 +108,7 @@ def paired_difference(
 def _by_group(
     values: NDArray[np.float64], groups: Sequence[Hashable] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sums of the values, shape (groups, metrics), and the slices of each group."""
+    """Return the sum of each group's values, (groups, metrics), and its number of slices."""
     if groups is None:
         return values, np.ones(len(values))
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
@@ -131,7 +130,7 @@ def _resampled_means(
     block = max(1, _BLOCK // groups)
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
-        # How often each group is drawn, which is all that a mean needs.
+        # A mean only needs how often each group was drawn.
         rows = np.arange(size)[:, np.newaxis] * groups
         drawn = np.bincount(
             (rng.integers(0, groups, (size, groups)) + rows).ravel(), minlength=size * groups

@@ -1,7 +1,7 @@
 """Choosing score threshold, minimum area and background policy on the validation slices.
 
-The two variants of the adjusted Rand index reward opposite post-processing, so a rule belongs to
-the metric it was chosen for.
+The two variants of the adjusted Rand index reward opposite post-processing, so each has a rule of
+its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,18 +23,18 @@ _Value = TypeVar("_Value", int, float)
 
 _THRESHOLDS = tuple(np.round(np.arange(0.05, 0.96, 0.05), 2).tolist())
 _MIN_AREAS = (0.0, 0.0005, 0.001, 0.002, 0.004)  # fractions of the slice
-_ROUNDING = 1e-12  # above the rounding of a mean of scores, below what one pixel changes
+_ROUNDING = 1e-12  # more than the rounding error of a mean score, less than one pixel changes it
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A rule for merging masks, what it was chosen for, and how it did there.
+    """A merge rule, the metric it was chosen for, and its validation scores.
 
     Attributes:
         metric: the variant of the adjusted Rand index that was maximised.
         rule: the chosen rule.
         validation: mean scores of the chosen rule on the validation slices.
-        curve: score threshold → mean scores, the rest of the rule as chosen.
+        curve: score threshold → mean scores, with the rest of the rule as chosen.
     """
 
     metric: Metric
@@ -60,25 +60,24 @@ def choose_rule(
     metric: Metric,
     score_threshold: float | None = None,
 ) -> Calibration:
-    """Return a rule that scores well on validation slices and does not lean on chance.
+    """Return a merge rule that scores well on the validation slices without overfitting them.
 
     Background and score threshold are searched together, then the minimum area, then the score
-    threshold once more. With few slices the best threshold of a flat curve is an accident, so the
-    middle one is taken of all thresholds that are within one standard error of the best, in the
-    manner of the one-standard-error rule for model selection (Hastie, Tibshirani and Friedman, The
-    Elements of Statistical Learning, section 7.10); likewise the area. What the settings fix is
-    kept.
+    threshold once more; what the settings fix is kept. With few slices the peak of a flat curve is
+    an accident, so the middle one is taken of all thresholds (and areas) within one standard error
+    of the best, like the one-standard-error rule for model selection (Hastie, Tibshirani and
+    Friedman, The Elements of Statistical Learning, section 7.10).
 
     Args:
         truth: image id → label map; at least one.
-        predictions: image id → masks; an absent slice has none.
+        predictions: image id → masks; slices that are not in it have none.
         merge: background and minimum area, fixed or `auto`.
         metric: the variant to maximise.
         score_threshold: a fixed threshold, or None to choose it.
     """
     if not truth:
         raise InputError("calibration: there are no validation slices to choose on")
-    truth = dict(sorted(truth.items()))  # the first slice and the rounding of sums follow from it
+    truth = dict(sorted(truth.items()))  # so that rounding does not depend on the order given
     first = next(iter(truth.values()))
     thresholds = _THRESHOLDS if score_threshold is None else (score_threshold,)
     backgrounds: Sequence[Background] = (
@@ -114,13 +113,6 @@ def choose_rule(
     return Calibration(metric, rule, means[rule.score_threshold], means)
 
 
-def mean_score(
-    truth: Mapping[int, ByteLabelMap], predictions: Mapping[int, SliceMasks], rule: MergeRule
-) -> RandScore:
-    """Return the mean scores of label maps merged by a rule."""
-    return _mean(slice_scores(truth, predictions, rule))
-
-
 def slice_scores(
     truth: Mapping[int, ByteLabelMap], predictions: Mapping[int, SliceMasks], rule: MergeRule
 ) -> list[RandScore]:
@@ -135,9 +127,9 @@ def slice_scores(
 def _as_good_as_the_best(rows: Sequence[NDArray[np.float64]]) -> list[int]:
     """Return the places of the rows whose mean is within one standard error of the best row's.
 
-    The error is that of the difference, slice by slice: slices are hard or easy for all rules.
-    A difference on one slice alone is exactly one error, whatever its size and the number of
-    slices; it counts as within, and rounding must not decide it.
+    The standard error is that of the paired difference, as a slice is hard or easy for all rules.
+    A difference on a single slice is exactly one standard error, whatever its size; it counts as
+    within, and rounding must not decide it.
     """
     best = max(rows, key=lambda row: float(row.mean()))
     error = 1 / np.sqrt(len(best))

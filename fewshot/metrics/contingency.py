@@ -1,7 +1,7 @@
-"""How two label maps of one slice overlap: the counts that every pixel metric is made of."""
+"""How two label maps overlap: the pixel counts behind every metric."""
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from fewshot.errors import InputError
 from fewshot.slices.arrays import Labels
 
-# Ordinary label maps give a small table, counted whole; above these bounds (16-bit ids, 8 MB of
-# counts) only the ids and cells that occur are kept.
+# Ordinary label maps give a small dense table; above these bounds (16-bit ids, 8 MB of counts)
+# only the ids and cells that occur are kept.
 _DENSE_LABELS = 1 << 16
 _DENSE_CELLS = 1 << 20
-# Counting runs of equal pixels pays where they are at least this long, as in any label map.
+# Counting runs of equal pixels pays from this mean length on, as in any label map.
 _MEAN_RUN = 8
 
 Counts: TypeAlias = NDArray[np.int64]
@@ -21,10 +21,10 @@ Counts: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Contingency:
-    """The pairs of a true and a predicted id that occur in a slice, and in how many pixels.
+    """The pairs of true and predicted ids that occur in a slice, and their numbers of pixels.
 
     `truth`, `prediction`, `counts`: (cells,) int64, in order of the true id. Ids count up from 0,
-    which is the background; others keep their order but not their value, and some may not occur.
+    the background; the others keep their order but not their value, and some may not occur.
     `true_sizes`, `predicted_sizes`: the pixels of each id, (ids,) int64.
     """
 
@@ -67,7 +67,7 @@ def contingency(truth: Labels, prediction: Labels) -> Contingency:
     predicted_codes, predicted_count = _codes(prediction.ravel(), "prediction")
     cells = true_count * predicted_count
     if cells <= _DENSE_LABELS:
-        # Two bytes a pixel, and most pixels are like the one before them.
+        # Two bytes a pixel, and most pixels equal the one before them.
         pairs = np.multiply(true_codes, predicted_count, dtype=np.uint16, casting="unsafe")
         np.add(pairs, predicted_codes, out=pairs, casting="unsafe")
         return _of_table(_count_runs(pairs, cells).reshape(true_count, predicted_count))
@@ -102,7 +102,7 @@ def _count_runs(values: NDArray[np.uint16], bound: int) -> Counts:
 
 
 def _codes(labels: Labels, name: str) -> tuple[Labels, int]:
-    """Return labels below a bound, and that bound; large ids are renumbered, 0 stays 0."""
+    """Return labels and a bound above them; large ids are renumbered, 0 stays 0."""
     if labels.dtype.kind not in "biu":
         raise InputError(f"label maps: the {name} holds {labels.dtype}; give integer ids")
     if labels.size == 0:
@@ -120,3 +120,38 @@ def _codes(labels: Labels, name: str) -> tuple[Labels, int]:
 def _sums(index: NDArray[np.integer[Any]], counts: Counts, bound: int) -> Counts:
     """Return the sum of `counts` at each index below `bound`; exact below 2**53."""
     return np.bincount(index, weights=counts, minlength=bound).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class ForegroundCounts:
+    """The foreground pixels that truth and prediction share, and those of each; counts add up."""
+
+    common: int = 0
+    truth: int = 0
+    prediction: int = 0
+
+    @classmethod
+    def of(cls, truth: NDArray[Any], prediction: NDArray[Any]) -> Self:
+        """Count two arrays of the same shape; all values but 0 are foreground."""
+        inside, found = truth != 0, prediction != 0
+        both, true, predicted = (np.count_nonzero(one) for one in (inside & found, inside, found))
+        return cls(int(both), int(true), int(predicted))
+
+    def __add__(self, other: "ForegroundCounts") -> "ForegroundCounts":
+        return ForegroundCounts(
+            self.common + other.common,
+            self.truth + other.truth,
+            self.prediction + other.prediction,
+        )
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union, 0 to 1; 1 where neither has foreground."""
+        union = self.truth + self.prediction - self.common
+        return self.common / union if union else 1.0
+
+    @property
+    def dice(self) -> float:
+        """The Dice coefficient, 0 to 1; 1 where neither has foreground."""
+        pixels = self.truth + self.prediction
+        return 2 * self.common / pixels if pixels else 1.0

@@ -1,4 +1,4 @@
-"""Kappa: how far two (Cohen) or more raters (Fleiss) agree beyond chance."""
+"""Kappa: agreement beyond chance of two raters (Cohen) or more (Fleiss)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from fewshot.slices.arrays import Labels
 def cohen_kappa(a: Labels, b: Labels, *, regions: bool) -> float:
     """Return Cohen's kappa of two label maps, pixel by pixel, in -1 to 1.
 
-    Without `regions` a pixel is foreground or background, so kappa says whether both marked the
-    same tissue. With `regions` matched regions (see `match_regions`) are one category and a region
-    without a partner is one of its own, so kappa also says whether both divided it alike. Both
-    variants are symmetric. Where chance alone gives full agreement, as on two empty label maps,
-    kappa is undefined (scikit-learn: NaN) and 1 here.
+    Without `regions` a pixel is foreground or background: did both mark the same tissue? With
+    `regions` each pair of matched regions (see `match_regions`) and each region without a partner
+    is a category: did both also divide it in the same way? Both variants are symmetric. Where
+    chance alone gives full agreement, as on two empty label maps, kappa is undefined
+    (scikit-learn: NaN), and 1 here.
 
     Raises `InputError` when the shapes differ or ids are negative or not integers.
     Source: J. Cohen, A coefficient of agreement for nominal scales, 1960.
@@ -52,9 +52,9 @@ def region_kappa(cells: Contingency, matching: Matching) -> float:
 def fleiss_kappa(raters: Sequence[NDArray[np.integer[Any]]]) -> float:
     """Return Fleiss' kappa of two or more label maps of one shape, pixel by pixel.
 
-    Ids are categories, 0 (background) is one of them. Where chance alone gives full agreement, as
-    on empty label maps, kappa is undefined and 1 here.
-    Raises `InputError` for fewer than two raters or shapes that differ.
+    Every id is a category, 0 (background) too. Where chance alone gives full agreement, as on
+    empty label maps, kappa is undefined, and 1 here.
+    Raises `InputError` for fewer than two raters or different shapes.
     Source: J. L. Fleiss, Measuring nominal scale agreement among many raters, Psychological
     Bulletin 76, 1971.
     """

@@ -1,4 +1,4 @@
-"""Files of merge rules: choosing them from files of masks, and reading them back."""
+"""Merge rules as files: chosen from COCO files, written and read."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ def calibrate(
     score_threshold: float | None,
     target: Path,
 ) -> None:
-    """Choose the merge rule for each metric on validation slices; write both with their curves."""
+    """Choose the merge rule for each metric on the validation slices; write both with curves."""
     labels, masks = read_validation(truth, predictions)
     chosen = {
         metric: choose_rule(labels, masks, merge, metric, score_threshold).as_json()
@@ -39,9 +39,9 @@ def calibrate(
 def read_validation(
     truth: Path, predictions: Path
 ) -> tuple[dict[int, NDArray[np.uint8]], Mapping[int, SliceMasks]]:
-    """Return labelled slices' label maps, and the masks that were predicted of the same slices.
+    """Return the label maps of labelled slices, and the masks predicted for the same slices.
 
-    Raises `InputError` when there are no slices, or the predictions are of others.
+    Raises `InputError` when there are no slices, or the predictions are for others.
     """
     labelled, predicted = read_coco(truth), read_coco(predictions)
     if not len(labelled):

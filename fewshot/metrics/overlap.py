@@ -1,4 +1,4 @@
-"""Region by region: which true and predicted regions belong together, and how well they agree."""
+"""Matching of true and predicted regions, and how well the matched ones agree."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +11,9 @@ from fewshot.errors import InputError
 from fewshot.metrics.contingency import Contingency, Counts, contingency
 from fewshot.slices.arrays import Labels
 
-# A label map of the challenge has at most 255 regions; this many pairs take 128 MB a table.
+# Label maps of the challenge have at most 255 regions; a table of this many pairs takes 128 MB.
 _MAX_PAIRS = 1 << 24
-# In whole percent, as 0.05 has no exact float.
+# In percent, because 0.05 has no exact float.
 _PERCENT = np.arange(50, 100, 5)
 
 
@@ -36,38 +36,38 @@ class Matching:
     def iou(self) -> float:
         """Return the mean intersection over union, 0 to 1.
 
-        The mean is over the regions of the side that has more of them: a region without a partner
-        counts as 0, be it missed or invented. Two empty label maps score 1.
+        The mean is over the regions of the side that has more of them, so that a missed or an
+        invented region counts as 0. Two empty label maps score 1.
         """
         return self._mean(self.overlap / self.union)
 
     def dice(self) -> float:
-        """Return the mean Dice coefficient of the same pairs, with the mean taken as for `iou`."""
+        """Return the mean Dice coefficient of the pairs, averaged as in `iou`."""
         return self._mean(2 * self.overlap / (self.union + self.overlap))
 
     def precision(self) -> NDArray[np.float64]:
         """Return the average precision at IoU 0.50, 0.55 ... 0.95, shape (10,).
 
-        Label maps carry no scores, so there is no curve of precision over recall: as in the 2018
-        Data Science Bowl, StarDist and Cellpose it is the number of true regions found divided by
-        all regions found, missed or invented. Two empty label maps score 1.
+        Label maps have no scores and thus no precision-recall curve: as in the 2018 Data Science
+        Bowl, StarDist and Cellpose it is found / (found + missed + invented) regions. Two empty
+        label maps score 1.
         """
         regions = self.true_regions + self.predicted_regions - self.found
         return np.where(regions > 0, self.found / np.maximum(regions, 1), 1.0)
 
     @cached_property
     def found(self) -> NDArray[np.int64]:
-        """How many true regions are found at IoU 0.50, 0.55 ... 0.95, shape (10,)."""
+        """The number of true regions found at IoU 0.50, 0.55 ... 0.95, shape (10,)."""
         good = 100 * self.overlap >= _PERCENT[:, np.newaxis] * self.union
         counts: NDArray[np.int64] = good.sum(axis=1)
         return counts
 
     def missed(self) -> int:
-        """Return how many true regions have no partner with an IoU of at least 0.50."""
+        """Return the number of true regions without a partner of at least IoU 0.50."""
         return self.true_regions - int(self.found[0])
 
     def extra(self) -> int:
-        """Return how many predicted regions have no partner with an IoU of at least 0.50."""
+        """Return the number of predicted regions without a partner of at least IoU 0.50."""
         return self.predicted_regions - int(self.found[0])
 
     def _mean(self, values: NDArray[np.float64]) -> float:
@@ -78,8 +78,8 @@ class Matching:
 def match_regions(cells: Contingency) -> Matching:
     """Return the one-to-one matching of regions with the largest sum of IoU.
 
-    A region is all pixels of one id other than 0, however many parts it has. Pairs that share no
-    pixel are no pairs. Raises `InputError` for label maps of thousands of regions each.
+    A region is all pixels of one id other than 0, even if they are not connected. Regions that
+    share no pixel are never matched. Raises `InputError` for thousands of regions on both sides.
     Source: H. W. Kuhn, The Hungarian method, 1955; solved by SciPy.
     """
     true_sizes, predicted_sizes = cells.true_sizes, cells.predicted_sizes
@@ -110,9 +110,8 @@ def match_regions(cells: Contingency) -> Matching:
 
 
 class LabelPair:
-    """The true and the predicted label map of one slice.
+    """The true and the predicted label map of one slice; counted and matched once for all metrics.
 
-    However many metrics look at it, its pixels are counted once and its regions matched once.
     Raises `InputError` when the shapes differ or ids are negative or not integers.
     """
 

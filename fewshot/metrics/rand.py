@@ -1,4 +1,4 @@
-"""The adjusted Rand index of label maps, over the labelled pixels and over all pixels."""
+"""The adjusted Rand index of label maps, over the labelled pixels or all pixels."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ class RandScore:
 def adjusted_rand(truth: Labels, prediction: Labels, *, foreground: bool) -> float:
     """Return the adjusted Rand index of two label maps, in -0.5 to 1.
 
-    `truth` and `prediction` have the same shape and hold non-negative integer ids; only which
+    `truth` and `prediction` have the same shape and contain non-negative integer ids; only which
     pixels share an id matters. With `foreground`, pixels whose true label is 0 are left out.
-    Counts are exact integers at every image size, so the value is scikit-learn's
-    `adjusted_rand_score`. Two partitions that agree wholly score 1.0, and so do no pixels at all:
-    a slice without a true label scores 1.0 on the foreground whatever is predicted.
+    Counts are exact integers at every image size, so the value equals scikit-learn's
+    `adjusted_rand_score`. Equal partitions score 1.0, and so does an empty set of pixels: a slice
+    without true labels scores 1.0 on the foreground whatever was predicted.
 
     Raises `InputError` when the shapes differ or ids are negative or not integers.
     Source: Hubert and Arabie, Comparing partitions, Journal of Classification 2 (1985), in the
@@ -52,7 +52,7 @@ def adjusted_rand_of(cells: Contingency) -> float:
     in_truth = _sum_of_squares(cells.true_sizes)
     in_prediction = _sum_of_squares(cells.predicted_sizes)
 
-    # Ordered pairs of pixels, as Python integers: their products pass 2**63 at 512 x 512.
+    # Ordered pairs of pixels, as Python integers: their products exceed 2**63 at 512 x 512.
     both = together - pixels
     only_prediction = in_prediction - together
     only_truth = in_truth - together

@@ -22,7 +22,7 @@ class Scores:
     Attributes:
         means: metric → its mean over the slices, with its bootstrap interval.
         images: how many slices there are.
-        by_patient: whether whole patients were drawn for the intervals, not slices.
+        by_patient: whether the intervals come from resampling patients rather than slices.
         per_image: image → metric → value; empty where only the means are known.
     """
 
@@ -35,7 +35,7 @@ class Scores:
     def of(
         cls, per_image: Mapping[str, SliceScores], patients: Mapping[str, str] | None = None
     ) -> Self:
-        """Average the scores of slices; `patients`, where known, names the patient of each image.
+        """Average the scores of slices; `patients`, if known, is the patient of each image.
 
         Raises `InputError` when there is no slice.
         """
@@ -51,7 +51,7 @@ class Scores:
         return self.means[name].mean
 
     def of_images(self, name: str) -> dict[str, float]:
-        """Return image → value of a metric, for the images where it is known."""
+        """Return image → value of a metric, for the images that have one."""
         return {image: one[name] for image, one in self.per_image.items() if name in one}
 
     def as_json(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Scores:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return what `as_json` gave; metrics that it did not know yet are left out."""
+        """Return the scores from `as_json`; metrics that are not in it are left out."""
         means = {
             name: MeanInterval(float(content[name]), _pair(content.get(f"{name}{_INTERVAL}")))
             for name in METRICS
@@ -73,10 +73,13 @@ class Scores:
         return cls(means, int(content["images"]), content.get("resampled_by") == "group")
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows that have the same keys as the text of a CSV file, keys first."""
+def as_csv(rows: Sequence[Mapping[str, Any]], empty: Sequence[str] = ()) -> str:
+    """Return rows with the same keys as the text of a CSV file with a header.
+
+    `empty` is the header if there is no row.
+    """
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(buffer, list(rows[0]) if rows else empty, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The table of metrics: what is measured on every slice, and how it is called and shown.
+"""The table of metrics: what is measured on every slice, its name and how it is shown.
 
 A new metric is a file with its function and a line here: `fewshot score`, `metrics.json`,
 `per_image.csv`, the report and the ablation's table all read this table.
@@ -23,7 +23,7 @@ SliceScores = dict[str, float]
 
 
 def decimals(value: float, digits: int = 3, *, signed: bool = False) -> str:
-    """Return a number as tables show it; a dash for NaN, and with `signed` a plus where due."""
+    """Return a number as tables show it: a dash for NaN, with `signed` always a sign."""
     if math.isnan(value):
         return "–"
     return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", _MINUS)
@@ -31,14 +31,14 @@ def decimals(value: float, digits: int = 3, *, signed: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that says how good a model is.
+    """A measure of a model's quality.
 
     Attributes:
         name: its key in JSON and CSV.
-        heading: what stands over its column.
-        meaning: what it is, in a few words.
-        higher_is_better: None where neither is better.
-        digits: decimals that tables show.
+        heading: of its column in tables.
+        meaning: in a few words.
+        higher_is_better: None if neither is better.
+        digits: decimals shown in tables.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Measure:
     digits: int = 3
 
     def text(self, value: float, *, signed: bool = False) -> str:
-        """Return a value as tables show it; a dash for NaN, and with `signed` a plus where due."""
+        """Return a value as tables show it; see `decimals`."""
         return decimals(value, self.digits, signed=signed)
 
 
@@ -59,11 +59,10 @@ class SliceMetric(Measure):
 
     Attributes:
         of: computes it from the true and the predicted label map.
-        has_column: whether it has a column in the tables of models; others are listed below them.
-        needs_truth: whether one of the two label maps must be the truth, so that it says nothing
-            about two annotators.
-        tuned_for: the variant of the Rand index that it is, whose merge rule it is taken under;
-            None for others, which are taken under the rule of the submission.
+        has_column: whether it has a column in the tables of models; others are listed below.
+        needs_truth: whether one label map must be the truth, so that it cannot compare annotators.
+        tuned_for: for a variant of the Rand index, that variant: it is computed under the merge
+            rule tuned for it. None for others, computed under the rule of the submission.
     """
 
     of: Callable[[LabelPair], float]
@@ -80,7 +79,7 @@ def _count(
     of: Callable[[LabelPair], float],
     lower_is_better: bool = False,
 ) -> SliceMetric:
-    """Return a metric that counts structures; those that should be few have a column."""
+    """Return a metric that counts structures; those that should be low have a column."""
     return SliceMetric(
         name,
         heading,
@@ -175,7 +174,7 @@ METRICS = {metric.name: metric for metric in _TABLE}
 
 
 def score_label_maps(truth: Labels, prediction: Labels) -> SliceScores:
-    """Return every metric of a predicted label map; its pixels are counted once.
+    """Return every metric of a predicted label map.
 
     Raises `InputError` when the shapes differ or ids are negative or not integers.
 
@@ -188,10 +187,10 @@ def score_label_maps(truth: Labels, prediction: Labels) -> SliceScores:
 
 
 def empty_slice_scores() -> dict[str, SliceScores]:
-    """Return what a slice without any true region scores, by what was predicted on it.
+    """Return the scores of a slice without true regions, by what was predicted on it.
 
-    The region is one on a part of the slice: a single region on all of it is the same partition as
-    none, and scores 1 in the adjusted Rand index.
+    The predicted region covers a part of the slice: one that covers all of it is the same partition
+    as none, with an adjusted Rand index of 1.
     """
     empty, region = np.zeros(4, dtype=np.uint8), np.array([0, 1, 1, 0], dtype=np.uint8)
     return {

@@ -1,1 +1,1 @@
-"""Contrast, denoising and edges: pure functions on grey slices, which any model can use."""
+"""Contrast, denoising and edges: pure functions on grey slices, usable with any model."""

@@ -1,4 +1,4 @@
-"""From a slice as it was read to what a model is given: steps in order, and three channels."""
+"""Preprocessing as in the settings: steps in order, and up to three channels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,14 +18,12 @@ from fewshot.config.preprocessing import (
     TotalVariationStep,
 )
 from fewshot.errors import InputError
-from fewshot.preprocess.checks import Grey, check_grey
-from fewshot.preprocess.contrast import clahe
 from fewshot.preprocess.denoising import bilateral, median, total_variation
-from fewshot.preprocess.edges import canny, laplacian_of_gaussian, sobel
+from fewshot.preprocess.filters import Grey, canny, check_grey, clahe, laplacian_of_gaussian, sobel
 
 
 def apply_steps(image: NDArray[Any], steps: Sequence[Step]) -> Grey:
-    """Return a uint8 (height, width) slice after a sequence of steps, of the same form.
+    """Return a uint8 (height, width) slice after a sequence of steps, with the same shape and type.
 
     Raises `InputError` for other images.
     """
@@ -36,7 +34,7 @@ def apply_steps(image: NDArray[Any], steps: Sequence[Step]) -> Grey:
 
 
 def preprocess(image: NDArray[Any], settings: PreprocessSettings) -> Grey:
-    """Return a slice as the settings want it; the same for the same slice, always.
+    """Return a slice preprocessed as in the settings; deterministic.
 
     Args:
         image: uint8, (height, width); (height, width, 3) with `input: colour`.

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.preprocess.checks import Grey, check_grey, to_grey
+from fewshot.preprocess.filters import Grey, check_grey, to_grey
 
-_REACH = 1.5  # deviations: the bilateral window's radius; see docs/classical.md
-_NETWORK_RADIUS = 3  # up to here sorting whole slices beats a sliding histogram
+_REACH = 1.5  # radius of the bilateral window in deviations; see docs/classical.md
+_NETWORK_RADIUS = 3  # largest radius at which sorting slices beats a sliding histogram
 
 
 def bilateral(
     image: NDArray[Any], sigma_spatial: float = 15.0, sigma_grey: float | None = None
 ) -> Grey:
-    """Return a grey slice in which each pixel is a mean of near pixels of similar grey.
+    """Return a grey slice in which each pixel is the mean of nearby pixels of similar grey.
 
     The window is a disk of 1.5 `sigma_spatial`: OpenCV's discretisation, in 8 bits.
 
@@ -47,8 +47,8 @@ def total_variation(
     Args:
         image: uint8 (height, width).
         weight: 1 / λ of the Rudin-Osher-Fatemi problem for greys from 0 to 1; more is smoother.
-        tolerance: the iteration ends when the cost changes by less than this part of its start.
-        iterations: at most.
+        tolerance: stop when the cost changes by less than this fraction of its initial value.
+        iterations: the most.
 
     Raises `InputError` for other images.
     Source: A. Chambolle, An algorithm for total variation minimization and applications, Journal
@@ -62,10 +62,10 @@ def total_variation(
 
 
 def median(image: NDArray[Any], radius: int = 2) -> Grey:
-    """Return the median of the disk around each pixel, of the pixels within the slice.
+    """Return the median in the disk around each pixel, of the pixels within the slice.
 
-    Of an even number of pixels, at the border, it is the upper one: what scikit-image's
-    `rank.median` returns with `disk(radius)`, several times as fast for small radii.
+    At the border, where their number may be even, it is the upper median, like scikit-image's
+    `rank.median` with `disk(radius)`, but several times faster for small radii.
 
     Args:
         image: uint8 (height, width).
@@ -102,7 +102,7 @@ def _rank_median(image: Grey, radius: int) -> Grey:
 
 
 def _disk_views(image: Grey, radius: int) -> list[Grey]:
-    """Return the slice without a border of `radius`, shifted to every place of the disk."""
+    """Return the slice without a border of `radius`, shifted to every position in the disk."""
     height, width = image.shape
     return [
         image[radius + dy : height - radius + dy, radius + dx : width - radius + dx]
@@ -115,8 +115,8 @@ def _disk_views(image: Grey, radius: int) -> list[Grey]:
 def _median_of_views(views: list[Grey]) -> Grey:
     """Return the pixelwise median of an odd number of slices by forgetful selection.
 
-    Of any (n + 3) / 2 of n values the smallest and the largest are not the median: they are
-    dropped and the next value comes in, until one is left.
+    Of any (n + 3) / 2 of n values the smallest and the largest cannot be the median: they are
+    dropped and the next value is added, until one is left.
     """
     kept = len(views) // 2 + 2
     window, rest = [view.copy() for view in views[:kept]], views[kept:]
@@ -131,7 +131,7 @@ def _median_of_views(views: list[Grey]) -> Grey:
 
 
 def _smallest_first(window: list[Grey], first: Any = np.minimum, second: Any = np.maximum) -> None:
-    """Bring the smallest value of each pixel to the first slice, in place."""
+    """Move the smallest value of each pixel to the first slice, in place."""
     for other in window[1:]:
         smaller = first(window[0], other)
         second(window[0], other, out=other)

@@ -1,4 +1,4 @@
-"""Reading slices with their preprocessing done, each as seldom as memory allows."""
+"""Reading preprocessed slices, cached as far as memory allows."""
 
 import os
 import random
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fewshot.config.preprocessing import PreprocessSettings
 from fewshot.errors import InputError
-from fewshot.preprocess.checks import Grey
 from fewshot.preprocess.compose import preprocess
+from fewshot.preprocess.filters import Grey
 from fewshot.slices.images import read_channels, read_image
 
 CACHE_VARIABLE = "FEWSHOT_CACHE_MB"
@@ -20,10 +20,10 @@ _CACHE_MB = 512
 
 
 class BoundedCache:
-    """Arrays by key, of no more bytes together than a bound.
+    """Arrays by key, up to a total number of bytes.
 
-    When it is full, entries go by chance: training passes over its slices again and again, and
-    whoever then drops the oldest drops just what comes next.
+    When it is full, random entries are dropped: training passes over its slices again and again, so
+    that the oldest entry is just the one needed next.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -37,11 +37,11 @@ class BoundedCache:
         return len(self._keys)
 
     def get(self, key: Hashable) -> NDArray[Any] | None:
-        """Return the array of a key, read-only, or None."""
+        """Return the read-only array of a key, or None."""
         return self._arrays.get(key)
 
     def put(self, key: Hashable, array: NDArray[Any]) -> None:
-        """Keep an array, unless it is larger than all of the cache or its key is taken."""
+        """Keep an array, unless it is larger than the cache or its key is taken."""
         if array.nbytes > self.most_bytes or key in self._arrays:
             return
         while self.bytes + array.nbytes > self.most_bytes:
@@ -65,10 +65,10 @@ _cache: BoundedCache | None = None
 
 
 def read_preprocessed(path: Path, settings: PreprocessSettings) -> Grey:
-    """Return a slice's image file as a model is to see it.
+    """Return a slice, preprocessed for a model.
 
-    Results are kept in memory, by file, its size and time, and settings, up to 512 MB in a process
-    (the environment variable FEWSHOT_CACHE_MB says otherwise). What needs no work is not kept.
+    Results are cached by file, its size and time, and settings, up to 512 MB per process (set the
+    environment variable FEWSHOT_CACHE_MB to change that). Slices without preprocessing are not.
 
     Returns:
         uint8 (height, width), or (height, width, 3) where channels differ.

@@ -152,7 +152,7 @@ def _card(pair: RunPair, measure: Measure, found: PairedDifference | None) -> Ca
     if found is not None:
         better = "second" if (found.mean > 0) == measure.higher_is_better else "first"
         notes += interval_note(difference_cell(measure, found).below)
-        notes.append("may be chance" if found.holds_zero else f"the {better} run is better")
+        notes.append("may be chance" if found.contains_zero else f"the {better} run is better")
     return Card(measure.heading, change, tuple(notes))
 
 

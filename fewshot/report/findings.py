@@ -97,7 +97,7 @@ def _against_control(
             f"95 % interval of the difference over {interval.extent}: "
             f"{decimals(interval.low, signed=True)} to {decimals(interval.high, signed=True)}"
         )
-        if mark == "better" and interval.holds_zero:
+        if mark == "better" and interval.contains_zero:
             mark = "even"
             text = f"It scores higher than its control, {_ALONE}: {both}."
             conclusion = f"But that may be chance ({span})."

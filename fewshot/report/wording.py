@@ -94,7 +94,7 @@ def difference_cell(measure: Measure, found: PairedDifference | None) -> Cell:
         return Cell("–")
     interval = span((found.low, found.high), measure.digits, signed=True)
     text = measure.text(found.mean, signed=True)
-    return Cell(text, interval, mark="" if found.holds_zero else "sure")
+    return Cell(text, interval, mark="" if found.contains_zero else "sure")
 
 
 def interval_note(interval: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.metrics.average_precision import average_precision
 from fewshot.metrics.bootstrap import bootstrap_means
 from fewshot.metrics.calibration import choose_rule
-from fewshot.metrics.foreground import ForegroundCounts
+from fewshot.metrics.contingency import ForegroundCounts
 from fewshot.metrics.merge_rules import TUNINGS, true_label_maps
 from fewshot.metrics.rand import score_slice
 from fewshot.progress import progress, say

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fewshot.metrics.foreground import ForegroundCounts
+from fewshot.metrics.contingency import ForegroundCounts
 
 
 class EpochMetrics:

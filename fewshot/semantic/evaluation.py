@@ -2,7 +2,7 @@
 
 from fewshot.masks.coco import SliceSet
 from fewshot.metrics.average_precision import average_precision
-from fewshot.metrics.foreground import ForegroundCounts
+from fewshot.metrics.contingency import ForegroundCounts
 from fewshot.semantic.prediction import answers
 from fewshot.training.model_folder import TrainedNetwork
 from fewshot.training.task import Evaluation

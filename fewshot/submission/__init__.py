@@ -1,1 +1,1 @@
-"""The challenge submission: one CSV of label maps, written, scored and validated."""
+"""The challenge submission, one CSV of label maps: writing, scoring, validation."""

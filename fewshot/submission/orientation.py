@@ -1,4 +1,4 @@
-"""Label maps that look transposed: written column by column where row by row was meant."""
+"""Detecting label maps that were written column by column instead of row by row."""
 
 import math
 from collections.abc import Callable
@@ -12,15 +12,11 @@ from fewshot.metrics.rand import adjusted_rand
 from fewshot.slices.images import image_size, image_stem, read_image
 from fewshot.slices.label_csv import LabelTable
 
-# At most this many images are looked at, spread over the file.
-_LOOKED_AT = 64
-# A verdict needs so many images, and as large a share of them to fit better transposed.
-_FEWEST = 3
-_SHARE = 0.75
-# How much better: as difference of adjusted Rand indices or of correlations, and as the ratio of
-# edge strength below outlines.
-_CLEARLY = 0.1
-_SHARPER = 1.1
+_LOOKED_AT = 64  # images at most, spread over the file
+_FEWEST = 3  # images for a verdict
+_SHARE = 0.75  # of them must fit better transposed
+_CLEARLY = 0.1  # by so much in adjusted Rand index or correlation
+_SHARPER = 1.1  # or by this ratio of edge strength below the outlines
 
 _Map = NDArray[Any]
 
@@ -30,10 +26,9 @@ def orientation_findings(
 ) -> list[str]:
     """Return the finding that the label maps look transposed, if they clearly do.
 
-    With a `reference` of label maps, those of the same name are compared by adjusted Rand index,
-    then where the foreground lies on average; then outlines are held against the edges in the
-    `images`. Slices of which too little is labelled to tell, and tables of fewer than three such
-    slices, give no finding.
+    Label maps are compared with those of the same name in the `reference` by adjusted Rand index,
+    then by where the foreground lies on average; then their outlines with the edges in the
+    `images`. Fewer than three labelled slices give no finding.
     """
     size = image_size(images[0]) if images else None
     found = None if reference is None else _against_labels(table, size, reference)
@@ -108,10 +103,7 @@ def _against_images(table: LabelTable, path_of: dict[str, Path]) -> str | None:
 
 
 def transposed(label_map: _Map) -> _Map:
-    """Return what a label map of the same shape would be, had its pixels been written in F order.
-
-    For a square label map this is its transpose.
-    """
+    """Return a label map read in F order in place of C order; the transpose of a square one."""
     height, width = label_map.shape
     return label_map.reshape(width, height).T
 
@@ -122,12 +114,12 @@ def _spread(items: list[Any]) -> list[Any]:
 
 
 def _most(values: list[float], wanted: Callable[[float], bool]) -> bool:
-    """Return whether there are enough values, and nearly all are as wanted."""
+    """Return whether there are enough values and most are as wanted."""
     return len(values) >= _FEWEST and sum(map(wanted, values)) >= _SHARE * len(values)
 
 
 def _occupancy(table: LabelTable, shape: tuple[int, int]) -> _Map | None:
-    """Return how often each pixel is foreground among labelled slices; None for too few."""
+    """Return how often each pixel is foreground on labelled slices; None for too few slices."""
     labelled = _spread([ids for ids in table.pixels if ids.any()])
     if len(labelled) < _FEWEST:
         return None
@@ -138,21 +130,21 @@ def _occupancy(table: LabelTable, shape: tuple[int, int]) -> _Map | None:
 
 
 def _correlation(a: _Map, b: _Map) -> float:
-    """Return Pearson's correlation; 0 where one side is constant."""
+    """Return Pearson's correlation; 0 if one side is constant."""
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
     return float((a * b).sum()) / norm if norm > 0 else 0.0
 
 
 def _edges(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the strength of the grey values' gradient."""
+    """Return the gradient magnitude."""
     rows, columns = np.gradient(image)
     edges: NDArray[np.float32] = np.hypot(rows, columns)
     return edges
 
 
 def _strength(edges: NDArray[np.float32], label_map: _Map) -> float:
-    """Return the mean strength of edges below the outlines of regions; 0 without any."""
+    """Return the mean edge strength below the outlines of regions; 0 without outlines."""
     outline = np.zeros(label_map.shape, dtype=np.bool_)
     outline[1:] |= label_map[1:] != label_map[:-1]
     outline[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]

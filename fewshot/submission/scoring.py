@@ -1,4 +1,4 @@
-"""Scoring a whole submission, and comparing the label maps of two annotators."""
+"""Scoring a submission, and comparing the label maps of two annotators."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ from fewshot.submission.submission import unmatched
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """The scores of a submission, and the patient of each image where patients are known."""
+    """The scores of a submission, and the patient of each image if known."""
 
     scores: Scores
     group_of: dict[str, str] | None
@@ -31,7 +31,7 @@ class ScoreReport:
         return [name for name, count in regions.items() if count == 0]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the table of single images: one dictionary an image, all with the same keys."""
+        """Return the table of images: a dictionary for each, all with the same keys."""
         group_of = self.group_of or {}
         return [
             {"image": name, "group": group_of.get(name), **one}
@@ -41,7 +41,7 @@ class ScoreReport:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two annotators agree on the images both labelled, and what only one labelled."""
+    """How two annotators agree on the images both labelled, and the images only one labelled."""
 
     report: ScoreReport
     only_a: list[str]
@@ -53,10 +53,10 @@ def score_submission(
 ) -> ScoreReport:
     """Return all scores of a submission, per image and averaged.
 
-    Both files are label CSVs in either form; columns are matched by image name, in any order, and
-    the scores carry the truth's names. Pixels are compared as they stand, so sizes need not be
-    square. `groups` is a CSV of image and patient: intervals are then resampled by patient.
-    `workers` are threads, by default one a processor; they do not change the result.
+    Both files are label CSVs in either form; columns are matched by image name, and scores have the
+    truth's names. Images need not be square. `groups` is a CSV of image and patient: intervals are
+    then resampled by patient. `workers` threads, by default one per processor, do not change the
+    result.
 
     Raises `InputError` for a broken file, missing or extra images, another pixel count, or an image
     without a group.
@@ -77,9 +77,8 @@ def compare_annotators(
 ) -> Agreement:
     """Return how two annotators' label CSVs agree, on the images that both labelled.
 
-    An all-zero column is an image that its annotator did not label, or with `count_empty` one in
-    which nothing was found. Raises `InputError` as `score_submission`, and when no image is
-    labelled by both.
+    An all-zero column is an image that was not labelled, or with `count_empty` one without
+    findings. Raises `InputError` like `score_submission`, and if no image is labelled by both.
     """
     table_a, table_b = _read_both(a, b, workers)
     _check_pixels(table_a, table_b)
@@ -95,7 +94,7 @@ def compare_annotators(
 
 
 def write_score_table(path: Path, report: ScoreReport) -> None:
-    """Write the table of single images, as JSON when `path` ends in .json and else as CSV."""
+    """Write the table of images, as JSON if `path` ends in .json, otherwise as CSV."""
     rows = report.rows()
     if path.suffix == ".json":
         write_json(path, rows)
@@ -128,7 +127,7 @@ def _compare(
             scores.append((name, score_label_maps(true_pixels, pixels)))
         return scores
 
-    # A part a thread: handing over single images costs as much as scoring them.
+    # One part per thread: handing over single images costs as much as scoring them.
     threads = min(_threads(workers), len(names))
     bounds = [len(names) * thread // threads for thread in range(threads + 1)]
     parts = [names[start:stop] for start, stop in pairwise(bounds)]

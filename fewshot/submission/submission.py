@@ -22,9 +22,9 @@ def write_submission(
 ) -> None:
     """Write label maps as a submission: one column per image, in slice order (9 before 10).
 
-    `label_maps` yields one map of shape (height, width), ids 0 to 255, per name, in their order.
-    Each is taken once and packed, so that memory holds a few kilobytes a map.
-    Raises `InputError` as `write_label_csv`.
+    `label_maps` yields one (height, width) map with ids 0 to 255 for each name, in their order.
+    They are packed as they come, to a few kilobytes each.
+    Raises `InputError` like `write_label_csv`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +53,7 @@ def write_submission(
 
 
 def unmatched(expected: Sequence[str], found: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the images missing from `found` and those it has beyond `expected`, by stem."""
+    """Return the images missing from `found`, and those not `expected`; compared by stem."""
     expected_stems = {image_stem(name) for name in expected}
     found_stems = {image_stem(name) for name in found}
     return (

@@ -1,6 +1,5 @@
 """`fewshot volume-agreement`: a model's volumes beside those of annotators."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
@@ -13,18 +12,19 @@ from scipy.optimize import linear_sum_assignment
 
 from fewshot.config.volume import AgreementSettings
 from fewshot.errors import InputError
-from fewshot.files import write_json
+from fewshot.files import write_json, write_text
 from fewshot.folders import filled_folder
 from fewshot.metrics.contingency import contingency
 from fewshot.metrics.kappa import fleiss_kappa, foreground_kappa
+from fewshot.metrics.scores import as_csv
 from fewshot.progress import say, warn
 from fewshot.slices.sequence import Spacing
 from fewshot.volume.bland_altman import bland_altman, write_figure
-from fewshot.volume.link import LinkRule
+from fewshot.volume.distances import surface_distance
+from fewshot.volume.link import LinkRule, count_pairs
 from fewshot.volume.read_stacks import read_stacks
 from fewshot.volume.readers import link_stacks, on_slices, pairs
 from fewshot.volume.stack import Labels, LabelStack, crop
-from fewshot.volume.surface import surface_distance
 
 MODEL = "model"
 _MARGIN = 1.0  # of the structures' own size, around them: kappa of whole slices is near 1 always
@@ -89,7 +89,7 @@ def agreement(request: AgreementRequest, out: Path, overwrite: bool = False) -> 
             measured.setdefault(row.second, []).append((row.first_mm3, row.second_mm3))
     shown = bland_altman([pair for own in measured.values() for pair in own])
     slices = sum(len(next(iter(readers.values())).labels) for readers in volumes.values())
-    answer = {
+    answer: dict[str, Any] = {
         "pairs": [asdict(row) for row in rows],
         "means": _means(rows),
         "kappa": [asdict(row) for row in kappas],
@@ -98,8 +98,12 @@ def agreement(request: AgreementRequest, out: Path, overwrite: bool = False) -> 
         "slices": slices,
         "seconds_per_slice": _times(request.settings, slices),
     }
+    table = [
+        {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        for row in answer["pairs"]
+    ]
     with filled_folder(out, overwrite) as folder:
-        _write_table(folder / "agreement.csv", rows)
+        write_text(folder / "agreement.csv", as_csv(table, list(PairRow.__dataclass_fields__)))
         write_json(folder / "agreement.json", answer)
         write_figure(folder / "bland_altman.png", measured, shown)
     _report(answer, out)
@@ -127,10 +131,8 @@ def matched(reference: Labels, other: Labels) -> Labels:
 
     One to one, by Dice (Hungarian method); structures without a partner take ids above all others.
     """
-    rows, columns = int(reference.max(initial=0)), int(other.max(initial=0))
-    width = columns + 1
-    pairs_of = reference.ravel().astype(np.int64) * width + other.ravel()
-    table = np.bincount(pairs_of, minlength=(rows + 1) * width).reshape(rows + 1, width)
+    table = count_pairs(reference, other)
+    rows, width = len(table) - 1, table.shape[1]
     sizes = table.sum(axis=1)[1:, np.newaxis] + table.sum(axis=0)[1:]
     dice = 2 * table[1:, 1:] / np.maximum(sizes, 1)
     names = np.zeros(width, dtype=np.uint16)
@@ -264,15 +266,6 @@ def _times(settings: AgreementSettings, slices: int) -> dict[str, float | None]:
         "annotation": None if annotation is None else annotation / slices,
         "times_as_fast": ratio,
     }
-
-
-def _write_table(target: Path, rows: Sequence[PairRow]) -> None:
-    with target.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, list(PairRow.__dataclass_fields__), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            values = asdict(row).items()
-            writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in values})
 
 
 def _report(answer: dict[str, Any], out: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fewshot.drawing.palette import BLUE, GREEN, GRID, MUTED, ORANGE, PURPLE, SKY, VERMILION
 from fewshot.files import atomic_path
 
-_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+_COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 _LIMITS = 1.96
 
 
@@ -69,7 +70,7 @@ def write_figure(
         (shown.upper, "+1.96 SD", "--"),
     ):
         if value is not None and (name == "bias" or shown.upper != shown.lower):
-            axes.axhline(value, color="#57606a", linestyle=style, linewidth=1)
+            axes.axhline(value, color=MUTED, linestyle=style, linewidth=1)
             axes.annotate(
                 f"{name} {value:+.4g}",
                 (1, value),
@@ -77,10 +78,10 @@ def write_figure(
                 xytext=(-4, 3),
                 textcoords="offset points",
                 ha="right",
-                color="#57606a",
+                color=MUTED,
                 fontsize=9,
             )
-    axes.axhline(0, color="#dde2e7", linewidth=1, zorder=0)
+    axes.axhline(0, color=GRID, linewidth=1, zorder=0)
     axes.set_xlabel("mean of both volumes, mm³")
     axes.set_ylabel("model − annotator, mm³")
     axes.set_title(f"Bland–Altman, {shown.pairs} pairs of volumes", loc="left", fontsize=11)

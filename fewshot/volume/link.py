@@ -218,7 +218,9 @@ class _Seen:
         self.sizes: Counts = np.bincount(labels[index].ravel(), minlength=max(ids, default=0) + 1)[
             ids
         ]
-        tables = {one: _table(labels[one], labels[index]) for one in {s.index for s in self._last}}
+        tables = {
+            one: count_pairs(labels[one], labels[index]) for one in {s.index for s in self._last}
+        }
         for row, section in enumerate(self._last):
             counts = tables[section.index][list(section.ids)].sum(axis=0)
             self.common[row], self.last_sizes[row] = counts[ids], counts.sum()
@@ -243,7 +245,7 @@ def _ids(section: Labels) -> list[int]:
     return [int(one) for one in np.unique(section) if one]
 
 
-def _table(a: Labels, b: Labels) -> Counts:
+def count_pairs(a: Labels, b: Labels) -> Counts:
     """Return how often each pair of ids occurs, shape (largest of a + 1, largest of b + 1)."""
     rows, columns = int(a.max(initial=0)) + 1, int(b.max(initial=0)) + 1
     pairs = a.ravel().astype(np.int64) * columns + b.ravel()

@@ -1,28 +1,26 @@
 """What is written of measured structures: tables, grids as NIfTI, surfaces, linked masks."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
-from numpy.typing import NDArray
 
+from fewshot.drawing.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, rgb
 from fewshot.errors import InputError
-from fewshot.files import atomic_path, write_json
+from fewshot.export.nifti import LONGEST_SIDE, save_volume
+from fewshot.files import atomic_path, write_json, write_text
 from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
-from fewshot.slices.volume import grid_of, put_slice, slice_position
+from fewshot.metrics.scores import as_csv
+from fewshot.slices.volume import put_slice, slice_position
 from fewshot.volume.interpolate import Sections, plane_positions, planes
 from fewshot.volume.measure import Structure, Volumetry
 from fewshot.volume.stack import Labels, LabelStack
 from fewshot.volume.surface_mesh import Mesh
 
-_SCANNER = 1  # NIfTI's code for coordinates of the scanner
-_LONGEST_SIDE = 32767  # NIfTI-1 holds sides as int16
-_PALETTE = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233))
+_COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY)
 
 
 def rows(figures: Iterable[Volumetry]) -> list[dict[str, Any]]:
@@ -40,14 +38,7 @@ def rows(figures: Iterable[Volumetry]) -> list[dict[str, Any]]:
 def write_tables(folder: Path, figures: Sequence[Volumetry], notes: Sequence[str]) -> None:
     """Write `volumes.csv` and `volumes.json` (with the notes on missing slices) to a folder."""
     table = rows(figures)
-    names = list(table[0]) if table else ["volume", "structure"]
-    with (
-        atomic_path(folder / "volumes.csv") as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as out,
-    ):
-        writer = csv.DictWriter(out, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+    write_text(folder / "volumes.csv", as_csv(table, ["volume", "structure"]))
     write_json(folder / "volumes.json", {"structures": table, "notes": list(notes)})
 
 
@@ -60,15 +51,15 @@ def write_grid(target: Path, stack: LabelStack, labels: Labels) -> None:
     if volume is None:
         raise InputError(f"volume {stack.name!r}: has no place in space")
     sides = max(volume.shape)
-    if sides > _LONGEST_SIDE:
-        raise InputError(f"volume {stack.name!r}: a NIfTI side has at most {_LONGEST_SIDE} voxels")
+    if sides > LONGEST_SIDE:
+        raise InputError(f"volume {stack.name!r}: a NIfTI side has at most {LONGEST_SIDE} voxels")
     voxels = np.zeros(volume.shape, dtype=np.int16, order="F")
     apart = stack.step / stack.every
     last = round(float(stack.positions[-1]) / apart)
     for number in range(last + 1):
         nearest = int(np.abs(stack.positions - number * apart).argmin())
         put_slice(voxels, volume.axis, stack.first + number, volume.affine, labels[nearest])
-    _save(target, voxels, np.array(volume.affine))
+    save_volume(target, voxels, volume.affine)
 
 
 def write_fine_grid(
@@ -97,7 +88,7 @@ def write_fine_grid(
     affine = stack.affine[:, [2, 1, 0, 3]].copy()
     affine[:3, 2] /= per_step
     affine[:3, 3] += stack.affine[:3, 0] * float(positions[0]) / stack.step
-    _save(target, voxels, affine)
+    save_volume(target, voxels, affine)
 
 
 def write_mesh(target: Path, mesh: Mesh, structure: int) -> None:
@@ -115,7 +106,7 @@ def write_mesh(target: Path, mesh: Mesh, structure: int) -> None:
     if form == "glb":
         made.apply_scale(0.001)
     if form != "stl":
-        made.visual.face_colors = (*_PALETTE[(structure - 1) % len(_PALETTE)], 255)
+        made.visual.face_colors = (*rgb(_COLORS[(structure - 1) % len(_COLORS)]), 255)
     with atomic_path(target) as temporary:
         temporary.write_bytes(made.export(file_type=form))
 
@@ -152,12 +143,3 @@ def _placed(record: Any, stacks: Sequence[LabelStack]) -> Any:
             where = {"volume": stack.name, "index": index, "spacing": stack.pixel}
             return replace(record, **where, position=place)
     return record
-
-
-def _save(target: Path, voxels: NDArray[np.int16], affine: NDArray[np.float64]) -> None:
-    image = nibabel.Nifti1Image(voxels, affine)
-    image.header.set_xyzt_units("mm")
-    image.set_sform(affine, _SCANNER)
-    upright = grid_of(affine).right_angled  # a qform cannot hold a shear
-    image.set_qform(affine if upright else None, _SCANNER if upright else 0)
-    nibabel.save(image, target)

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from fewshot.drawing.contours import data_uri
 from fewshot.errors import InputError
 from fewshot.files import write_text
 from fewshot.slices.images import read_image
@@ -120,7 +121,7 @@ def _picture(stack: LabelStack, index: int, images: Path | None) -> str | None:
     Image.fromarray(image).resize(size, Image.Resampling.BICUBIC).save(
         packed, format="JPEG", quality=_QUALITY
     )
-    return "data:image/jpeg;base64," + base64.b64encode(packed.getvalue()).decode("ascii")
+    return data_uri("image/jpeg", packed.getvalue())
 
 
 def _outlines(labels: Labels) -> list[list[list[Any]]]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from fewshot.config.volume import MAX_VOXELS
 from fewshot.errors import InputError
-from fewshot.export.label_maps import has_structures
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.merge import MergeRule, merge_masks, merge_structures
 from fewshot.masks.predicted import MAX_STRUCTURE
@@ -200,7 +199,7 @@ def _check_size(stack: LabelStack, max_voxels: int) -> None:
 
 def _filled(stack: LabelStack, slices: SliceSet, rule: MergeRule) -> LabelStack:
     labels = np.zeros((len(stack.records), *stack.labels.shape[1:]), dtype=np.uint16)
-    linked = has_structures(slices)
+    linked = slices.has_structures
     merge: Any = merge_structures if linked else merge_masks
     for index, record in enumerate(stack.records):
         labels[index] = merge(slices.masks_of(record.image_id), rule)

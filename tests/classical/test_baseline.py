@@ -20,8 +20,8 @@ from fewshot.config.watershed import WatershedSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.metrics.rand import adjusted_rand, score_slice
-from fewshot.preprocess.contrast import clahe
 from fewshot.preprocess.denoising import total_variation
+from fewshot.preprocess.filters import clahe
 from fewshot.slices.images import read_image, write_image
 from fewshot.slices.label_csv import read_label_csv
 
@@ -76,7 +76,7 @@ def test_slices_of_two_sizes_fit_no_csv(tmp_path: Path) -> None:
         write_image(tmp_path / name, np.zeros((size, size), np.uint8))
     records = (SliceRecord(0, "0.png", 20, 20), SliceRecord(1, "1.png", 30, 30))
     slices = SliceSet(tmp_path, records, {})
-    with pytest.raises(InputError, match=r"the slices have 2 sizes, and a CSV holds one"):
+    with pytest.raises(InputError, match=r"the slices have 2 sizes, a CSV only one"):
         write_baseline_csv(tmp_path / "out" / "y.csv", Baseline(), slices)
     assert not (tmp_path / "out").exists()
 

@@ -8,7 +8,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from fewshot.export.coco_results import write_coco_results
+from fewshot.export.forms import write_coco_results
 from fewshot.masks.coco import SliceSet, write_coco
 from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes, encode_stack

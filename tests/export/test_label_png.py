@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from fewshot.errors import InputError
-from fewshot.export.label_maps import overlapping
-from fewshot.export.label_png import write_label_pngs
+from fewshot.export.forms import overlapping, write_label_pngs
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.merge import MergeRule, merge_masks
 from fewshot.masks.predicted import SliceMasks

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score
 
-from fewshot.metrics.foreground import ForegroundCounts
+from fewshot.metrics.contingency import ForegroundCounts
 
 
 def test_it_agrees_with_scikit_learn_at_full_size() -> None:

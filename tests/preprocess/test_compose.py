@@ -10,9 +10,8 @@ from fewshot.config.preprocessing import AS_READ, PreprocessSettings
 from fewshot.errors import InputError
 from fewshot.preprocess import reader
 from fewshot.preprocess.compose import preprocess
-from fewshot.preprocess.contrast import clahe
 from fewshot.preprocess.denoising import median, total_variation
-from fewshot.preprocess.edges import sobel
+from fewshot.preprocess.filters import clahe, sobel
 from fewshot.preprocess.reader import BoundedCache, read_preprocessed
 from fewshot.slices.images import write_image
 

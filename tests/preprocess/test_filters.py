@@ -10,9 +10,8 @@ from scipy import ndimage
 from skimage import exposure, feature, filters, morphology, restoration, util
 
 from fewshot.errors import InputError
-from fewshot.preprocess.contrast import clahe
 from fewshot.preprocess.denoising import bilateral, median, total_variation
-from fewshot.preprocess.edges import canny, laplacian_of_gaussian, sobel
+from fewshot.preprocess.filters import canny, clahe, laplacian_of_gaussian, sobel
 from fewshot.slices.phantom import phantom_slice
 
 Image = NDArray[np.uint8]

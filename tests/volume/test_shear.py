@@ -16,10 +16,10 @@ from scipy.spatial.transform import Rotation
 
 from fewshot.config.volume import VolumeSettings
 from fewshot.slices.volume import grid_of, slice_position
+from fewshot.volume.distances import surface_distance
 from fewshot.volume.measure import measure
 from fewshot.volume.read_stacks import read_stacks
 from fewshot.volume.reconstruct import Request, reconstruct
-from fewshot.volume.surface import surface_distance
 
 BLOCK = (slice(3, 9), slice(4, 16), slice(5, 15))
 VOXELS = 6 * 12 * 10

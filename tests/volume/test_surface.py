@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from fewshot.volume.bland_altman import bland_altman
-from fewshot.volume.surface import surface_distance
+from fewshot.volume.distances import surface_distance
 
 SPACING = (2.0, 0.5, 0.7)
 

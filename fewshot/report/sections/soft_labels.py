@@ -30,6 +30,7 @@ from fewshot.report.soft_label_figures import (
     soft_score_figure,
 )
 from fewshot.run.layout import RunLayout
+from fewshot.text import counted
 
 _SOFT = "soft"
 _MOST_SLICES = 48
@@ -160,7 +161,7 @@ def _gallery_slice(
     masks = soft.masks_of(record.image_id)
     image, remark = image_or_black(soft, record)
     size, quality = picture_size(image.shape, count)
-    words = "1 mask" if len(masks) == 1 else f"{len(masks)} masks"
+    words = counted(len(masks), "mask")
     return GallerySlice(
         record.file_name,
         picture(image, size, quality),

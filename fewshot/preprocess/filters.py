@@ -1,14 +1,56 @@
-"""Edge filters, as grey slices: the same gain for every slice, so that edges can be compared."""
+"""Contrast and edges of grey slices; edges keep one gain, so that slices can be compared."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.preprocess.checks import Grey, check_grey, to_grey
+from fewshot.errors import InputError
 
-_SOBEL_SUM = 8  # OpenCV's Sobel kernel answers so many times the slope of a ramp
+Grey: TypeAlias = NDArray[np.uint8]
+
+_SOBEL_SUM = 8  # OpenCV's Sobel kernel gives this many times the slope of a ramp
 _MID_GREY = 128
+
+
+def check_grey(image: NDArray[Any], what: str) -> None:
+    """Raise `InputError` unless the image is 8-bit grey of shape (height, width), not empty."""
+    if image.ndim != 2 or image.dtype != np.uint8 or image.size == 0:
+        raise InputError(
+            f"{what}: the image is {image.dtype} of shape {image.shape}; "
+            "give 8-bit grey of shape (height, width) (fewshot convert --window makes it)"
+        )
+
+
+def to_grey(values: NDArray[np.floating[Any]]) -> Grey:
+    """Return values rounded and clipped to grey levels 0 to 255."""
+    grey: Grey = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+    return grey
+
+
+def clahe(image: NDArray[Any], clip_limit: float = 2.0, tiles: int = 8) -> Grey:
+    """Return a grey slice after contrast limited adaptive histogram equalisation.
+
+    Equal grey values of different slices or tiles do not stay equal.
+
+    Args:
+        image: uint8 (height, width).
+        clip_limit: largest bin of a tile's histogram, as a multiple of a flat histogram's.
+        tiles: tiles a side, at most the image's pixels.
+
+    Raises `InputError` for other images.
+    Source: S. M. Pizer et al., Contrast-limited adaptive histogram equalization: speed and
+    effectiveness, Visualization in Biomedical Computing 1990; OpenCV's implementation.
+
+    >>> dull = np.tile(np.arange(100, 132, dtype=np.uint8), (32, 1))
+    >>> int(np.ptp(dull)), int(np.ptp(clahe(dull)))
+    (31, 79)
+    """
+    import cv2
+
+    check_grey(image, "clahe")
+    grid = (min(tiles, image.shape[1]), min(tiles, image.shape[0]))
+    return np.asarray(cv2.createCLAHE(clip_limit, grid).apply(image), dtype=np.uint8)
 
 
 def sobel(image: NDArray[Any], gain: float = 4.0) -> Grey:
@@ -42,8 +84,8 @@ def canny(image: NDArray[Any], sigma: float = 1.0, low: float = 5.0, high: float
     Args:
         image: uint8 (height, width).
         sigma: deviation of the Gaussian that smooths first, in pixels; 0 for none.
-        low: gradient above which an edge that has begun goes on, in grey levels a pixel.
-        high: gradient above which an edge begins.
+        low: gradient above which an edge continues, in grey levels a pixel.
+        high: gradient above which an edge starts.
 
     Raises `InputError` for other images.
     Source: J. Canny, A computational approach to edge detection, IEEE Transactions on Pattern
@@ -63,7 +105,7 @@ def laplacian_of_gaussian(image: NDArray[Any], sigma: float = 2.0, gain: float =
     Args:
         image: uint8 (height, width).
         sigma: deviation of the Gaussian, in pixels: the size of the structures that stand out.
-        gain: of the answer; times σ², so that it does not fade with the scale.
+        gain: of the response, which is scaled by σ² to be independent of the scale.
 
     Raises `InputError` for other images.
     Source: D. Marr and E. Hildreth, Theory of edge detection, Proceedings of the Royal Society B
