@@ -2,7 +2,7 @@
 
 
 class FewshotError(Exception):
-    """The work failed; the message is one line: what happened, where, and how to mend it.
+    """The work failed; the message is one line: what happened, where, and how to fix it.
 
     Where several things are wrong at once, such as keys of a settings file, each is an argument.
     """

@@ -1,4 +1,4 @@
-"""Bad settings, files and options: one line that says what to mend, and nothing is touched."""
+"""Bad settings, files and options: one line that says what to fix, and nothing is touched."""
 
 import json
 import os

@@ -69,7 +69,7 @@ def test_doctor_says_what_mends_a_missing_package(module: str, missing: str) -> 
     lines = done.stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith(f"MISSING  {missing}"))
     mend = "fewshot setup" if module == "detectron2" else "pip install fewshot again"
-    assert f"to mend: {mend}" in lines[at + 1]
+    assert f"to fix: {mend}" in lines[at + 1]
     assert "cannot run" in lines[-1]
 
 
