@@ -49,7 +49,7 @@ RENAMED: Mapping[str, str] = {
 
 # Old key → why it is gone.
 GONE: Mapping[str, str] = {
-    "soft_labels.teacher": "renewing soft labels while training made every score worse",
+    "soft_labels.teacher": "renewing soft labels while training made the answer worse",
     "soft_labels.runaway_ratio": "the warning comes at twice the labelled slices' masks",
     "MODEL.recovery": "see training.nan_retries",
     "MODEL.featup": "FeatUp has one setting left, experimental.featup",

@@ -70,7 +70,7 @@ class TrainingSamples(DrawnSamples[Sample]):
             masks = np.concatenate([masks, unsure.decode()])
         size = resized_shape(image, self._input_size)
         image, changed = warp(image, masks.astype(np.uint8), self._augmentation, rng, size)
-        weights = labels.scores if source.weighed else np.ones(len(labels), dtype=np.float32)
+        weights = labels.scores if source.score_weighted else np.ones(len(labels), dtype=np.float32)
         return image, Truth(changed[: len(labels)], weights, changed[len(labels) :])
 
 

@@ -67,7 +67,7 @@ def command(
             settings.soft_labels,
             uncertain if uncertain.is_file() else None,
             review,
-            weighted=settings.experimental.score_weighted_loss,
+            score_weighted=settings.experimental.score_weighted_loss,
         )
     if radiologists is not None:
         folders = {one.name: radiologists / one.name for one in settings.radiologists}

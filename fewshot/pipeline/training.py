@@ -25,7 +25,7 @@ from fewshot.training.sampling import TrainingSource
 class SoftTraining:
     """Soft labels that join the labelled slices, and how: COCO files and settings.
 
-    With `weighted` a soft label counts by its score in the losses. `review` holds a person's
+    With `score_weighted` a soft label counts by its score in the losses. `review` holds a person's
     decisions about them, where the file is there.
     """
 
@@ -33,7 +33,7 @@ class SoftTraining:
     settings: SoftLabelSettings
     uncertain: Path | None = None
     review: Path | None = None
-    weighted: bool = False
+    score_weighted: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,9 @@ def _sources(planned: PlannedTraining, labelled: SliceSet) -> list[TrainingSourc
     share = settings.labelled_share
     return [
         TrainingSource(labelled, share),
-        TrainingSource(soft, 1 - share, uncertain=uncertain, weighed=planned.soft.weighted),
+        TrainingSource(
+            soft, 1 - share, uncertain=uncertain, score_weighted=planned.soft.score_weighted
+        ),
     ]
 
 

@@ -20,7 +20,7 @@ def training_stage(layout: RunLayout, name: str) -> Stage:
             settings.soft_labels,
             layout.uncertain,
             layout.review,
-            weighted=settings.experimental.score_weighted_loss,
+            score_weighted=settings.experimental.score_weighted_loss,
         )
     models = {one: layout.model(other) for one, other in counterparts.items()}
     warm_start = WarmStart(models, layout.weights, supervised=name == CONTROL)
@@ -52,7 +52,7 @@ def training_stage(layout: RunLayout, name: str) -> Stage:
             "schedule": job.schedule.model_dump(),
             "seed": job.seed,
             "labelled_share": soft and soft.settings.labelled_share,
-            "weighted": soft is not None and soft.weighted,
+            "score_weighted": soft is not None and soft.score_weighted,
             "loop": job.loop.identity("training"),
             "warm_start": planned.warm_start is not None and (planned.warm_start.source or True),
             "preprocess": job.preprocess.model_dump(mode="json"),

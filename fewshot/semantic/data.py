@@ -151,7 +151,7 @@ def _truth(
     masks = source.slices.masks_of(record.image_id)
     label_map = masks.to_label_map()
     weights = np.ones(label_map.shape, dtype=np.float32)
-    if source.weighed:
+    if source.score_weighted:
         for score, mask in sorted(zip(masks.scores, masks.decode(), strict=True), key=_score):
             weights[mask] = score
     if source.uncertain is not None:

@@ -67,7 +67,7 @@ def identity(job: TrainingJob, start_files: Sequence[Path], *modules: str) -> st
     sources = [
         [
             source.share,
-            source.weighed,
+            source.score_weighted,
             _content(source.slices),
             None if source.uncertain is None else _content(source.uncertain),
         ]

@@ -21,13 +21,13 @@ class TrainingSource:
         slices: with their masks.
         share: of every batch that is drawn from here, in proportion to the other sources' shares.
         uncertain: the same slices with masks that may or may not be right, to be ignored.
-        weighed: whether a mask counts by its score in the losses.
+        score_weighted: whether a mask counts by its score in the losses.
     """
 
     slices: SliceSet
     share: float = 1.0
     uncertain: SliceSet | None = None
-    weighed: bool = False
+    score_weighted: bool = False
 
 
 class DrawnSamples(Generic[_Sample]):

@@ -110,7 +110,7 @@ def test_old_keys_of_overrides_are_refused_alike(tmp_path: Path) -> None:
             {"soft_labels": {"teacher": {"renew": True}}},
             [
                 "soft_labels.teacher.renew: is gone: renewing soft labels while training made "
-                "every score worse"
+                "the answer worse"
             ],
         ),
         # Not an old key at this place, and one that never was.

@@ -57,7 +57,7 @@ def test_uncertain_masks_are_marked_and_weighed_ones_carry_their_score(miniature
     soft = replace(masks, scores=scores)
     labels = miniature.subset([0]).with_masks([soft.select(np.arange(len(masks)) > 0)])
     unsure = miniature.subset([0]).with_masks([soft.select([0])])
-    source = TrainingSource(labels, uncertain=unsure, weighed=True)
+    source = TrainingSource(labels, uncertain=unsure, score_weighted=True)
     instances = TrainingSamples([source], STILL, seed=0)[0]["instances"]
     assert instances.gt_certain.tolist() == [True] * (len(masks) - 1) + [False]
     np.testing.assert_array_equal(instances.gt_weight.numpy()[:-1], scores[1:])

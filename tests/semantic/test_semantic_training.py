@@ -120,7 +120,7 @@ def test_weighed_and_uncertain_masks_count_as_said(miniature: SliceSet, small_ne
     halved = replace(masks, scores=np.full(len(masks), 0.5, dtype=np.float32))
     unsure = miniature.subset([0]).with_masks([masks.select([0])])
     first = known.with_masks([halved.select(range(1, len(masks)))])
-    source = TrainingSource(first, uncertain=unsure, weighed=True)
+    source = TrainingSource(first, uncertain=unsure, score_weighted=True)
     sample = SemanticSamples([source], small_network(), STILL, 0)[0]
     inside, ignored = first.masks_of(0).decode().any(axis=0), masks.select([0]).decode()[0]
     weights = sample.weights[0, 0].numpy()

@@ -132,7 +132,7 @@ def test_everything_else_that_a_training_is_made_from_decides(
         replace(job, validation=miniature.subset([1])),
         replace(job, unlabelled=miniature.subset([4])),
         replace(job, sources=[replace(source, share=0.5)]),
-        replace(job, sources=[replace(source, weighed=True)]),
+        replace(job, sources=[replace(source, score_weighted=True)]),
         replace(job, sources=[replace(source, uncertain=miniature.subset([0]))]),
         replace(job, sources=[TrainingSource(source.slices.with_masks([]))]),
         replace(job, sources=[source, source]),
