@@ -146,16 +146,28 @@ def match_names(wanted: Mapping[str, Sequence[str]], labels: Iterable[str]) -> d
 
 
 def refuse_strange(
-    path: Path, labels: Iterable[str], found: Collection[str], wanted: Mapping[str, Sequence[str]]
+    path: Path,
+    labels: Iterable[str],
+    found: Collection[str],
+    wanted: Mapping[str, Sequence[str]],
+    skipped: bool,
 ) -> None:
-    """Raise `InputError` for labels that belong to no image, with the names that are there."""
+    """Raise `InputError` for labels that belong to no image, with the names that are there.
+
+    Where images were `skipped` for being bad, their labels are passed over and said.
+    """
     strange = [label for label in labels if label not in found]
-    if strange:
-        own = [names[0] for names in wanted.values()]
-        raise InputError(
-            f"{path}: no image for {name_a_few(strange)}; name labels as their images: "
-            f"{name_a_few(own) if own else 'there are none'}"
-        )
+    if not strange:
+        return
+    if skipped and found:
+        for label in strange:
+            remark(f"labels of {path} without an image that was read are passed over", label)
+        return
+    own = [names[0] for names in wanted.values()]
+    raise InputError(
+        f"{path}: no image for {name_a_few(strange)}; name labels as their images: "
+        f"{name_a_few(own) if own else 'there are none'}"
+    )
 
 
 def _index(names: Mapping[str, Sequence[str]]) -> dict[str, str]:

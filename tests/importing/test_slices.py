@@ -178,6 +178,10 @@ def test_one_bad_slice_is_passed_over_only_when_asked(tmp_path: Path) -> None:
     imported = convert(tmp_path, images, labels, skip_bad=True)
     assert [record.image_id for record in imported.slices.records] == [0, 3, 4]
     assert ["x/2.png" in imported.skipped[0], "y/1.png" in imported.skipped[1]] == [True, True]
+    (images / "3.png").write_text("no image")
+    imported = convert(tmp_path, images, labels, skip_bad=True)
+    said = f"labels of {labels} without an image that was read are passed over (3.png)"
+    assert imported.remarks == (said,)
 
 
 def test_a_window_for_8_bit_images_is_refused(tmp_path: Path) -> None:

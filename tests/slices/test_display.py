@@ -352,6 +352,17 @@ def test_one_window_in_all_files_is_followed_without_a_word(tmp_path: Path) -> N
     assert not remarks.lines()
 
 
+def test_windows_that_differ_between_series_are_said(tmp_path: Path) -> None:
+    for index, (uid, level) in enumerate([("1.2.3", 100), ("1.2.4", 50)]):
+        path = tmp_path / "a" / f"{index}.dcm"
+        dicom(path, GREY.astype(np.uint16), SeriesInstanceUID=uid, **window(level, 200))
+    source = DicomSeries(tmp_path / "a")
+    with collecting() as remarks:
+        pictures = [source.picture(item, None) for item in source.slices]
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert remarks.lines()[0].startswith("series are shown by windows of their own, so that equal")
+
+
 @pytest.mark.parametrize(
     "elements", [(window(100, 200), {}), (window(100, 200), window(100, 200, "SIGMOID"))]
 )

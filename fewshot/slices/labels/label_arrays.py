@@ -61,8 +61,8 @@ class ArrayLabels:
         found = match_names(stacks, by_name)
         rest = [name for name in by_name if name not in found]
         found |= match_names(slices, rest)
-        if not source.skipped:
-            refuse_strange(self._path, by_name, found, {**stacks, **slices})
+        wanted = {**stacks, **slices}
+        refuse_strange(self._path, by_name, found, wanted, bool(source.skipped))
         self._files = {image: by_name[name] for name, image in found.items()}
 
     def _check_count(self, source: SliceSource) -> None:

@@ -31,8 +31,7 @@ class ImageLabels:
         found = match_names(wanted, files)
         if len(files) == len(source.slices) == 1 and not path.is_dir():
             found = dict.fromkeys(files, source.slices[0].name)
-        if not source.skipped:
-            refuse_strange(path, files, found, wanted)
+        refuse_strange(path, files, found, wanted, bool(source.skipped))
         self._files: dict[str, list[Path]] = defaultdict(list)
         for name, image in found.items():
             self._files[image].append(files[name])

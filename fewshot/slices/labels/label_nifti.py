@@ -44,8 +44,7 @@ class NiftiLabels:
         found = match_names(wanted, files)
         if not path.is_dir() and len(volumes) == 1:
             found = {path.name: next(iter(volumes))}
-        if not source.skipped:
-            refuse_strange(path, files, found, wanted)
+        refuse_strange(path, files, found, wanted, bool(source.skipped))
         if len(set(found.values())) < len(found):
             twice = [name for name in found if list(found.values()).count(found[name]) > 1]
             raise InputError(f"{path}: {name_a_few(twice)} are labels of one volume; keep one")

@@ -14,6 +14,7 @@ from fewshot.errors import InputError
 from fewshot.slices.display import OwnWindow, series_window
 from fewshot.slices.found import begins_as_dicom, is_hidden
 from fewshot.slices.images import in_slice_order, name_a_few
+from fewshot.slices.remarks import remark
 from fewshot.slices.sources.dicom_acquisitions import Acquisition, acquisitions
 from fewshot.slices.sources.dicom_frame import Frame, read_frames
 from fewshot.slices.sources.dicom_volume import Placed, place
@@ -98,6 +99,12 @@ class DicomSeries:
         return None if grey is None else self._upright(grey, item)
 
     def _one_window(self, series: str) -> OwnWindow | None:
+        if len({one for displays in self._displays.values() for one in displays[:1]}) > 1:
+            remark(
+                "series are shown by windows of their own, so that equal values are not equally"
+                " bright in all; --window gives one",
+                series,
+            )
         return series_window(series, self._displays[series])
 
     def _upright(self, picture: NDArray[Any], item: SourceSlice) -> NDArray[Any]:
