@@ -22,6 +22,7 @@ from fewshot.progress import say, warn
 
 if TYPE_CHECKING:
     from fewshot.config.semantic_training import SemanticTrainingSettings
+    from fewshot.semantic.comparison import FinishedModel
 
 Data = Annotated[
     Path, typer.Option("--data", help="Folder with train.json and validation.json (see convert).")
@@ -96,11 +97,12 @@ def train(
 ) -> None:
     """Train a network by its own settings (docs/settings.md); go on where it was cut off."""
     from fewshot.semantic import commands
+    from fewshot.training.model_folder import DESCRIPTION
 
     settings = _settings(config, overrides_of(set_, device, seed))
     commands.train(data, settings, out)
     if json_:
-        print_json(read_json(out / "model.json"))
+        print_json(read_json(out / DESCRIPTION))
 
 
 @app.command()
@@ -161,6 +163,7 @@ def compare(
 
     Leaves comparison.md, .csv, .png and .json, and the models. Call it again to go on.
     """
+    from fewshot.config.names import TEST
     from fewshot.semantic import commands
 
     settings = _settings(config, overrides_of(set_, device, seed))
@@ -168,11 +171,11 @@ def compare(
     rows: list[dict[str, Any]] = commands.compare(
         commands.Request(
             data=data,
-            test=test or data / "test.json",
+            test=test or data / TEST,
             networks=[name.strip() for name in networks.split(",")],
             gafl=switches[gafl],
             featup=switches[featup],
-            run=run,
+            final=None if run is None else _final_of(run),
             append=append,
         ),
         settings,
@@ -189,3 +192,13 @@ def _settings(config: Path | None, overrides: list[str]) -> "SemanticTrainingSet
     from fewshot.config.semantic_training import SemanticTrainingSettings
 
     return load_settings_of(SemanticTrainingSettings, config, overrides)
+
+
+def _final_of(run: Path) -> "FinishedModel":
+    from fewshot.config.names import FINAL
+    from fewshot.run.layout import RunPaths
+    from fewshot.run.names import RECORD
+    from fewshot.semantic.comparison import FinishedModel
+
+    paths = RunPaths(run)
+    return FinishedModel(paths.final, paths.predictions(FINAL), paths.final / RECORD)

@@ -22,7 +22,7 @@ from fewshot.config.base import (
     Settings,
 )
 from fewshot.config.logging import LoggingSettings
-from fewshot.config.names import TWIN, is_radiologists_name
+from fewshot.config.names import FINAL, TWIN, is_radiologists_name
 from fewshot.config.network import (
     Device,
     Experiments,
@@ -343,7 +343,7 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def _a_warm_start_is_of_the_same_model(self) -> Self:
-        final, lender = self.model_of("final"), self.final.warm_start
+        final, lender = self.model_of(FINAL), self.final.warm_start
         names = [radiologist.name for radiologist in self.radiologists]
         if lender is True and any(self.model_of(name) != final for name in names):
             raise ValueError("final.warm_start: needs radiologists of the same model as the final")
@@ -388,7 +388,7 @@ class RunSettings(Settings):
         if (
             own is not None
             and own.copy_paste
-            and isinstance(self.model_of("final"), SemanticSettings)
+            and isinstance(self.model_of(FINAL), SemanticSettings)
         ):
             raise ValueError(
                 "experimental.final_augmentation.copy_paste: is for a final Mask R-CNN, not a "

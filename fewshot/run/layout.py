@@ -52,11 +52,16 @@ class RunPaths:
         self.refined_soft_labels = root / "soft_labels" / "refined" / ANNOTATIONS
         self.review = root / REVIEW
         self.logs = root / "tensorboard"
+        self.final = root / FINAL
         self.merged = root / "merged" / TEST
         self.per_image = root / "score" / "per_image.csv"
         self.submission = root / SUBMISSION
         self.metrics = root / METRICS
         self.report = root / REPORT
+
+    def predictions(self, name: str) -> Path:
+        """The folder of a model's predictions."""
+        return self.root / "predictions" / name
 
 
 class RunLayout(RunPaths):
@@ -172,10 +177,6 @@ class RunLayout(RunPaths):
         from fewshot.training.model_folder import CURVES
 
         return self.model(name) / CURVES
-
-    def predictions(self, name: str) -> Path:
-        """The folder of a model's predictions."""
-        return self.root / "predictions" / name
 
     def answers(self, name: str) -> Path:
         """The folder of a model's masks as they are merged: its predictions, or those refined."""

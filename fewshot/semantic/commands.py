@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.semantic import NetworkName, RegionMethod
@@ -11,6 +11,9 @@ from fewshot.config.semantic_training import SemanticTrainingSettings
 from fewshot.errors import InputError
 from fewshot.masks.coco import SliceSet, check_images, read_coco, write_coco
 from fewshot.progress import progress, say
+
+if TYPE_CHECKING:
+    from fewshot.semantic.comparison import FinishedModel
 
 
 def train(data: Path, settings: SemanticTrainingSettings, out: Path) -> None:
@@ -74,7 +77,7 @@ class Request:
     networks: Sequence[str]
     gafl: Sequence[bool]
     featup: Sequence[bool]
-    run: Path | None
+    final: "FinishedModel | None"
     append: bool = False
 
 
@@ -97,7 +100,7 @@ def compare(
         gafl=request.gafl,
         featup=request.featup,
     )
-    rows = comparison.compare(what, out, request.run, request.append)
+    rows = comparison.compare(what, out, request.final, request.append)
     return [vars(row) for row in rows]
 
 

@@ -48,19 +48,28 @@ class Comparison:
     featup: Sequence[bool]
 
 
+@dataclass(frozen=True)
+class FinishedModel:
+    """A final model of a run: its folder, that of its predictions, its training's record."""
+
+    folder: Path
+    predictions: Path
+    record: Path
+
+
 def compare(
-    what: Comparison, out: Path, run: Path | None = None, append: bool = False
+    what: Comparison, out: Path, final: FinishedModel | None = None, append: bool = False
 ) -> list[Row]:
     """Train what is compared, score it on the test slices, and write table, figure and JSON.
 
-    Models that are in `out` already, trained by the same job, are not trained again. `run` is the
-    directory of a finished run on the same slices whose final model joins the table. With `append`
-    the rows of an earlier comparison in `out` stay in it, ahead of new ones.
+    Models that are in `out` already, trained by the same job, are not trained again. `final` is of
+    a finished run on the same slices, and joins the table. With `append` the rows of an earlier
+    comparison in `out` stay in it, ahead of new ones.
     """
     earlier = _earlier(out / DATA) if append else {}
     found = [row for one in _variants(what) for row in _score_variant(what, *one, out)]
-    if run is not None:
-        found.append(_final_row(run, what))
+    if final is not None:
+        found.append(_final_row(final, what))
     rows = list({**earlier, **{row.key: row for row in found}}.values())
     write_json(out / DATA, [vars(row) for row in rows])
     write_text(out / TABLE, as_markdown(rows))
@@ -167,24 +176,25 @@ def _made_by(key: str, folder: Path) -> bool:
         return False
 
 
-def _final_row(run: Path, what: Comparison) -> Row:
+def _final_row(final: FinishedModel, what: Comparison) -> Row:
     """Score the final model of a run by its stored predictions of the same slices."""
     from fewshot.masks.coco import read_coco
+    from fewshot.training.model_folder import describe_model
 
     parts = []
     for slices, name in ((what.validation, VALIDATION), (what.test, TEST)):
-        path = run / "predictions" / "final" / name
+        path = final.predictions / name
         predicted = read_coco(path)
         known = {(one.image_id, one.file_name) for one in predicted.records}
         if known != {(one.image_id, one.file_name) for one in slices.records}:
             raise InputError(f"{path}: is of other slices than those compared here")
         parts.append(predicted.masks)
     row = _row(what, parts[0], parts[1], "few-shot final")
-    record = read_json(run / "final" / "stage.json")
+    record = read_json(final.record)
     return replace(
         row,
         regions="instances",
-        iterations=int(read_json(run / "final" / "model.json")["iterations"]),
+        iterations=describe_model(final.folder).iterations,
         seconds=float(record["seconds"]),
         cpu_seconds=float(record["cpu_seconds"]),
     )
