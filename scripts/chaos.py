@@ -29,14 +29,9 @@ from fewshot.training.model_folder import TIME
 
 SETTINGS: dict[str, Any] = {
     "data": {"phantom": {"size": 64, "labelled": 4, "unlabelled": 3, "test": 2}},
-    "detector": {
-        "batch_size": 1,
-        "evaluation_period": 0,
-        "checkpoint_period": 2,
-        "ema": 0.9,
-        "max_masks": 10,
-        "device": "cpu",
-    },
+    "device": "cpu",
+    "detector": {"batch_size": 1, "ema": 0.9, "max_masks": 10},
+    "training": {"evaluation_period": 0, "checkpoint_period": 2},
     "radiologists": [
         {"name": "rough", "learning_rate": 0.002, "iterations": 5, "score_threshold": 0.06},
         {"name": "steady", "learning_rate": 0.001, "iterations": 5, "score_threshold": 0.06},

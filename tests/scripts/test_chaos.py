@@ -9,6 +9,7 @@ import pytest
 
 import chaos
 from chaos_points import POINTS
+from fewshot.config.load import parse_settings
 
 
 @pytest.mark.slow
@@ -31,3 +32,7 @@ def test_every_stage_is_killed_at_every_point() -> None:
     cases = list(chaos.cases(stages))
     assert {point for stage, point in cases if stage == "train final"} == set(POINTS)
     assert len(cases) == len(set(cases)) == 6 + len(POINTS)
+
+
+def test_the_small_run_has_settings_of_today() -> None:
+    assert parse_settings(chaos.SETTINGS).training.checkpoint_period == 2
