@@ -169,7 +169,7 @@ def _read(request: AgreementRequest) -> dict[str, dict[str, LabelStack]]:
             raise InputError(f"{path}: has none of the volumes {names} of {request.model}")
         who = path.name.split(".")[0]
         for stack, other in found:
-            placed = on_slices(other, stack, path)
+            placed = on_slices(other, stack, path, measured=True)
             if not alike:
                 labels = matched(stack.labels, placed.labels)
                 placed = placed.with_labels(labels, linked=True)

@@ -62,12 +62,15 @@ def pairs(
     return [(stack, named[stack.name]) for stack in stacks if stack.name in named]
 
 
-def on_slices(other: LabelStack, stack: LabelStack, path: Path) -> LabelStack:
+def on_slices(
+    other: LabelStack, stack: LabelStack, path: Path, *, measured: bool = False
+) -> LabelStack:
     """Return another reader's labels on the slices of a stack; 0 where that reader has none.
 
     Slices are matched by where they lie in space, or, where the two do not share a space, by their
     index in the volume; how many are not shared is said. Raises `InputError` when sizes or spacings
-    differ, or no slice is shared.
+    differ, or no slice is shared; where they are to be `measured`, also when the reader has, say,
+    every fifth slice, for the others would count as empty.
     """
     where = f"{path}: volume {other.name!r}"
     if other.labels.shape[1:] != stack.labels.shape[1:]:
@@ -80,14 +83,21 @@ def on_slices(other: LabelStack, stack: LabelStack, path: Path) -> LabelStack:
         )
         raise InputError(f"{where}: has another spacing ({theirs} mm, not {mine}); give the same")
     labels: Labels = np.zeros_like(stack.labels)
-    shared = 0
+    places = other.positions + start
+    shared = within = 0
     for index, position in enumerate(stack.positions):
-        near = np.flatnonzero(np.abs(other.positions + start - position) < stack.step / 100)
+        near = np.flatnonzero(np.abs(places - position) < stack.step / 100)
         if near.size:
             labels[index] = other.labels[near[0]]
             shared += 1
+        within += bool(places[0] < position < places[-1] and not near.size)
     if not shared:
         raise InputError(f"{where}: has none of the slices; give the same")
+    if measured and within > shared:
+        raise InputError(
+            f"{where}: has {shared} slices and lacks {within} between them, which would count as "
+            "empty; give masks on the same slices"
+        )
     missing, more = len(labels) - shared, len(other.labels) - shared
     if missing or more:
         warn(

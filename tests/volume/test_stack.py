@@ -68,7 +68,14 @@ def test_another_reader_is_put_on_the_same_slices(tmp_path: Path) -> None:
     (other,) = read_stacks(write(path, None, [5, 6, 7]))
     placed = on_slices(other, model, path)
     assert placed.labels.max(axis=(1, 2)).tolist() == [0, 0, 1, 2]
-    (away,) = read_stacks(write(path, None, [11, 12]))
+    (whole,) = read_stacks(write(tmp_path / "w.json", None, list(range(1, 12))))
+    (fifth,) = read_stacks(write(path, None, [1, 6, 11]))
+    assert fifth.step == 10.0
+    assert fifth.thickness().tolist() == [10.0, 10.0, 10.0]
+    assert on_slices(fifth, whole, path).labels.any(axis=(1, 2)).sum() == 3
+    with pytest.raises(InputError, match="has 3 slices and lacks 8 between them"):
+        on_slices(fifth, whole, path, measured=True)
+    (away,) = read_stacks(write(path, None, [14, 15]))
     with pytest.raises(InputError, match="has none of the slices"):
         on_slices(away, model, path)
     with pytest.raises(InputError, match="another spacing"):
