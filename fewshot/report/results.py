@@ -109,9 +109,11 @@ def read_results(root: Path) -> RunResults:
     try:
         settings = load_settings(root / RESOLVED)
     except InputError as error:
+        first, *more = error.args
+        also = f", and {len(more)} more" if more else ""
         raise InputError(
-            f"{error}\n{root}: is a run under other settings than this release knows; resume it "
-            "with fewshot run --resume and settings under their present names"
+            f"{first}{also}; {root} is a run under other settings than this release knows; resume "
+            "it with fewshot run --resume and settings under their present names"
         ) from error
     results = RunResults(RunLayout(settings, root))
     if not results.layout.metrics.is_file():
