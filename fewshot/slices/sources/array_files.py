@@ -70,7 +70,7 @@ class ArrayFile:
         if kind.kind not in "biuf" or kind.itemsize > 8:
             raise InputError(f"{path}: holds {kind} values; give plain numbers")
         self.colour = len(shape) > 2 and shape[-1] in (3, 4)
-        self._one_channel = len(shape) > 2 and shape[-1] == 1
+        self._one_channel = len(shape) > 2 and shape[-1] == 1 < shape[-2]
         grey = shape[:-1] if self.colour or self._one_channel else shape
         self.channels = int(shape[-1]) if self.colour else 1
         if len(grey) not in (2, 3) or min(shape) < 1:
