@@ -90,7 +90,8 @@ def train(
         FewshotError: memory or disk do not suffice.
     """
     key = identity(task.job, task.start_files(), type(task).__module__, __name__)
-    kept = _kept(task, key, out)
+    with flushed_denormals():
+        kept = _kept(task, key, out)
     if kept is not None:
         (out / CHECKPOINT).unlink(missing_ok=True)
         return kept
@@ -136,19 +137,19 @@ def _trained(
     stop_after: int | None,
 ) -> "_Training[Sample]":
     """Return a training that came to its end, perhaps after some attempts that did not."""
-    log, failure = RecoveryLog(), ""
+    failed, log, failure = Progress(), RecoveryLog(), ""
     while True:
         training = _Training(task, key, out)
         training.start(replace)
         if failure:
-            training.retry(log, failure)
+            training.retry(failed, log, failure)
         try:
             training.run(advance, stop_after)
             return training
         except NotFiniteError as error:
             if training.log.lowered >= task.job.loop.nan_retries:
                 raise
-            log, failure = training.log, str(error)
+            failed, log, failure = training.progress, training.log, str(error)
         del training  # before the next network is made
 
 
@@ -204,8 +205,10 @@ class _Training(Generic[Sample]):
         if not 0 <= iteration <= self.task.job.schedule.iterations:
             raise ValueError(f"it is of iteration {iteration}")
 
-    def retry(self, log: RecoveryLog, failure: str) -> None:
+    def retry(self, failed: Progress, log: RecoveryLog, failure: str) -> None:
         """Take over what an attempt that failed knew about itself, and go slower than it."""
+        if self.task.kept_score is not None:  # its best weights are on the disk
+            self.progress.best, self.progress.best_iteration = failed.best, failed.best_iteration
         factor = self.task.job.loop.nan_rate_factor
         # The checkpoint may be older than rates that were lowered after it.
         self.state.slow_down(factor ** (log.lowered + 1 - self.log.lowered))

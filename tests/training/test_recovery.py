@@ -14,7 +14,7 @@ from fewshot.training.loop import train
 from fewshot.training.model_folder import CHECKPOINT, CURVES, describe_model
 from fewshot.training.recovery import NotFiniteError, check_weights, in_halves
 from fewshot.training.state import TrainingState
-from fewshot.training.task import Step
+from fewshot.training.task import Evaluation, Step
 from tests.training.conftest import ITERATIONS, KINDS, MakeTask, Task
 
 Change = Callable[[Step, int], Step]
@@ -103,6 +103,24 @@ def test_a_retry_goes_back_to_the_last_good_checkpoint_at_a_lower_rate(
     assert training["lowered"] == 1
     assert training["incidents"][0]["iteration"] == 2
     assert "iteration 3: a loss became infinite or NaN" in training["incidents"][0]["what"]
+
+
+def test_the_best_weights_stay_the_best_after_a_retry(make_task: MakeTask, tmp_path: Path) -> None:
+    """Also where an attempt that failed had found them, beyond the last checkpoint."""
+    task = make_task("sam", {**RETRY, "evaluation_period": 1})
+    task = changed(task, poison(lambda call: call == 3))
+    scores = iter([0.1, 0.2, 0.3, 0.4, 0.2, 0.2])
+    kept: list[bytes] = []
+
+    def evaluate(network: torch.nn.Module) -> Evaluation:
+        kept.append((tmp_path / "model.pth").read_bytes() if len(kept) else b"")
+        return Evaluation({"dice": next(scores)})
+
+    task.evaluate = evaluate  # type: ignore[method-assign]
+    found = train(task, tmp_path)
+    assert describe_model(tmp_path).training["lowered"] == 1
+    assert (found.best, found.best_iteration) == ({"dice": 0.4}, 3)
+    assert (tmp_path / "model.pth").read_bytes() == kept[4]
 
 
 def test_a_network_that_raises_by_itself_is_retried(make_task: MakeTask, tmp_path: Path) -> None:
