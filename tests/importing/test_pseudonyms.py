@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
@@ -175,4 +176,55 @@ def test_a_file_of_something_else_is_refused(
 ) -> None:
     spoil(tmp_path / FILE)
     with pytest.raises(InputError, match=FILE):
-        Pseudonyms(tmp_path / FILE)
+        Pseudonyms(tmp_path / FILE).of("DOE")
+
+
+def label_files(names: list[str], folder: Path) -> Path:
+    folder.mkdir()
+    label = np.zeros((32, 32), np.uint8)
+    label[8:20, 8:20] = 1
+    for name in names:
+        Image.fromarray(label).save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_labels_may_be_named_by_pseudonyms_or_by_identifiers(
+    keep: bool, scans: Path, tmp_path: Path
+) -> None:
+    convert(scans, tmp_path / "one" / "data", keep)
+    names = [one.name for one in (tmp_path / "one" / "data" / "images").iterdir()]
+    labels = label_files(names, tmp_path / "labels")
+    for seed in range(3):
+        out = tmp_path / "one" / f"labelled{seed}"
+        data.convert(images=scans, labels=labels, out=out, seed=seed, validation_fraction=0.5)
+        parts = [read_coco(out / name) for name in ("train.json", "validation.json")]
+        assert [len(part.masks) for part in parts] == [4, 4]
+        assert leaks(out) == []
+        kept = tmp_path / "two" / f"labelled{seed}"
+        if keep:  # and no key changes who is held out
+            data.convert(
+                images=scans,
+                labels=labels,
+                out=kept,
+                seed=seed,
+                validation_fraction=0.5,
+                keep_ids=True,
+            )
+            table = Pseudonyms(tmp_path / "one" / FILE)
+            (own,) = {one.group for one in read_coco(kept / "train.json").records}
+            (name,) = {one.group for one in parts[0].records}
+            assert own is not None
+            assert name == table.of(next(one for one in PATIENTS if one[:3] == own[:3]))
+
+
+def test_a_groups_table_may_name_patients_as_their_files_do(scans: Path, tmp_path: Path) -> None:
+    plain = [one.replace("^", "_").replace(" ", "_") for one in PATIENTS]
+    rows = "".join(f"{name},{name}\n" for name in plain)
+    (tmp_path / "groups.csv").write_text(f"image,patient\n{rows}")
+    data.convert(
+        images=scans, groups=tmp_path / "groups.csv", out=tmp_path / "project/data", test=True
+    )
+    assert leaks(tmp_path / "project" / "data") == []
+    table = Pseudonyms(tmp_path / "project" / FILE)
+    assert groups(tmp_path / "project/data/test.json") == {table.of(one) for one in PATIENTS}
