@@ -23,8 +23,9 @@ from fewshot.progress import warn
 
 LOCK = ".fewshot.lock"
 REVIEW_LOCK = ".review.lock"
-"""That of a review, which may go on while a run reads what it saved."""
+"""That of a review, held while a decision is saved."""
 
+_POLL = 0.01  # seconds between looks at a lock that is waited for
 _LARGEST = 4096  # bytes of a lock file that are read
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -36,13 +37,14 @@ def refuse_if_locked(folder: Path, name: str = LOCK) -> None:
 
 
 @contextmanager
-def locked(folder: Path, target: Path | None = None, name: str = LOCK) -> Iterator[None]:
+def locked(
+    folder: Path, target: Path | None = None, name: str = LOCK, patience: float = 0
+) -> Iterator[None]:
     """Hold a folder's lock, making the folder where there is none.
 
-    A refusal names `target` where that is what the user gave.
-
-    Raises `FewshotError` at once, with the holder's host, process and start, when another process
-    holds it. A lock that a dead process left is taken over with a word about it.
+    Raises `FewshotError`, with the holder's host, process and start, when another process holds it:
+    at once, or after `patience` seconds. It names `target` where that is what the user gave. A lock
+    that a dead process left is taken over with a word about it.
     """
     path = folder / name
     made = [one for one in (folder, *folder.parents) if not one.exists()]
@@ -50,7 +52,7 @@ def locked(folder: Path, target: Path | None = None, name: str = LOCK) -> Iterat
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FewshotError(f"{target or path}: cannot be written ({error.strerror})") from error
-    lock = _taken(path, target or folder)
+    lock = _taken(path, target or folder, patience)
     try:
         if not isinstance(lock, SoftFileLock):  # which writes itself who holds it
             if left := _holder(path):
@@ -67,18 +69,18 @@ def locked(folder: Path, target: Path | None = None, name: str = LOCK) -> Iterat
                 one.rmdir()
 
 
-def _taken(path: Path, what: Path) -> BaseFileLock:
+def _taken(path: Path, what: Path, patience: float = 0) -> BaseFileLock:
     """Return a lock, which is ours now; `FewshotError` where it cannot be had."""
     _check(path)
     lock: BaseFileLock = FileLock(path, thread_local=False)
     try:
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=patience, poll_interval=_POLL)
         except OSError as error:
             if isinstance(error, Timeout) or error.errno not in _NO_LOCKS:
                 raise
             lock = SoftFileLock(path, thread_local=False)
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=patience, poll_interval=_POLL)
     except Timeout as error:
         who = _holder(path) or "another process"
         raise FewshotError(

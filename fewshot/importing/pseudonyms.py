@@ -22,8 +22,10 @@ from fewshot.slices.volume import Volume
 
 FILE = "pseudonyms.json"
 FORM = "fewshot pseudonyms 1"
-_DIGITS = 10  # hexadecimal, so that among 10,000 patients two are alike once in 20,000 projects
+_DIGITS = 10  # of 16 letters, so that among 10,000 patients two are alike once in 20,000 projects
 _KEY_BYTES = 32
+# Letters alone, in which nobody finds the number of a patient by chance.
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 # What follows a patient in the name of a volume or slice; what may follow where it is a word.
 _AFTER = r"_\d"
 _END = r"_\d|$|[^\w]"
@@ -46,9 +48,9 @@ class Pseudonyms:
             self._read(read_json(path))
 
     def of(self, patient: str) -> str:
-        """Return a patient's pseudonym, such as `p1c9a4be02f`."""
+        """Return a patient's pseudonym, such as `pbmjkelaobc`."""
         digest = hmac.digest(self._key, patient.encode("utf-8", "surrogatepass"), "sha256")
-        name = f"p{digest.hex()[:_DIGITS]}"
+        name = f"p{digest.hex()[:_DIGITS].translate(_LETTERS)}"
         self._patients[name] = patient
         return name
 

@@ -5,7 +5,6 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
@@ -16,7 +15,6 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from fewshot.errors import FewshotError, InputError
-from fewshot.lock import REVIEW_LOCK, locked
 from fewshot.review.access import Guard
 from fewshot.review.session import ReviewSession
 from fewshot.text import NOTICE, printable
@@ -33,8 +31,7 @@ class ReviewServer:
     def __init__(self, session: ReviewSession, port: int = 0) -> None:
         """Take a port on loopback: that one, or with 0 any that is free.
 
-        Raises `InputError` when the port is taken, and `FewshotError` when another process holds
-        the same review: of two that write one file, one would lose what the other one saves.
+        Raises `InputError` when the port is taken.
         """
         self._token = secrets.token_urlsafe(24)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -47,13 +44,6 @@ class ReviewServer:
             raise InputError(
                 f"--port {port}: cannot be used ({error.strerror}); leave it out, or give another"
             ) from error
-        self._held = ExitStack()
-        try:
-            folder = session.review.parent
-            self._held.enter_context(locked(folder, session.review, REVIEW_LOCK))
-        except FewshotError:
-            self._socket.close()
-            raise
         app = Guard(make_app(session, self._token), self._token, lambda: self.port)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, lifespan="off", ws="none"
@@ -77,7 +67,6 @@ class ReviewServer:
             self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
-            self._held.close()
 
     def stop(self) -> None:
         """Ask `serve`, in another thread, to return."""

@@ -10,6 +10,7 @@ from PIL import Image
 from fewshot.config.names import REVIEW
 from fewshot.drawing.contours import outline
 from fewshot.errors import InputError
+from fewshot.lock import REVIEW_LOCK, locked
 from fewshot.masks.coco import SliceRecord, SliceSet, read_coco
 from fewshot.masks.rle import decode
 from fewshot.radiologists.review import (
@@ -26,6 +27,8 @@ from fewshot.slices.images import read_image
 
 SIDE = 768
 """The longer side of a slice's picture, in pixels."""
+
+_PATIENCE = 10.0  # seconds for which a decision waits for others, of a second server
 
 
 class ReviewSession:
@@ -137,8 +140,9 @@ class ReviewSession:
             raise InputError(f"mask {key}: is not among the soft labels")
         if verdict is not None and verdict not in VERDICTS:
             raise InputError(f"{verdict!r}: is no decision; accept, reject or delete is one")
-        with self._lock:
-            # Read anew, so that a second window of the same run loses nothing.
+        folder = self.review.parent
+        with self._lock, locked(folder, self.review, REVIEW_LOCK, patience=_PATIENCE):
+            # Read anew, so that a second window, or a second server, of the same run loses nothing.
             decisions = self._stored()
             if moment >= self._moments.get(key, 0):
                 self._moments[key] = moment

@@ -20,7 +20,7 @@ from fewshot.masks.coco import read_coco, write_coco
 from fewshot.masks.predicted import SliceMasks
 
 # What stands in the headers, whole and as names of files would have it.
-PLANTED = ("DOE", "JANE", "943", "1970", "19700102", "ACC-77", "St Elsewhere", "20260101", "ROE")
+PLANTED = ("JANE", "RICHARD", "476", "5919", "1970", "ACC-77", "St Elsewhere", "20260101")
 PATIENTS = ("DOE^JANE 1970-01-02 NHS 943 476 5919", "ROE^RICHARD 943")
 
 
@@ -62,6 +62,9 @@ def leaks(folder: Path) -> list[str]:
     found = []
     for path in folder.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
+        if path.suffix == ".png":  # packed pixels hold all kinds of bytes
+            with Image.open(path) as image:
+                content = repr(image.info).encode()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
         text = path.relative_to(folder).as_posix() + content.decode("latin-1")
         found += [f"{path.name}: {word}" for word in PLANTED if word in text]

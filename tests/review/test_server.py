@@ -12,7 +12,7 @@ import pytest
 
 from chaos_commands import killed_at
 from fewshot import files
-from fewshot.errors import FewshotError, InputError
+from fewshot.errors import InputError
 from fewshot.masks.coco import read_coco
 from fewshot.radiologists.review import mask_key
 
@@ -205,14 +205,39 @@ def test_a_body_in_parts_is_cut_off_whatever_its_length_is_said_to_be(
     assert not (soft_run / "review.json").exists()
 
 
-def test_a_second_server_of_one_review_is_refused(address: str, soft_run: Path) -> None:
-    from fewshot.review.server import ReviewServer
+def keys_of(run: Path) -> list[str]:
+    soft = read_coco(run / "soft_labels" / "annotations.json")
+    return [
+        mask_key(record, rle)
+        for record in soft.records
+        for rle in soft.masks_of(record.image_id).rles
+    ]
+
+
+def test_two_servers_of_one_review_lose_nothing(address: str, soft_run: Path) -> None:
+    """One is of this process, the other one of another, which a forgotten terminal holds."""
     from fewshot.review.session import open_session
 
-    with pytest.raises(FewshotError, match=r"review\.json: process \d+ on .* works in it"):
-        ReviewServer(open_session(soft_run))
     headers = {"X-Fewshot-Token": token_of(address)}
-    assert request(address, "/decisions", headers, decision(soft_run))[0] == 200
+    keys = keys_of(soft_run)
+    child = os.fork()
+    if child == 0:
+        try:
+            session = open_session(soft_run)
+            for key in keys[::2]:
+                session.decide(key, "reject")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    for key in keys[1::2]:
+        body = json.dumps({"key": key, "decision": "accept"})
+        assert request(address, "/decisions", headers, body)[0] == 200
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    kept = json.loads((soft_run / "review.json").read_text())["masks"]
+    assert {key: one["decision"] for key, one in kept.items()} == {
+        key: "reject" if place % 2 == 0 else "accept" for place, key in enumerate(keys)
+    }
+    assert not (soft_run / ".review.lock").exists()
 
 
 @pytest.mark.parametrize("what", ["pipe", "half", "other"])
@@ -235,12 +260,7 @@ def test_a_review_that_cannot_be_read_is_said_and_stays(
 def test_a_kill_while_deciding_leaves_the_old_review_or_the_new_one(soft_run: Path) -> None:
     from fewshot.review.session import open_session
 
-    first, second = [
-        mask_key(record, rle)
-        for soft in [read_coco(soft_run / "soft_labels" / "annotations.json")]
-        for record in soft.records[:1]
-        for rle in soft.masks_of(record.image_id).rles
-    ][:2]
+    first, second = keys_of(soft_run)[:2]
     session = open_session(soft_run)
     session.decide(first, "accept")
     for point in range(20):
