@@ -21,7 +21,7 @@ from fewshot.slices.labels.check import PLAIN, LabelRules
 from fewshot.slices.labels.recognise import open_labels
 from fewshot.slices.labels.source import LabelSource
 from fewshot.slices.labels.table import TableLabels
-from fewshot.slices.remarks import collecting
+from fewshot.slices.remarks import collecting, remark
 from fewshot.slices.sequence import Spacing, as_sequence, check_one_patient
 from fewshot.slices.sources.image_folder import ImageFolder
 from fewshot.slices.sources.recognise import open_source
@@ -150,6 +150,8 @@ def _imported(
         what = what or f"{images}: no slice can be read"
         raise InputError(f"{what}; the first: {' '.join(skipped[:1])}")
     slices = SliceSet(folder, tuple(records), masks, volumes)
+    if labels is not None and not has_boxes and not masks:
+        remark("no slice is labelled: all labels are empty", str(labels))
     boxes = _boxes(labels, source, records, renamed) if labels and has_boxes else {}
     return Imported(
         slices,

@@ -147,5 +147,6 @@ def unreadable(path: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
     kind = what_file(path)
     if kind and kind not in _KINDS:
-        return InputError(f"{path}: cannot be read as an image: it is {kind}")
+        formats = "" if kind.startswith("a Git") else "; give PNG, JPEG, TIFF or BMP"
+        return InputError(f"{path}: cannot be read as an image: it is {kind}{formats}")
     return InputError(f"{path}: cannot be read as an image ({reason}); save it again as 8-bit PNG")

@@ -221,3 +221,13 @@ def test_groups_with_control_characters_are_refused(tmp_path: Path) -> None:
     (tmp_path / "groups.csv").write_text("image,patient\n0.png,\x1b]0;pwned\n")
     with pytest.raises(InputError, match=r"the group .* holds control characters"):
         import_slices(tmp_path / "X", groups=tmp_path / "groups.csv")
+
+
+@pytest.mark.parametrize("form", LABEL_FORMS)
+def test_labels_that_are_all_empty_are_said(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "LABELS", np.zeros_like(LABELS))
+    labels = LABEL_FORMS[form](tmp_path)
+    imported = convert(tmp_path, IMAGES["images"](tmp_path), labels)
+    assert imported.remarks == (f"no slice is labelled: all labels are empty ({labels})",)
