@@ -1,4 +1,4 @@
-"""COCO files: the one form in which slices and their masks pass between stages."""
+"""COCO files: the form in which slices and masks pass between stages."""
 
 from fewshot.masks.coco_read import read_coco
 from fewshot.masks.coco_stream import open_coco

@@ -1,4 +1,4 @@
-"""The annotations of COCO files, checked one by one, as the masks of slices."""
+"""Checking the annotations of COCO files, and turning them into masks of slices."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,10 +33,10 @@ _NAMED = 5
 
 
 class Annotation(NamedTuple):
-    """One checked annotation; `segmentation` is an RLE that is not yet checked.
+    """A checked annotation, except for its `segmentation`, an RLE that is checked later.
 
-    `box` is [x, y, width, height], None where the file has no usable one; `where` names the
-    annotation in messages. `is_label` tells what people drew from what models predicted.
+    `box` is [x, y, width, height], None if the file has no usable one; `where` names the annotation
+    in messages. `is_label` is true for what people drew, false for what models predicted.
     """
 
     score: float
@@ -50,14 +50,14 @@ class Annotation(NamedTuple):
 
 
 class WrongAnnotations(InputError):
-    """Annotations that cannot be read, all of them; the rest of the file can."""
+    """All annotations that cannot be read; the rest of the file can."""
 
 
 class AnnotationReader:
     """Checks the annotations of one slice after another.
 
-    With `skipped` those that are wrong are passed over, and why is appended to it; without, `end`
-    raises one `WrongAnnotations` for all.
+    With `skipped`, wrong annotations are skipped and the reasons appended to it; without, `end`
+    raises one `WrongAnnotations` for all of them.
     """
 
     def __init__(self, document: Entry, path: Path, skipped: list[str] | None = None) -> None:
@@ -75,9 +75,10 @@ class AnnotationReader:
         records: Mapping[Identity, SliceRecord],
         left_out: Collection[Identity],
     ) -> dict[int, list[Annotation]]:
-        """Return the sound annotations by image id, in the order of the file.
+        """Return the valid annotations by image id, in the order of the file.
 
-        `records` has the images by their ids in the file; annotations of those `left_out` are too.
+        `records` has the images by their ids in the file; annotations of images that are
+        `left_out` are left out too.
         """
         rows: dict[int, list[Annotation]] = {}
         seen: set[Identity] = set()
@@ -103,7 +104,7 @@ class AnnotationReader:
         return rows
 
     def masks(self, record: SliceRecord, entries: Sequence[Entry]) -> SliceMasks:
-        """Return the masks of a slice, given all its annotations; `InputError` as `read_coco`."""
+        """Return the masks of a slice from all its annotations; `InputError` like `read_coco`."""
         rows = []
         self._pixels += record.height * record.width * len(entries)
         check_mask_pixels(self._pixels, self._size, str(self._path))
@@ -114,7 +115,7 @@ class AnnotationReader:
         return found
 
     def end(self) -> None:
-        """Raise the first error that was noted, with the names of all others."""
+        """Raise the first error, with the names of all other wrong annotations."""
         if self.skipped is not None or not self._wrong:
             return
         (_, first), *others = self._wrong
@@ -125,7 +126,7 @@ class AnnotationReader:
 
     @contextmanager
     def _noting(self, entry: Entry) -> Iterator[None]:
-        """Note an `InputError` in the `with` block under the annotation's id, and go on."""
+        """Record an `InputError` of the `with` block under the annotation's id, and continue."""
         try:
             yield
         except InputError as error:
@@ -135,7 +136,7 @@ class AnnotationReader:
                 self.skipped.append(str(error))
 
     def _annotation(self, entry: Entry, record: SliceRecord, where: str) -> Annotation:
-        """Return a checked annotation; `InputError` beginning with `where` for a wrong one."""
+        """Return a checked annotation; the `InputError` for a wrong one begins with `where`."""
         category = identity(entry, "category_id", where)
         if category not in self._categories:
             raise InputError(
@@ -169,7 +170,7 @@ class AnnotationReader:
     def masks_of(self, record: SliceRecord, rows: Sequence[Annotation]) -> SliceMasks:
         """Return the masks of a slice from its checked annotations.
 
-        A label without a single pixel is left out; a box that is not that of its mask is replaced.
+        Labels without a pixel are left out; boxes that do not fit their masks are replaced.
         """
         rows, rles = self._checked(record, rows)
         tight = rle_codec.boxes(rles)
@@ -199,7 +200,7 @@ class AnnotationReader:
     def _checked(
         self, record: SliceRecord, rows: Sequence[Annotation]
     ) -> tuple[list[Annotation], CheckedRles]:
-        """Return the annotations whose masks are sound, and these."""
+        """Return the annotations with valid masks, and the masks."""
         height, width = record.height, record.width
 
         def checked(chosen: list[Annotation]) -> tuple[list[Annotation], CheckedRles]:
@@ -219,7 +220,7 @@ class AnnotationReader:
 
 
 def _whole_rle(segmentation: Entry) -> Entry:
-    """Return an RLE with its size, and runs in a list, as integers where they are 96.0."""
+    """Return an RLE whose size, and runs in a list, are integers where they were 96.0."""
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if type(counts) is str and type(size) is list and [*map(type, size)] == [int, int]:
         return segmentation

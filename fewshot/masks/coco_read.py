@@ -1,4 +1,4 @@
-"""Reading and checking a COCO file, ours or any other tool's."""
+"""Reading and checking COCO files, ours and those of other tools."""
 
 import os
 from collections.abc import Callable
@@ -31,29 +31,27 @@ from fewshot.text import check_plain
 
 Box = tuple[float, float, float, float]
 
-# Folders of the system, where no file of masks has images to show.
+# System folders, which never contain images of slices.
 _SYSTEM = tuple(Path(name) for name in ("/etc", "/proc", "/sys", "/dev", "/boot"))
 
 
 def read_coco(path: Path, images: Path | None = None, skipped: list[str] | None = None) -> SliceSet:
     """Return the slices and masks of a COCO file.
 
-    Masks may be compressed RLE, uncompressed RLE or polygons; several polygons are the parts of one
-    mask. Every category becomes organ. An annotation with `iscrowd` 1 is one mask like any other:
-    tools write it to say "this is an RLE", and slices have no crowds. `area` is counted anew, and a
-    box that is not there, or is not that of its mask, is taken from the mask. A missing `score` is
-    1; a missing `source` is `label`, or `prediction` where there is a score. Structures are known
-    for a slice where every annotation of it has a `structure`. Numbers may be text ("1") or floats
-    (96.0), keys that may be absent null; where ids are other text, images are numbered in their
-    order.
+    Masks may be compressed or uncompressed RLE, or polygons, of which several are the parts of one
+    mask. Every category becomes organ. Annotations with `iscrowd` 1 are masks like any other: tools
+    write it to say "this is an RLE". `area` is computed anew, and so are missing boxes and boxes
+    that do not fit their masks. A missing `score` is 1; a missing `source` is `label`, or
+    `prediction` if there is a score. A slice has structures if each of its annotations has a
+    `structure`. Numbers may be text ("1") or floats (96.0), optional keys null; if ids are other
+    text, images are numbered in their order.
 
-    `images` is the folder of the image files, in which they may also lie by the last part of their
-    names; without it `info.images` of the file, from the file's own folder if relative, and without
-    that the file's own folder. With `skipped`, images and annotations that are wrong are passed
-    over, and why is appended to it.
+    `images` is the folder of the image files, where they may also lie under the last part of their
+    names. The default is `info.images` of the file, relative to the file's folder, or else that
+    folder. With `skipped`, wrong images and annotations are skipped and the reasons appended to it.
 
-    Raises `InputError` with the first error: the file, the image or annotation and the key, and
-    the names of all annotations that are wrong.
+    Raises `InputError` with the first error (file, image or annotation, key) and the names of all
+    wrong annotations.
     """
     document = _document(path)
     listed = _images(document, path, images, skipped)
@@ -78,9 +76,9 @@ def read_boxes(path: Path, images: Path | None = None) -> tuple[SliceSet, dict[i
     """Return the slices of a COCO file without masks, and the boxes of its annotations.
 
     Boxes are x, y, width, height in pixels by image id, in the order of the file; segmentations
-    may be empty and are not looked at. `images` is as for `read_coco`.
+    are ignored. `images` is as for `read_coco`.
 
-    Raises `InputError` with the first error: the file, the image or annotation and the key.
+    Raises `InputError` with the first error: file, image or annotation, key.
     """
     document = _document(path)
     records = _images(document, path, images).records
@@ -100,7 +98,7 @@ def read_boxes(path: Path, images: Path | None = None) -> tuple[SliceSet, dict[i
 
 
 def read_slices(document: Entry, path: Path) -> SliceSet:
-    """Return the slices of a COCO document without looking at its annotations."""
+    """Return the slices of a COCO document, ignoring its annotations."""
     records, volumes = tuple(_images(document, path).records.values()), _volumes(document, path)
     try:
         folder, home = _folder(document, path, None)
@@ -124,9 +122,9 @@ def _document(path: Path) -> Entry:
 
 
 def _folder(document: Entry, path: Path, images: Path | None) -> tuple[Path, Path | None]:
-    """Return the folder of images, and the one that holds it and the file, if it is relative.
+    """Return the folder of images and, if it is relative, the folder that contains it and the file.
 
-    A file can name neither the system's folders, nor those that it lies in itself by ways up.
+    A file cannot name system folders, nor by `..` the folders that contain it.
     """
     info = document.get("info", {})
     if images is not None:
@@ -146,7 +144,7 @@ def _folder(document: Entry, path: Path, images: Path | None) -> tuple[Path, Pat
 
 
 class _Images(NamedTuple):
-    """The images of a file by their ids in it, and the ids of those that cannot be read."""
+    """The images by their ids in the file, and the ids of those that cannot be read."""
 
     records: dict[Identity, SliceRecord]
     left_out: set[Identity]
@@ -183,7 +181,7 @@ def _images(
 
 
 def _place(entry: Entry, where: str) -> dict[str, Any]:
-    """Return the checked keys that tell a slice's patient and its place in a volume."""
+    """Return the checked keys for a slice's patient and its place in a volume."""
     readers: dict[str, Callable[[], object]] = {
         "group": lambda: text(entry, "group", where),
         "volume": lambda: text(entry, "volume", where),

@@ -1,4 +1,4 @@
-"""Reading a COCO file of ours slice by slice, so that memory does not grow with its masks."""
+"""Reading our COCO files slice by slice, in constant memory."""
 
 import json
 import re
@@ -22,12 +22,12 @@ _LONGEST_LINE = 1 << 26
 
 @dataclass(frozen=True)
 class CocoStream:
-    """The slices of a COCO file, without masks, and a way to go through the masks.
+    """The slices of a COCO file without masks, and an iterator over the masks.
 
     Attributes:
         slices: ascending by image id.
         path: the file.
-        whole: all slices with their masks, where the file is not one of ours.
+        whole: all slices with their masks, if the file is not one of ours.
     """
 
     slices: SliceSet
@@ -35,9 +35,9 @@ class CocoStream:
     whole: SliceSet | None = None
 
     def masks(self) -> Iterator[SliceMasks]:
-        """Yield the masks of each slice, in the slices' order, none as empty masks.
+        """Yield the masks of each slice in order, empty ones for slices without masks.
 
-        Raises `InputError` as `read_coco`, when it comes to what is wrong.
+        Raises `InputError` like `read_coco`, when it reaches the error.
         """
         if self.whole is not None:
             yield from (self.whole.masks_of(record.image_id) for record in self.slices.records)
@@ -59,9 +59,9 @@ class CocoStream:
 
 
 def open_coco(path: Path) -> CocoStream:
-    """Return the slices of a COCO file, its masks to be read one slice at a time.
+    """Return the slices of a COCO file, with masks that are read one slice at a time.
 
-    A file that `write_coco` did not write is read at once. Raises `InputError` as `read_coco`.
+    Files not written by `write_coco` are read at once. Raises `InputError` like `read_coco`.
     """
     if not _is_ours(path):
         whole = read_coco(path)
@@ -71,7 +71,7 @@ def open_coco(path: Path) -> CocoStream:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether annotations are one a line, ascending by id and by image."""
+    """Return whether the file has one annotation a line, ascending by id and by image."""
     last = (0, -1)
     try:
         for line in _lines(path):
@@ -86,7 +86,7 @@ def _is_ours(path: Path) -> bool:
         ids = [entry["id"] for entry in head["images"]]
         return ids == sorted(ids)
     except (OSError, ValueError, TypeError, KeyError, RecursionError, InputError):
-        return False  # read_coco says what is wrong with it
+        return False  # read_coco will say what is wrong
 
 
 def _head(path: Path) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Yield each annotation's line without its comma; `ValueError` unless the file ends well."""
+    """Yield the line of each annotation without its comma; `ValueError` if the file is cut off."""
     with path.open(encoding="utf-8") as file:
         lines = iter(lambda: file.readline(_LONGEST_LINE), "")
         for line in lines:

@@ -1,7 +1,7 @@
-"""Single values of a COCO file, read as far as they can mean one thing only.
+"""Single values of a COCO file, in every unambiguous way of writing them.
 
-Other tools write ids and sizes as text (`"1"`) or as floating numbers (`96.0`), null for keys that
-may be absent, and file names as on Windows.
+Other tools write ids and sizes as text (`"1"`) or floating-point numbers (`96.0`), null for
+optional keys, and file names as on Windows.
 """
 
 import math
@@ -17,13 +17,13 @@ Entry = dict[str, Any]
 Identity = int | str
 
 MAX_COORDINATE = 1e6
-# The largest integer that every JSON reader keeps exactly.
+# The largest integer that every JSON reader represents exactly.
 _MAX_INTEGER = 2**53 - 1
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 
 
 def entries_of(document: Entry, key: str, path: Path) -> list[Entry]:
-    """Return a list of the document; `InputError` unless it is one, of objects."""
+    """Return a list of objects in the document; `InputError` if it is something else."""
     if key not in document:
         keys = ", ".join(list(map(short_repr, document))[:5]) or "nothing"
         raise InputError(
@@ -40,7 +40,7 @@ def entries_of(document: Entry, key: str, path: Path) -> list[Entry]:
 
 
 def whole(value: object) -> object:
-    """Return 96 for 96, 96.0 and "96", anything else unchanged."""
+    """Return 96 for 96, 96.0 and "96", and anything else unchanged."""
     if type(value) is float and value.is_integer():
         return int(value)
     if type(value) is str and value.isascii() and value.isdecimal() and len(value) < 17:
@@ -50,7 +50,7 @@ def whole(value: object) -> object:
 
 
 def identity(entry: Entry, key: str, where: str) -> Identity:
-    """Return an id, an integer wherever it can be one; other text is an id as well."""
+    """Return an id: an integer if possible, otherwise text."""
     value = entry.get(key)
     if type(value) is not int:
         value = whole(value)
@@ -62,7 +62,7 @@ def identity(entry: Entry, key: str, where: str) -> Identity:
 
 
 def integer(entry: Entry, key: str, where: str) -> int:
-    """Return an integer from 0 up that every JSON reader keeps exactly."""
+    """Return an integer from 0 up that every JSON reader represents exactly."""
     value = whole(entry.get(key))
     if type(value) is not int or not 0 <= value <= _MAX_INTEGER:
         raise InputError(f"{where}: {key} is {short_repr(value)}; it must be an integer from 0 up")
@@ -80,7 +80,7 @@ def number(entry: Entry, key: str, where: str, low: float, high: float) -> float
 
 
 def numbers(value: object, key: str, count: int, where: str) -> list[float]:
-    """Return a list of so many coordinates or lengths."""
+    """Return a list of `count` coordinates or lengths."""
     if not isinstance(value, list) or len(value) != count:
         raise InputError(f"{where}: {key} is {short_repr(value)}; give {count} numbers")
     return [number({key: one}, key, where, -MAX_COORDINATE, MAX_COORDINATE) for one in value]
@@ -100,7 +100,7 @@ def box(value: object, where: str) -> list[float]:
 
 
 def crowd(entry: Entry, where: str) -> None:
-    """Raise `InputError` unless `iscrowd` is 0, 1 or absent, in any way of writing these."""
+    """Raise `InputError` unless `iscrowd` is 0, 1 or absent, however written."""
     value = entry.get("iscrowd")
     if value not in (None, 0, 1, "0", "1") or (isinstance(value, float) and math.isnan(value)):
         raise InputError(f"{where}: iscrowd is {short_repr(value)}; give 0 or 1")
@@ -115,15 +115,15 @@ def text(entry: Entry, key: str, where: str) -> str:
 
 
 def last_part(name: str) -> str:
-    """Return a file's name without its folders, whichever separator a system puts between."""
+    """Return a file's name without its folders, with either kind of separator."""
     return name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def file_name(entry: Entry, where: str, images: Path | None) -> str:
-    """Return the name of an image's file below the folder of images.
+    """Return the name of an image's file below the folder of images, never outside it.
 
-    A name is never led out of the folder. Where the folder is given, a file that is not there by
-    the whole name, as on another machine, is known by its last part.
+    If the folder is given and has no file of that full name, as on another machine, the last part
+    of the name counts.
     """
     name = text(entry, "file_name", where).replace("\\", "/")
     short, parts = last_part(name), PurePosixPath(name).parts

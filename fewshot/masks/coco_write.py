@@ -19,12 +19,11 @@ Box = tuple[float, float, float, float]
 def write_coco(path: Path, slices: SliceSet, description: str) -> None:
     """Write slices and masks as COCO JSON, atomically; the same set gives the same bytes.
 
-    `info` holds the description and, beyond COCO, the folder of the images, absolute, or relative
-    to the file where both are below the slices' `home`, and the `volumes` they were cut from; an
-    image its `group`, `volume`, `index`, `spacing` and `position` where it has them. Images are in
-    order of id, and annotations, numbered from 1, in order of image. An annotation that is not a
-    label also holds `score` (6 decimals) and `source`, as COCO results do, and one whose structure
-    is known its number, `structure`, beyond COCO. Boxes are [x, y, width, height] with 2
+    Beyond COCO, `info` contains the folder of the images (absolute, or relative to the file if both
+    are below the slices' `home`) and the `volumes` that slices were cut from; images have `group`,
+    `volume`, `index`, `spacing` and `position` if known. Images are in order of id; annotations are
+    numbered from 1 in order of image. Predictions also have `score` (6 decimals) and `source`, and
+    masks of known structures their number, `structure`. Boxes are [x, y, width, height] with 2
     decimals, masks compressed RLE.
     """
     masks = (slices.masks.get(record.image_id) for record in _in_order(slices))
@@ -34,9 +33,9 @@ def write_coco(path: Path, slices: SliceSet, description: str) -> None:
 def write_masks(
     path: Path, slices: SliceSet, masks: Iterable[SliceMasks], description: str
 ) -> None:
-    """Write slices with these masks instead of their own, as `write_coco` does.
+    """Write slices with other masks than their own, like `write_coco`.
 
-    The masks are taken one slice at a time, and none is kept; they come in order of image id.
+    The masks come in order of image id; only one slice's are in memory at a time.
     """
     known = {record.image_id: (record.height, record.width) for record in slices.records}
 
@@ -94,7 +93,7 @@ def _images_of(slices: SliceSet, path: Path) -> str:
 
 
 def _lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield JSON array items, one a line, so that the file can be read and compared by line."""
+    """Yield JSON array items, one a line, to be read and compared line by line."""
     separator = "\n"
     for entry in entries:
         yield separator + json.dumps(entry, allow_nan=False)

@@ -31,18 +31,16 @@ class MergeRule:
 def merge_masks(masks: SliceMasks, rule: MergeRule) -> NDArray[np.uint8]:
     """Return the (height, width) uint8 label map of the masks of a slice.
 
-    An overlap belongs to the better mask and never becomes a region of its own: see
-    `SliceMasks.to_label_map`.
+    An overlap belongs to the mask with the higher score; see `SliceMasks.to_label_map`.
     """
     merged = masks.above(rule.score_threshold).to_label_map(rule.min_area)
     return fill_nearest(merged) if rule.background == "nearest" else merged
 
 
 def merge_structures(masks: SliceMasks, rule: MergeRule) -> NDArray[np.uint16]:
-    """Return the (height, width) uint16 map of the structures of a slice, merged as `merge_masks`.
+    """Return the (height, width) uint16 map of a slice's structures, merged like `merge_masks`.
 
-    Masks of one structure become one region. Without structures the ids are those of
-    `merge_masks`.
+    Masks of one structure become one region. Without structures, ids are those of `merge_masks`.
     """
     kept = masks.above(rule.score_threshold)
     most = max(len(kept), 1) if masks.structures else MAX_REGIONS

@@ -1,4 +1,4 @@
-"""Overlapping masks painted into one map, the better ones on top."""
+"""Painting overlapping masks into one map, higher scores on top."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fewshot.masks.rle import Rle, area, boxes, decode
 
 MAX_REGIONS = 255
-"""The most regions of a map with one byte a pixel."""
+"""Regions at most in a map with one byte a pixel."""
 
 
 def paint(
@@ -18,14 +18,14 @@ def paint(
     least_area: int = 1,
     most: int = MAX_REGIONS,
 ) -> tuple[NDArray[np.uint16], list[int]]:
-    """Return a map of regions, ids from 1 on, and the row of the mask of each.
+    """Return a map of regions with ids from 1 up, and the row of each region's mask.
 
-    Masks take their pixels in order of score, highest first (ties: larger area first, then the
-    given order), and only pixels that no mask before took. One of which fewer than `least_area`
-    pixels stay visible is left out, and leaves its pixels free; after `most` regions all others
-    are. The map has shape `size` (height, width), its columns one after another in memory.
+    Masks take free pixels in order of score, highest first (ties: larger area first, then the given
+    order). A mask with fewer than `least_area` visible pixels is dropped and leaves them free;
+    after `most` regions all others are dropped. The map has shape `size` (height, width), in
+    column-major order.
     """
-    # Column order, like decoded RLEs: the loop below is twice as fast on equal layouts.
+    # Column-major, like decoded RLEs: the loop is twice as fast on equal layouts.
     painted = np.zeros(size, dtype=np.uint16, order="F")
     rows: list[int] = []
     corners = boxes(rles).astype(np.int64)

@@ -14,8 +14,8 @@ def encode_polygons(
     """Return the RLE of the union of polygons, filled as COCO does.
 
     Each polygon is a list [x0, y0, x1, y1, ...] of at least three points in pixels. Points may lie
-    outside the slice, by at most its own size. With `skipped`, polygons of fewer points beside
-    good ones, which annotation tools leave behind, are passed over and noted in it.
+    outside the slice by at most its own size. With `skipped`, polygons of one or two points next to
+    valid ones, which annotation tools leave behind, are skipped and noted in it.
 
     Raises `InputError`, beginning with `where`, for anything else, and for outlines so long that
     drawing them would take far more memory than the slice.
@@ -32,7 +32,7 @@ def encode_polygons(
 
 
 def _without_stumps(polygons: list[object], where: str, skipped: list[str]) -> list[object]:
-    """Return the polygons without those of one or two points, or all where none would be left."""
+    """Return the polygons without those of one or two points, or all if none would be left."""
     good = [one for one in polygons if not (isinstance(one, list) and len(one) in (0, 2, 4))]
     if not good or len(good) == len(polygons):
         return polygons

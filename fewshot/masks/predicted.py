@@ -1,4 +1,4 @@
-"""The masks of one slice: what the detector predicts, the labels hold and the merge reads."""
+"""The masks of one slice: labels, predictions, and what merging starts from."""
 
 import operator
 from copy import copy
@@ -14,7 +14,7 @@ from fewshot.masks.painting import paint
 from fewshot.masks.rle import CheckedRles, Rle
 
 MAX_STRUCTURE = 32767
-"""The largest number of a structure: what every NIfTI tool reads as a label."""
+"""The largest id of a structure that every NIfTI tool reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +22,12 @@ class SliceMasks:
     """The instance masks of one slice, one row a mask.
 
     `scores`: (masks,) float32 in 0..1. `boxes`: (masks, 4) float32 as x0, y0, x1, y1 in pixels.
-    `rles`: compressed RLEs of size [height, width]. `sources`: who made each mask, `label` for a
-    human label, otherwise the name of a model. `structures`: which structure of its volume each
-    mask is a section of, from 1 up, the same number on every slice; empty where that is not known.
+    `rles`: compressed RLEs of size [height, width]. `sources`: `label` for a human label, otherwise
+    the name of a model. `structures`: the structure of the volume that each mask is a section of,
+    numbered from 1 for all slices; empty if unknown.
 
     Raises `InputError` naming the slice when the columns disagree, a number is not finite, or an
-    RLE would not be safe to decode.
+    RLE is not safe to decode.
     """
 
     image_id: int
@@ -48,7 +48,7 @@ class SliceMasks:
             "structures": tuple(map(int, self.structures)),
         }
         sizes = {key: operator.index(getattr(self, key)) for key in ("image_id", "height", "width")}
-        # Frozen for everyone else; what was given is only brought into its form here.
+        # Frozen for everyone else; only here are the arguments converted.
         vars(self).update(sizes | columns)
         rle_codec.check_size(self.height, self.width, where)
         self._check_columns(where)
@@ -79,7 +79,7 @@ class SliceMasks:
             raise InputError(f"{where}: a box is not x0, y0, x1, y1 with x0 <= x1 and y0 <= y1")
 
     def _with(self, **columns: Any) -> "SliceMasks":
-        """Return masks with other columns, without checking again what was checked before."""
+        """Return masks with other columns, unchecked."""
         made = copy(self)
         vars(made).update(columns)
         return made
@@ -111,8 +111,8 @@ class SliceMasks:
     ) -> "SliceMasks":
         """Return one mask of score 1 for each non-zero id of a (height, width) label map.
 
-        Masks are in ascending order of id; separate parts of one id stay one mask. With
-        `structures` an id means the same on all slices and is kept as the mask's structure.
+        Masks are in ascending order of id; separate parts of one id are one mask. With
+        `structures`, ids mean the same on all slices and become the masks' structures.
 
         >>> masks = SliceMasks.from_label_map(0, np.array([[1, 1, 0], [0, 2, 2]]))
         >>> len(masks), masks.areas().tolist(), masks.boxes.tolist()
@@ -176,7 +176,7 @@ class SliceMasks:
         return self.select(self.scores >= np.float32(threshold))
 
     def joined(self, other: "SliceMasks") -> "SliceMasks":
-        """Return these masks and then another's of the same slice, without structures."""
+        """Return these masks followed by others of the same slice, without structures."""
         return SliceMasks(
             self.image_id,
             self.height,
@@ -197,10 +197,9 @@ class SliceMasks:
     def to_label_map(self, least_area: int = 1) -> NDArray[np.uint8]:
         """Return the (height, width) uint8 label map of all masks, whatever their scores.
 
-        Masks take their pixels in order of score, highest first (ties: larger area first, then the
-        given order), and only pixels that no mask before took. A mask of which no pixel, or fewer
-        than `least_area`, stay visible is dropped and leaves its pixels free. Ids run from 1 in
-        that order; after 255 regions the rest, the lowest scores, is dropped.
+        Masks take free pixels in order of score, highest first (ties: larger area first, then the
+        given order). A mask with fewer than `least_area` visible pixels is dropped and leaves them
+        free. Ids run from 1 in that order; after 255 regions the rest is dropped.
         """
         painted, _ = paint(self.rles, self.scores, (self.height, self.width), least_area)
         return painted.astype(np.uint8, order="C")

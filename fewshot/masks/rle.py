@@ -1,4 +1,4 @@
-"""Masks as COCO run-length encodings (RLE), and the check that makes foreign ones safe."""
+"""Masks as COCO run-length encodings (RLE), and checks that make foreign ones safe."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, cast
@@ -10,11 +10,11 @@ from pycocotools import mask as coco_mask
 from fewshot.errors import InputError
 from fewshot.slices.limits import MAX_PIXELS_VARIABLE, max_pixels
 
-# A run length below 2**28, or the difference of two, is written in at most six characters of five
-# bits; longer groups are not COCO's and would overflow.
+# A run length below 2**28, or the difference of two, takes at most six characters of five bits;
+# COCO never writes longer groups, and they would overflow.
 _MAX_GROUP = 6
 _KEYS = {"size", "counts"}
-# Runs longer than this, on average, are written one by one.
+# Runs of at least this mean length are filled one by one.
 _MEAN_RUN = 128
 
 
@@ -46,18 +46,15 @@ def encode_stack(masks: NDArray[np.bool_]) -> list[Rle]:
 
 
 def decode(rle: Rle) -> NDArray[np.bool_]:
-    """Return the (height, width) bool mask of an RLE that is our own or passed `check_rle`."""
+    """Return the (height, width) bool mask of an RLE of our own or from `check_rle`."""
     height, width = rle["size"]
     mask: NDArray[np.bool_] = decode_stack([rle], height, width)[0]
     return mask
 
 
 def decode_stack(rles: Sequence[Rle], height: int, width: int) -> NDArray[np.bool_]:
-    """Return (masks, height, width) bool masks; (0, height, width) for none.
-
-    Each mask's columns lie one after another in memory, as in its RLE.
-    """
-    # Not by pycocotools: its decode is slower, and warns under NumPy 2.
+    """Return (masks, height, width) bool masks, each column-major like its RLE."""
+    # Not by pycocotools, whose decode is slower and warns under NumPy 2.
     masks = np.zeros((len(rles), width, height), dtype=np.bool_).transpose(0, 2, 1)
     for mask, rle in zip(masks, rles, strict=True):
         _fill(mask, _runs_of_text(rle["counts"], "mask"))
@@ -66,7 +63,7 @@ def decode_stack(rles: Sequence[Rle], height: int, width: int) -> NDArray[np.boo
 
 def area(rles: Sequence[Rle]) -> NDArray[np.int64]:
     """Return the number of pixels of each mask, shape (masks,)."""
-    # One by one: pycocotools 2.0.11 fails on a list of more than 255.
+    # One by one: pycocotools 2.0.11 fails on lists of more than 255.
     return np.array([coco_mask.area(rle) for rle in rles], dtype=np.int64)
 
 
@@ -92,10 +89,7 @@ def iou(a: Sequence[Rle], b: Sequence[Rle]) -> NDArray[np.float64]:
 
 
 def check_size(height: object, width: object, where: str) -> tuple[int, int]:
-    """Return a slice's size; `InputError` unless both sides are integers from 1 up.
-
-    Sizes above `fewshot.slices.limits.max_pixels` are refused too.
-    """
+    """Return a slice's size; `InputError` unless it is integers from 1 up, within `max_pixels`."""
     if type(height) is not int or height < 1:
         raise InputError(f"{where}: height is {short_repr(height)}; give an integer from 1 up")
     if type(width) is not int or width < 1:
@@ -111,9 +105,8 @@ def check_size(height: object, width: object, where: str) -> tuple[int, int]:
 def check_rle(rle: object, height: int, width: int, where: str) -> Rle:
     """Return a foreign RLE as a compressed one that is safe to decode.
 
-    `rle` is a mapping with `size` and `counts`; `counts` may be COCO's string (str or bytes) or a
-    list of run lengths. Everything is checked here, in Python, because pycocotools reads and writes
-    outside its memory when sizes and runs disagree.
+    `rle` is a mapping with `size` and `counts`: COCO's string (str or bytes) or a list of run
+    lengths. pycocotools reads and writes out of bounds if sizes and runs disagree.
 
     Raises `InputError`, beginning with `where`, unless the size is (height, width) and the runs
     are non-negative and fill it exactly.
@@ -145,13 +138,13 @@ def check_rle(rle: object, height: int, width: int, where: str) -> Rle:
         )
     if isinstance(counts, str) and np.all(runs[1:] > 0):
         return {"size": [height, width], "counts": counts}
-    # Without being drawn: a short list may stand for a large mask.
+    # Without decoding: a short list may stand for a large mask.
     plain = {"size": [height, width], "counts": _without_empty_runs(runs)}
     return _as_text(coco_mask.frPyObjects([plain], height, width)[0])
 
 
 class CheckedRles(tuple[Rle, ...]):
-    """The RLEs of one slice that `check_rles` let pass; `size` is the (height, width) of all."""
+    """The RLEs of one slice that passed `check_rles`, with their common (height, width)."""
 
     size: tuple[int, int]
 
@@ -167,8 +160,8 @@ def check_rles(
 ) -> CheckedRles:
     """Return the foreign RLEs of one slice, each as `check_rle` returns it.
 
-    Compressed ones are checked all at once, in a tenth of the time.
-    Raises `InputError` for the first that is wrong, beginning with `where` of its position.
+    Compressed ones are checked all at once, which takes a tenth of the time.
+    Raises `InputError` for the first wrong one, beginning with `where` of its position.
     """
     if _are_compressed(rles, height, width):
         checked = CheckedRles(cast(Sequence[Rle], rles))
@@ -181,7 +174,7 @@ def check_rles(
 
 
 def _are_compressed(rles: Sequence[object], height: int, width: int) -> bool:
-    """Return whether all are compressed RLEs that `check_rle` would return as they are."""
+    """Return whether all are compressed RLEs that `check_rle` would return unchanged."""
     texts = []
     for rle in rles:
         if type(rle) is not dict or rle.keys() != _KEYS:
@@ -201,7 +194,7 @@ def _are_compressed(rles: Sequence[object], height: int, width: int) -> bool:
     stops = np.cumsum([len(text) for text in texts])
     last = np.searchsorted(ends, stops - 1)
     if not np.array_equal(ends[last], stops - 1):
-        return False  # A number goes on from one mask into the next.
+        return False  # A number crosses from one mask into the next.
     starts = np.concatenate(([0], last[:-1] + 1))
     runs = _undo_differences(numbers, starts)
     # Only the first run of a mask may be empty.
@@ -215,7 +208,7 @@ def _are_compressed(rles: Sequence[object], height: int, width: int) -> bool:
 
 
 def _without_empty_runs(runs: NDArray[np.int64]) -> list[int]:
-    """Return runs of which only the first, outside the mask, may be empty."""
+    """Return the runs with only the first, outside the mask, possibly empty."""
     kept: list[int] = [0]
     inside = False
     for place, run in enumerate(runs.tolist()):
@@ -230,25 +223,19 @@ def _without_empty_runs(runs: NDArray[np.int64]) -> list[int]:
 
 
 def _fill(mask: NDArray[np.bool_], runs: NDArray[np.int64]) -> None:
-    """Set a (height, width) mask to alternating runs outside and inside, down the columns.
-
-    `mask` is all false and its columns lie one after another in memory.
-    """
+    """Fill an all-false, column-major mask with alternating runs outside and inside."""
     flat = mask.T.reshape(-1)
     if runs.size * _MEAN_RUN > flat.size:
         flat[:] = np.repeat(np.arange(runs.size) % 2 == 1, runs)
         return
-    # Few long runs, as regions have: one call a run beats one step a pixel many times over.
+    # Few long runs, as in regions: one call per run is much faster than one step per pixel.
     ends = np.cumsum(runs).tolist()
     for start, end in zip(ends[::2], ends[1::2], strict=False):
         flat[start:end] = True
 
 
 def _runs_of_text(counts: str, where: str) -> NDArray[np.int64]:
-    """Return the run lengths of a COCO run string.
-
-    From the fourth on, a number is the difference from the run two before.
-    """
+    """Return the run lengths of a COCO run string; from the fourth, differences from two before."""
     runs, _ = _numbers_of_text(counts, where)
     runs[1::2] = np.cumsum(runs[1::2])
     runs[2::2] = np.cumsum(runs[2::2])
@@ -275,7 +262,7 @@ def _undo_differences(numbers: NDArray[np.int64], starts: NDArray[np.intp]) -> N
 def _numbers_of_text(counts: str, where: str) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
     """Return the numbers in a COCO run string, and the position of each one's last character.
 
-    A number is a group of characters from "0" on, five bits each, lowest first; bit 5 says that
+    A number is a group of characters from "0" on, five bits each, lowest first; bit 5 means that
     another follows, bit 4 of the last is the sign.
     """
     try:

@@ -1,4 +1,4 @@
-"""A set of slices with their masks, as COCO files hold it."""
+"""A set of slices with their masks, the content of a COCO file."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from fewshot.slices.volume import Volume
 
 @dataclass(frozen=True)
 class SliceRecord(Place):
-    """One slice: its id, its file below the folder of images, its size, and where it is from."""
+    """One slice: id, file below the folder of images, size, and origin."""
 
     image_id: int
     file_name: str
@@ -24,9 +24,9 @@ class SliceRecord(Place):
 
 @dataclass(frozen=True)
 class SliceSet:
-    """Slices of one folder, the masks of those that have any, by image id, and their volumes.
+    """Slices of one folder, their masks by image id, and their volumes.
 
-    COCO files below `home`, such as a run directory, name the folder relative to themselves.
+    COCO files below `home`, such as a run directory, refer to the folder by a relative path.
 
     Raises `InputError` when two slices share an id or a file, masks belong to no slice or to one
     of another size, or a slice is not in the volume it names.
@@ -66,7 +66,7 @@ class SliceSet:
 
     @property
     def groups(self) -> dict[str, str] | None:
-        """The group (patient) of each slice, by file name; None unless all are known."""
+        """The group (patient) of each slice by file name; None unless all are known."""
         known = {one.file_name: one.group for one in self.records if one.group is not None}
         return known if len(known) == len(self.records) else None
 
@@ -77,7 +77,7 @@ class SliceSet:
         return bool(known) and all(known)
 
     def masks_of(self, image_id: int) -> SliceMasks:
-        """Return the masks of a slice, empty when it has none; `InputError` for an unknown id."""
+        """Return the masks of a slice, possibly empty; `InputError` for an unknown id."""
         if image_id in self.masks:
             return self.masks[image_id]
         record = self._by_id.get(image_id)
@@ -102,12 +102,12 @@ class SliceSet:
         )
 
     def in_order(self) -> "SliceSet":
-        """Return the same slices, ascending by image id, as COCO files have them."""
+        """Return the same slices in order of image id, as in COCO files."""
         records = sorted(self.records, key=lambda record: record.image_id)
         return replace(self, records=tuple(records))
 
     def with_masks(self, masks: Iterable[SliceMasks]) -> "SliceSet":
-        """Return the same slices with these masks instead of the present ones."""
+        """Return the same slices with these masks in place of their own."""
         by_id: dict[int, SliceMasks] = {}
         for one in masks:
             if one.image_id in by_id:

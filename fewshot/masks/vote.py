@@ -1,4 +1,4 @@
-"""Voting: several readers' masks of one slice become one set of masks."""
+"""Voting: the masks of several radiologists of one slice become one set of masks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ from fewshot.masks.predicted import SliceMasks
 
 @dataclass(frozen=True)
 class Vote:
-    """One reader's masks of a slice, and the weight of its vote (above 0)."""
+    """One radiologist's masks of a slice, and the weight of its vote (above 0)."""
 
     masks: SliceMasks
     weight: float = 1.0
 
 
 def vote(ballots: Sequence[Vote], source: str, overlap: float = 0.5) -> SliceMasks:
-    """Return the masks that readers see together, the best supported first.
+    """Return the masks that radiologists agree on, the best supported first.
 
-    Masks of different readers that overlap are taken for one structure: each mask, surest first,
-    joins the structure whose surest mask it overlaps most, or starts one of its own; a reader has
-    at most one mask in a structure. The structure's score is the readers' mean score by weight, a
-    reader without a mask in it counting 0, so that a score is high only where sure readers agree.
-    Its shape is the pixels that at least half of those who see it hold to be inside, by weight
-    times score.
+    Overlapping masks of different radiologists count as one structure: each mask, the most certain
+    first, joins the structure whose most certain mask it overlaps most, or starts a new one; a
+    radiologist has at most one mask in a structure. A structure's score is the weighted mean of the
+    scores, with 0 for radiologists without a mask, so that it is high only where certain
+    radiologists agree. Its shape is the pixels inside for at least half of those who have a mask,
+    by weight times score.
 
-    The result does not depend on the order of readers or of their masks.
+    The result does not depend on the order of radiologists or masks.
 
     Args:
-        ballots: one a reader, all of one slice; at least one.
-        source: what the voted masks say of where they come from.
-        overlap: the intersection over union from which two masks are of one structure.
+        ballots: one per radiologist, all of the same slice; at least one.
+        source: of the resulting masks.
+        overlap: the intersection over union from which two masks are the same structure.
 
     Raises:
         InputError: the ballots are of different slices.
@@ -73,9 +73,9 @@ def vote(ballots: Sequence[Vote], source: str, overlap: float = 0.5) -> SliceMas
 
 
 class _Papers:
-    """All readers' masks in one order that depends on the masks alone, surest first.
+    """All masks, the most certain first, in an order that only depends on the masks.
 
-    `support` is each mask's weight times its score, `reader` the place of its ballot.
+    `support` is the weight times the score of each mask, `reader` the index of its ballot.
     """
 
     def __init__(self, ballots: Sequence[Vote]) -> None:
@@ -94,7 +94,7 @@ class _Papers:
 
 
 def _structures(papers: _Papers, overlap: float) -> list[list[int]]:
-    """Return the places of the masks of each structure, its surest mask first."""
+    """Return the places of the masks of each structure, the most certain mask first."""
     between = rle_codec.iou(papers.rles, papers.rles)
     structures: list[list[int]] = []
     seen_by: list[set[int]] = []
@@ -116,6 +116,6 @@ def _majority(masks: Sequence[rle_codec.Rle], support: NDArray[np.float64]) -> N
     height, width = masks[0]["size"]
     inside = rle_codec.decode_stack(masks, height, width)
     share: NDArray[np.float64] = np.tensordot(support, inside, axes=1)
-    # Half of the support exactly, which two equal votes reach, counts; rounding must not decide.
+    # Exactly half of the support, as with two equal votes, counts; rounding must not decide.
     shape: NDArray[np.bool_] = share >= support.sum() / 2 - 1e-9
     return shape
