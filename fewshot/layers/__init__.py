@@ -1,1 +1,1 @@
-"""Trainable layers that fit in front of or behind any network: GAFL, FeatUp."""
+"""Trainable layers to put before or after any network: GAFL, FeatUp."""

@@ -1,4 +1,4 @@
-"""Sharper features: joint-bilateral upsampling, trained by consistency between views.
+"""Sharper features: joint bilateral upsampling, trained by consistency between views.
 
 Source: S. Fu, M. Hamilton, L. Brandt, A. Feldmann, Z. Zhang and W. T. Freeman, FeatUp: A
 model-agnostic framework for features at any resolution, ICLR 2024. The upsampler starts as that of
@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _HIDDEN = 16
-_GUIDANCE_SPREAD = 0.1  # of the guidance's levels 0–1, at the start
+_GUIDANCE_SPREAD = 0.1  # initial deviation, in levels 0–1 of the guidance
 
 
 class JointBilateralStep(nn.Module):
     """Doubles the resolution of features, guided by an image.
 
-    A fine feature is the mean of the coarse features in a window around it. A neighbour
-    weighs the more, the nearer it is, and the more alike the guidance is there; both measures are
-    learned. The weights of a window sum to one, so constant features stay what they are.
+    A fine feature is the weighted mean of the coarse features in a window around it. Near
+    neighbours with similar guidance have the largest weights; both measures are learned. The
+    weights of a window sum to one, so that constant features do not change.
 
     Args:
         guides: channels of the guidance.
@@ -31,7 +31,7 @@ class JointBilateralStep(nn.Module):
     def __init__(self, guides: int, radius: int = 2) -> None:
         super().__init__()
         self.radius = radius
-        # Nothing is learned yet: the guidance alone counts.
+        # At the start only the guidance counts.
         last = _zeros(nn.Conv2d(_HIDDEN, _HIDDEN, 1))
         self.embed = nn.Sequential(nn.Conv2d(guides, _HIDDEN, 1), nn.GELU(), last)
         self.log_likeness = nn.Parameter(torch.tensor(-math.log(_GUIDANCE_SPREAD)))
@@ -90,7 +90,7 @@ class FeatureUpsampler(nn.Module):
 
 
 class Downsampler(nn.Module):
-    """A learned blur that takes fine features back to the coarse grid; its weights sum to one."""
+    """A learned blur from fine features to the coarse grid, with weights that sum to one."""
 
     def __init__(self, factor: int) -> None:
         super().__init__()
@@ -117,10 +117,10 @@ def train_upsampler(
 ) -> list[float]:
     """Train an upsampler of a frozen encoder's features; return the loss of each iteration.
 
-    Fine features of an image, moved as a jittered view of it is and brought down again, must be
-    the features that the encoder has of that view. Each place's error counts by a learned
-    certainty (the negative log-likelihood of a normal distribution). Features are projected to a
-    few random directions meanwhile; the weights of a window serve all channels alike.
+    Fine features of an image, jittered and downsampled, must equal the encoder's features of the
+    image jittered in the same way. The error at each place is weighted by a learned certainty (the
+    negative log-likelihood of a normal distribution). For speed, features are projected to a few
+    random directions; the weights of a window are the same for all channels.
 
     Args:
         upsampler: trained in place.
@@ -161,14 +161,14 @@ def train_upsampler(
 
 
 def _zeros(layer: nn.Conv2d) -> nn.Conv2d:
-    """Return a layer that answers 0 to everything, until it has learned."""
+    """Return the layer with all parameters 0."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
 
 
 def _directions(features: Tensor, channels: int, chance: torch.Generator) -> Tensor:
-    """Return (channels, features' channels) random directions that keep the features' spread."""
+    """Return (channels, features' channels) random directions that give unit variance."""
     count = features.shape[1]
     drawn = torch.randn(min(channels, count), count, generator=chance).to(features.device)
     spread = features.std().clamp_min(1e-6)
@@ -180,7 +180,7 @@ def _project(features: Tensor, directions: Tensor) -> Tensor:
 
 
 def _random_view(chance: torch.Generator, factor: int) -> Callable[[Tensor], Tensor]:
-    """Return a random shift by less than two coarse pixels, mirrored half of the time."""
+    """Return a random shift by less than two coarse pixels, with a mirroring half of the time."""
     rows, columns = torch.randint(-2 * factor + 1, 2 * factor, (2,), generator=chance).tolist()
     mirrored = bool(torch.rand((), generator=chance) < 0.5)
 

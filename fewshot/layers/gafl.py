@@ -1,4 +1,4 @@
-"""A global adaptive filter: a trainable layer that weighs the frequencies of an image."""
+"""A global adaptive filter: a trainable layer that weights the frequencies of an image."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ _FILTER = "input_filter"
 
 
 class GlobalAdaptiveFilter(nn.Module):
-    """Filters images in the Fourier domain by learned, non-negative weights, one a frequency.
+    """Filters images in the Fourier domain by a learned, non-negative weight per frequency.
 
-    The amplitude spectrum is multiplied, the phase kept. Every weight is the exponential of a
-    parameter that starts at 0, so that the layer starts as the identity and a weight never turns
-    negative. Weights are stored for an image of `size` pixels a side and read by interpolation
-    between frequencies (cycles a pixel) for any other.
+    The amplitude spectrum is multiplied, the phase kept. Each weight is the exponential of a
+    parameter that starts at 0, so that the layer starts as the identity and weights stay positive.
+    Weights are stored for images of `size` pixels a side, and interpolated by frequency (cycles per
+    pixel) for other sizes.
 
     Source: V. Shipitsin, I. Bespalov and D. V. Dylov, GAFL: Global adaptive filtering layer for
-    computer vision, Computer Vision and Image Understanding 223, 2022, with the weights' sign kept
-    by an exponential in place of a rectifier.
+    computer vision, Computer Vision and Image Understanding 223, 2022, with an exponential in place
+    of a rectifier.
 
     >>> images = torch.rand(1, 1, 8, 8)
     >>> torch.allclose(GlobalAdaptiveFilter(channels=1, size=8)(images), images, atol=1e-6)
@@ -45,10 +45,7 @@ class GlobalAdaptiveFilter(nn.Module):
         return result
 
     def weights(self, height: int, width: int) -> Tensor:
-        """Return the weights of an image of this size, (channels, height, width // 2 + 1).
-
-        In the order of `torch.fft.rfft2`.
-        """
+        """Return (channels, height, width // 2 + 1) weights, in the order of `torch.fft.rfft2`."""
         log_weights = self.log_weights
         like: dict[str, Any] = {"device": log_weights.device, "dtype": log_weights.dtype}
         vertical = 2 * torch.fft.fftfreq(height, **like)  # -1…1, as grid_sample counts
@@ -61,16 +58,14 @@ class GlobalAdaptiveFilter(nn.Module):
 
 
 def attach_input_filter(module: nn.Module, layer: GlobalAdaptiveFilter) -> None:
-    """Make a filter part of a module that takes an image tensor, in front of everything it does.
+    """Make a module filter its first argument, float (n, channels, height, width) images.
 
-    The filter's weights become the module's: they are trained, saved and loaded with it. Works for
-    any module whose first argument is a float (n, channels, height, width) tensor, such as SAM's
-    image encoder.
+    The filter becomes part of the module: it is trained, saved and loaded with it.
     """
     setattr(module, _FILTER, layer)
     module.register_forward_pre_hook(_filter_first_argument)
 
 
 def _filter_first_argument(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    # The filter is looked up here and not bound, so that copies of the module use their own.
+    # Looked up here rather than bound, so that copies of the module use their own filter.
     return (getattr(module, _FILTER)(arguments[0]), *arguments[1:])

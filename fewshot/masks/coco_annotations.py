@@ -256,8 +256,8 @@ def _boxes(
 ) -> NDArray[np.float32]:
     """Return the given boxes (x0, y0, x1, y1) where they fit their masks, otherwise `tight` ones.
 
-    A label's box is that of its mask; a model's own box holds its mask. Boxes of files that name
-    the `source` are kept: our models may redraw a mask and leave its box.
+    The box of a label must be tight; that of a prediction must contain its mask. Boxes of files
+    that name the `source` are kept: our models may refine a mask and keep its box.
     """
     given = np.array([row.box or (0.0,) * 4 for row in rows])
     given[:, 2:] += given[:, :2]

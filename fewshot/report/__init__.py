@@ -1,1 +1,1 @@
-"""The HTML report of a run: one file that says how well it went, and shows it."""
+"""The HTML report of a run: one self-contained file."""

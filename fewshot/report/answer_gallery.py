@@ -1,4 +1,4 @@
-"""The gallery of the slices that a run's answer is about, with what every model found on them."""
+"""The gallery of the scored slices, with the masks of every model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,17 +24,14 @@ from fewshot.run.scores import RunScores
 
 MERGED, TRUTH = "merged", "truth"
 ROOM = 11_500_000
-"""About how many characters of the page a gallery may take."""
+"""Characters of the page that a gallery may take, roughly."""
 _NO_RULE_THRESHOLD = 0.5
 _GAIN = "gain"
 
 
 @dataclass(frozen=True)
 class ModelMasks:
-    """A model's predictions of the slices (COCO), and the score from which its masks count.
-
-    `threshold` None stands for 0.5.
-    """
+    """A model's predictions (COCO), and its score threshold; None stands for 0.5."""
 
     predictions: Path
     threshold: float | None = None
@@ -43,12 +40,12 @@ class ModelMasks:
 def answer_gallery(
     truth: Path, models: Mapping[str, ModelMasks], scores: RunScores
 ) -> Gallery | None:
-    """Return slice, truth, each model and the merged answer; None without slices or predictions.
+    """Return slices with truth, masks of each model and merged answer; None without predictions.
 
     Args:
         truth: COCO file of labelled slices.
-        models: radiologists in their order, and `final`; those without a file are left out.
-        scores: of the run; where they hold single images, slices can be sorted by them.
+        models: radiologists in order, then `final`; those without a file are left out.
+        scores: of the run; slices can be sorted by those of single images.
     """
     there = {name: one for name, one in models.items() if one.predictions.is_file()}
     if not truth.is_file() or FINAL not in there:
@@ -56,7 +53,7 @@ def answer_gallery(
     drawing = _SliceDrawing(read_coco(truth), there, scores)
     index = f"ari_{scores.metric}"
     by_score = drawing.answers.of_images(index)
-    # The worst slices first, so that what finds no room is what went well.
+    # The worst slices first, so that those without room are those that went well.
     records = drawing.labels.records
     ranked = sorted(records, key=lambda one: (by_score.get(one.file_name, 0.0), one.image_id))
     slices: dict[str, GallerySlice] = {}
@@ -101,7 +98,7 @@ class _SliceDrawing:
         }
 
     def orders(self) -> list[Order]:
-        """Return by what the slices can be sorted, the submission's own index first."""
+        """Return the orders in which slices can be sorted, by the submission's index first."""
         measured = {name for one in self.answers.per_image.values() for name in one}
         orders = [
             Order(name, one.heading, highest_first=not one.higher_is_better)
@@ -114,12 +111,12 @@ class _SliceDrawing:
         return orders
 
     def draw(self, record: SliceRecord) -> GallerySlice:
-        """Return a slice with the outlines of all answers."""
+        """Return a slice with the outlines of all models."""
         image, remark = image_or_black(self.labels, record)
         size, quality = picture_size(image.shape, len(self.labels))
         truth = self.labels.masks_of(record.image_id)
         found = {name: self._found(name, record) for name in self._masks}
-        # Filling gives every pixel away, and its outlines would say nothing about the masks.
+        # With filling every pixel is in some region, and the outlines would not show the masks.
         merged = merge_masks(found[FINAL], replace(self._scores.rule, background="keep"))
         found[MERGED] = SliceMasks.from_label_map(record.image_id, merged, MERGED)
         colors = {name: pair_colors(truth, masks) for name, masks in found.items()}
@@ -145,13 +142,13 @@ class _SliceDrawing:
         return found.above(self._thresholds[name])
 
     def _gain(self, name: str, own: SliceScores) -> SliceScores:
-        """Return by how much the answer is ahead of the best radiologist on a slice, if known."""
+        """Return the lead of the answer over the best radiologist on a slice, if known."""
         others = [one[name] for one in self._radiologists.values() if name in one]
         return {_GAIN: own[self._index] - max(others)} if others and self._index in own else {}
 
 
 def _note(scores: SliceScores) -> str:
-    """Return the scores that have a column in the tables, in a line."""
+    """Return the scores that have a column in the tables, on one line."""
     return " · ".join(
         f"{one.heading} {one.text(scores[name]) if one.higher_is_better else f'{scores[name]:g}'}"
         for name, one in METRICS.items()

@@ -1,4 +1,4 @@
-"""Two runs side by side, as one HTML file that needs nothing else."""
+"""Two runs side by side, as one self-contained HTML file."""
 
 import math
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ _MOST = 10
 
 
 class RunPair:
-    """Two runs that are scored on the same part; what both hold of a slice is matched by its name.
+    """Two runs that are scored on the same part; slices are matched by name.
 
     Raises `InputError` when one is scored on test slices and the other on validation slices.
     """
@@ -80,13 +80,13 @@ class RunPair:
 
     @property
     def names(self) -> tuple[str, str]:
-        """What the runs are called: their folders, or their paths if those are the same."""
+        """The names of the runs: of their folders, or their paths if those are the same."""
         one, two = (run.layout.root.resolve() for run in (self.first, self.second))
         return (one.name, two.name) if one.name != two.name else (str(one), str(two))
 
     @property
     def models(self) -> dict[str, tuple[ModelScores | None, ModelScores | None]]:
-        """Each model's scores in both runs; None where a run has no such model."""
+        """Each model's scores in both runs; None if a run has no such model."""
         one, two = self.first.scores.models, self.second.scores.models
         names = sorted({**one, **two}, key=lambda name: name != WATERSHED)
         return {name: (one.get(name), two.get(name)) for name in names}
@@ -101,7 +101,7 @@ class RunPair:
         return {name: (one[name], two[name]) for name in one if name in two}
 
     def differences(self, name: str) -> Differences:
-        """Return how far a model of the second run is ahead of that of the first."""
+        """Return the differences of a model's scores, second run minus first."""
         first, second = self.models[name]
         if first is None or second is None:
             return {}
@@ -109,9 +109,9 @@ class RunPair:
 
 
 def report_two(first: Path, second: Path, target: Path | None = None) -> Path:
-    """Write the comparison of two runs, into the second one's directory unless told otherwise.
+    """Write the comparison of two runs, by default to the second one's directory.
 
-    It shows the settings that differ, the scores, and the slices whose scores changed.
+    It shows the settings that differ, the scores, and the slices whose scores changed most.
     """
     if first.resolve() == second.resolve():
         raise InputError(f"{first}: is given twice; give two runs")
@@ -132,7 +132,7 @@ def compare_page(pair: RunPair) -> str:
 
 
 def _change(pair: RunPair, name: str, measure: Measure) -> tuple[str, str]:
-    """Return how much a measure of a model changed, and its values in both runs, as text."""
+    """Return the change of a measure of a model, and its values in both runs, as text."""
     values = [None if one is None else one.value(measure, pair.metric) for one in pair.models[name]]
     means = [math.nan if one is None else one.mean for one in values]
     both = " to ".join(map(measure.text, means)) if any(values) else ""

@@ -1,4 +1,4 @@
-"""What the scores of a run mean, in plain sentences."""
+"""The meaning of a run's scores in plain sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ Mark = Literal["better", "worse", "even", "unknown"]
 
 _ALONE = "the same training on the labelled slices alone"
 Indices = Mapping[Metric, float]
-"""Each variant of the adjusted Rand index, under the merge rule that was tuned for it."""
+"""Each variant of the adjusted Rand index, under the merge rule tuned for it."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence or two about the final model, and whether they speak for it."""
+    """A sentence or two about the final model, and whether they are in its favour."""
 
     mark: Mark
     text: str
@@ -35,10 +35,10 @@ def findings(
     """Return how the final model compares with control, radiologists and watershed.
 
     Args:
-        models: what each model scores; any but the final one may be absent.
-        metric: the variant the submission is tuned for; the marks are by it alone.
-        soft_masks: how many soft labels the final model learned from, if that is known.
-        interval: of the difference between final model and control, if that is known.
+        models: scores of each model; all but the final one may be absent.
+        metric: the variant the submission is tuned for, which decides the marks.
+        soft_masks: number of soft labels that the final model learned from, if known.
+        interval: of the difference between final model and control, if known.
     """
     final, control, watershed = (models.get(name) for name in (FINAL, CONTROL, WATERSHED))
     if final is None:
@@ -64,14 +64,14 @@ def findings(
 
 
 def rule_in_words(rule: MergeRule) -> str:
-    """Return what a merge rule does, in a few sentences."""
+    """Return a merge rule in a few sentences."""
     small = (
         f"Regions of fewer than {rule.min_area} pixels are dropped. " if rule.min_area > 1 else ""
     )
     rest = (
-        "Every pixel that is left takes the nearest region, so that none is background."
+        "Every remaining pixel takes the nearest region, so that none is background."
         if rule.background == "nearest"
-        else "Pixels that are left stay background."
+        else "The remaining pixels are background."
     )
     return (
         f"Masks with a score of at least {rule.score_threshold:g} are laid down from the highest "
@@ -107,7 +107,7 @@ def _against_control(
 
 
 def _other_variant(final: Indices, control: Indices, metric: Metric) -> list[str]:
-    """Say so when the other variant of the index has the two the other way round."""
+    """Say so if the other variant of the index reverses the order of the two."""
     other: Metric = "foreground" if metric == "all" else "all"
     mark, both = _compare(final[other], control[other])
     here, _ = _compare(final[metric], control[metric])
@@ -141,7 +141,7 @@ def _against_watershed(final: float, watershed: float) -> Finding:
 
 
 def _compare(final: float, other: float) -> tuple[Mark, str]:
-    """Compare as shown, to three decimals: what looks the same is not called a difference."""
+    """Compare to the three decimals shown: what looks the same is not called a difference."""
     difference = round(final, 3) - round(other, 3)
     mark: Mark = "better" if difference > 1e-9 else "worse" if difference < -1e-9 else "even"
     return mark, f"{decimals(final)} against {decimals(other)}"

@@ -1,7 +1,7 @@
-"""Slices for the page's galleries: one small picture each, and the outlines of several answers.
+"""Galleries of slices: one small picture each, with the outlines of several models.
 
-A gallery goes into the page as JSON, which `gallery.js` draws: the picture is there once, whatever
-the number of answers drawn on it.
+A gallery goes into the page as JSON, which `gallery.js` draws: each picture is stored once for all
+models.
 """
 
 import io
@@ -25,7 +25,7 @@ from fewshot.slices.images import read_image
 
 _COLORS = (WHITE, *ON_SLICES)
 _UNPAIRED = 0  # white
-# Most slices, longer side of a picture in pixels, WebP quality.
+# Number of slices up to which: longer side of a picture in pixels, WebP quality.
 _SIZES = ((60, 352, 62), (200, 320, 55), (700, 256, 45))
 _SMALLEST = (192, 40)
 _PAIR_IOU = 0.5
@@ -33,7 +33,7 @@ _PAIR_IOU = 0.5
 
 @dataclass(frozen=True)
 class Layer:
-    """One answer that is drawn on every slice of a gallery: its key and its name."""
+    """A model whose masks are drawn on every slice of a gallery: its key and name."""
 
     key: str
     title: str
@@ -41,15 +41,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class GallerySlice:
-    """A slice: name, picture as data URI with its size, and what is drawn on it.
+    """A slice: name, picture as data URI with its size, and regions drawn on it.
 
     Attributes:
         title: its file.
         source, width, height: of the picture.
         layers: layer key → (colour index, path) of each region.
         values: sort key → number; NaN is left out.
-        captions: layer key → a few words under that panel.
-        note: a few words on the slice.
+        captions: layer key → text under that panel.
+        note: text about the slice.
     """
 
     title: str
@@ -67,7 +67,7 @@ class GallerySlice:
         return self.width, self.height
 
     def room(self, *layers: str) -> int:
-        """Return about how many characters of a page the slice takes with some layers, or all."""
+        """Return the characters that the slice takes with these layers, or all, roughly."""
         drawn = [self.layers[key] for key in layers or self.layers]
         return len(self.source) + sum(len(path) + 6 for one in drawn for _, path in one)
 
@@ -87,7 +87,7 @@ class GallerySlice:
 
 @dataclass(frozen=True)
 class Order:
-    """An order of slices: the key of the values it goes by, its name, and which come first."""
+    """An order of slices: the key of the values to sort by, its name, and which come first."""
 
     key: str
     title: str
@@ -96,9 +96,9 @@ class Order:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Slices, which answers they show, and by what they can be sorted.
+    """Slices, the models they show, and their orders, the initial one first.
 
-    The first order holds at first. `left_out` counts slices for which there was no room.
+    `left_out` is the number of slices for which there was no room.
     """
 
     key: str
@@ -120,7 +120,7 @@ class Gallery:
 
 
 def image_or_black(slices: SliceSet, record: SliceRecord) -> tuple[NDArray[np.uint8], str]:
-    """Return a slice's image and no remark; or black, and the remark that there is no image."""
+    """Return a slice's image and no remark, or a black image and a remark."""
     try:
         image = read_image(slices.path_of(record))
     except InputError:
@@ -134,7 +134,7 @@ def image_or_black(slices: SliceSet, record: SliceRecord) -> tuple[NDArray[np.ui
 
 
 def picture_size(shape: tuple[int, ...], slices: int) -> tuple[tuple[int, int], int]:
-    """Return (width, height) and quality of a slice's picture in a gallery of so many slices."""
+    """Return (width, height) and quality of a picture in a gallery of so many slices."""
     side, quality = next(((a, b) for most, a, b in _SIZES if slices <= most), _SMALLEST)
     height, width = shape
     scale = side / max(height, width)
@@ -158,8 +158,8 @@ def regions(masks: SliceMasks, colors: Sequence[int], size: tuple[int, int]) -> 
 def pair_colors(truth: SliceMasks, found: SliceMasks) -> tuple[list[int], list[int]]:
     """Return the colour index of each true and of each found mask.
 
-    A found mask takes the colour of the true one that it overlaps best, by an IoU above 0.5; true
-    masks without such a partner, and found ones without, are white.
+    A found mask has the colour of the true mask with which its IoU is highest, if above 0.5; masks
+    without such a partner are white.
     """
     true_colors = numbered(len(truth))
     if not len(truth) or not len(found):
@@ -179,5 +179,5 @@ def pair_colors(truth: SliceMasks, found: SliceMasks) -> tuple[list[int], list[i
 
 
 def numbered(count: int) -> list[int]:
-    """Return so many colour indices, all but white, in turn."""
+    """Return `count` colour indices in turn, without white."""
     return [1 + row % (len(ON_SLICES)) for row in range(count)]

@@ -1,4 +1,4 @@
-"""Self-contained pages: sections, their templates, and a policy that lets nothing else in."""
+"""Self-contained pages: sections, templates, and a content security policy."""
 
 import base64
 import hashlib
@@ -26,12 +26,12 @@ class Section(Generic[_Subject]):
     """A part of a page about a subject, such as the results of a run.
 
     Attributes:
-        key: the anchor that the page's contents link to.
-        title: its name there.
-        heading: what stands above it.
-        template: its HTML, as a Jinja template. It may use the macros of `macros.html.jinja`.
-        build: the template's values.
-        reads: the files in a run directory that it is made from, beyond the scores.
+        key: its anchor in the page.
+        title: its name in the table of contents.
+        heading: above it.
+        template: its HTML, a Jinja template that may use the macros of `macros.html.jinja`.
+        build: returns the values for the template.
+        reads: returns the files in a run directory that it is made from, besides the scores.
     """
 
     key: str
@@ -45,16 +45,15 @@ class Section(Generic[_Subject]):
 def render_page(
     title: str, facts: str, sections: Sequence[Section[_Subject]], subject: _Subject
 ) -> str:
-    """Return a page as one HTML text without links to others.
+    """Return a page as one self-contained HTML text.
 
-    Its content security policy allows the one script that the page holds, by its digest, and
-    pictures that are in it.
+    Its content security policy allows only its own script, by digest, and embedded pictures.
 
     Args:
         title: its heading.
-        facts: a line below that.
-        sections: in their order.
-        subject: what they are about.
+        facts: a line below the heading.
+        sections: in order.
+        subject: of the sections.
     """
     environment = _environment()
     bodies = [
@@ -89,5 +88,5 @@ def _environment() -> Environment:
 
 
 def _digest(script: str) -> str:
-    """Return a script's digest as a content security policy writes it."""
+    """Return a script's digest as in a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")

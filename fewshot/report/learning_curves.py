@@ -1,4 +1,4 @@
-"""The course of a training, read from the lines that it leaves."""
+"""Learning curves, read from the lines that a training writes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,11 +27,11 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Total loss and validation average precision of a model, by iterations done.
+    """Total loss and validation average precision of a model by iteration.
 
-    `iterations` and `losses` have one entry an iteration, `evaluated` and `precisions` one an
-    evaluation. `parts` holds iterations and values of each part of the loss that was written down.
-    Values that are not finite are left out.
+    `iterations` and `losses` have one entry per iteration, `evaluated` and `precisions` one per
+    evaluation. `parts` contains iterations and values of each part of the loss. Values that are not
+    finite are left out.
     """
 
     iterations: Values
@@ -41,9 +41,9 @@ class Curve:
     parts: Mapping[str, tuple[Values, Values]] = field(default_factory=dict)
 
     def smoothed(self, part: str | None = None) -> tuple[Values, Values]:
-        """Return iterations and the running mean of a loss over a twentieth of the training.
+        """Return iterations and running mean over a twentieth of the training, at most 300 points.
 
-        The total loss, or a part of it. At most 300 points. The mean's window is cut at both ends.
+        Of the total loss, or a part of it. The window is cut off at both ends.
         """
         iterations, losses = (self.iterations, self.losses) if part is None else self.parts[part]
         count = len(losses)
@@ -57,7 +57,7 @@ class Curve:
 
 
 def loss_name(part: str) -> str:
-    """Return what a part of the total loss is called.
+    """Return the name of a part of the total loss.
 
     >>> loss_name("loss_rpn_cls"), loss_name("loss_dice")
     ('region proposals, class loss', 'dice loss')
@@ -66,10 +66,7 @@ def loss_name(part: str) -> str:
 
 
 def read_curve(path: Path) -> Curve | None:
-    """Return the curve in a JSON lines file, or None when there is no file or no iteration in it.
-
-    What follows a torn line is left out.
-    """
+    """Return the curve in a JSON lines file up to a torn line; None without file or iterations."""
     rows = [row for row in read_json_lines(path) if isinstance(row.get("iteration"), int)]
     iterations, losses = _column(rows, _LOSS)
     evaluated, precisions = _column(rows, _PRECISION)

@@ -1,4 +1,4 @@
-"""The report of a run as one HTML file that needs nothing else."""
+"""The report of a run as one self-contained HTML file."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def write_report(layout: RunLayout, target: Path) -> None:
 
 
 def report_inputs(layout: RunLayout) -> list[Path]:
-    """Return the files that a report is made from, whether they are there or not."""
+    """Return the files that a report is made from, whether they exist or not."""
     common = [layout.metrics, layout.per_image, layout.labelled_parts[-1], layout.audit]
     return list(dict.fromkeys([*common, *(path for one in SECTIONS for path in one.reads(layout))]))
 
@@ -42,7 +42,7 @@ def _write(results: RunResults, target: Path) -> None:
 
 
 def _facts(results: RunResults) -> str:
-    """Return what the run was, in a line."""
+    """Return the run in a line."""
     settings, scores, audit = results.settings, results.scores, results.audit
     records = read_records(results.layout.root)
     facts = [

@@ -1,4 +1,4 @@
-"""What a run left, read when a section of its report asks for it, and once."""
+"""The results of a run, each read once, when a section of its report needs it."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -22,11 +22,11 @@ from fewshot.run.names import RESOLVED
 from fewshot.run.scores import ModelScores, RunScores, read_run_scores
 
 Differences = Mapping[str, PairedDifference]
-"""The name of a metric → how far one model is ahead of another by it."""
+"""The name of a metric → the difference of two models."""
 
 
 class RunResults:
-    """The results of a run; of its files only `metrics.json` must be there."""
+    """The results of a run; only `metrics.json` must exist."""
 
     def __init__(self, layout: RunLayout) -> None:
         self.layout = layout
@@ -44,7 +44,7 @@ class RunResults:
 
     @property
     def truth(self) -> Path:
-        """The labelled slices that the answer is about (COCO)."""
+        """The labelled slices that the run is scored on (COCO)."""
         return self.layout.data / f"{self.scores.part}.json"
 
     @cached_property
@@ -54,7 +54,7 @@ class RunResults:
 
     @cached_property
     def differences(self) -> dict[str, Differences]:
-        """How far the final model is ahead of each other model, where enough slices tell."""
+        """The final model minus each other model, where there are enough slices."""
         models = self.scores.models
         found = {
             name: paired_differences(models[FINAL], one, self.metric, self.patients)
@@ -77,7 +77,7 @@ class RunResults:
 
     @cached_property
     def gallery(self) -> Gallery | None:
-        """The slices that the answer is about, with what every model found on them."""
+        """The scored slices, with the masks of every model."""
         layout, name = self.layout, self.truth.name
         models = {
             one: ModelMasks(layout.answers(one) / name, self._threshold(one))
@@ -127,10 +127,10 @@ def read_results(root: Path) -> RunResults:
 def paired_differences(
     ours: ModelScores, theirs: ModelScores, metric: Metric, patients: Mapping[str, str] | None
 ) -> Differences:
-    """Return how far one model is ahead of another, slice by slice, by each metric with a column.
+    """Return the differences of two models, slice by slice, in each metric with a column.
 
-    Each variant of the Rand index under the rules that are tuned for it, all else under those for
-    `metric`. Metrics of which too few slices are known are left out.
+    Each variant of the Rand index is taken under the rules tuned for it, all else under those for
+    `metric`. Metrics known for too few slices are left out.
     """
     found = {}
     for name, one in METRICS.items():

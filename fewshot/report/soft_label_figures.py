@@ -1,4 +1,4 @@
-"""Figures of the soft labels: their scores, masks a slice, and what thresholds would do."""
+"""Figures of the soft labels: scores, masks per slice, and the effect of thresholds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ThresholdCurve:
-    """What is kept of a model's masks on validation slices, by score threshold.
+    """Precision and recall of a model's masks on validation slices by score threshold.
 
-    `precision` is the share of kept masks that are right (NaN where none is kept), `found` the
-    share of true structures that a kept mask finds, both at the same `thresholds`.
+    `precision` is the share of kept masks that are right (NaN if none is kept), `found` the share
+    of true structures that a kept mask finds, at each of the `thresholds`.
     """
 
     thresholds: Values
@@ -34,10 +34,10 @@ class ThresholdCurve:
 
 
 def threshold_curve(truth: SliceSet, predictions: SliceSet) -> ThresholdCurve | None:
-    """Return the curve of one model; None where there is no true structure or no mask.
+    """Return the curve of one model; None without true structures or masks.
 
-    A mask is right if it overlaps a true one by an IoU of at least 0.5 that no better scored mask
-    took. A mask's place does not depend on the threshold, for only better ones can stand before it.
+    A mask is right if its IoU with a true mask, not matched by a mask of higher score, is at least
+    0.5. That does not depend on the threshold, because only masks of higher score come before it.
     """
     scores: list[float] = []
     right: list[bool] = []
@@ -61,12 +61,12 @@ def threshold_curve(truth: SliceSet, predictions: SliceSet) -> ThresholdCurve | 
 def kept_mask_figures(
     truth: Path | None, predictions: Mapping[str, Path], chosen: Mapping[str, float]
 ) -> list[Picture]:
-    """Return precision and share found against the threshold, for each radiologist.
+    """Return precision and recall against the threshold, for each radiologist.
 
     Args:
         truth: validation slices (COCO).
-        predictions: radiologist → its masks of them (COCO); absent files are left out.
-        chosen: radiologist → the threshold from which its masks became soft labels, if scores.
+        predictions: radiologist → its predictions of them (COCO), if the file exists.
+        chosen: radiologist → the score threshold of its soft labels, if any.
     """
     there = {name: path for name, path in predictions.items() if path.is_file()}
     if truth is None or not truth.is_file() or not there:
@@ -96,7 +96,7 @@ def kept_mask_figures(
 
 
 def soft_score_figure(counts: Sequence[int]) -> Picture:
-    """Return the number of soft labels by score, from counts in equal bins from 0 to 1."""
+    """Return the histogram of soft labels by score, from counts in equal bins from 0 to 1."""
     edges = np.linspace(0, 1, len(counts) + 1)
 
     def plot(axes: Axes) -> None:
@@ -117,7 +117,7 @@ def soft_score_figure(counts: Sequence[int]) -> Picture:
 
 
 def masks_a_slice_figure(soft: Path, labelled: Path | None) -> Picture | None:
-    """Return how many masks slices have, soft-labelled and labelled; None without soft labels."""
+    """Return the histogram of masks per slice, soft-labelled and labelled; None without any."""
     if not soft.is_file():
         return None
     counts = {"soft-labelled": _counts(read_coco(soft))}

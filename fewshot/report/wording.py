@@ -1,4 +1,4 @@
-"""Words, numbers and cells of tables as the report shows them."""
+"""Words, numbers and table cells of the report."""
 
 import math
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Card:
-    """A number of the answer: what it is, its value, and lines below it."""
+    """A main score: title, value, and lines below."""
 
     title: str
     value: str
@@ -31,7 +31,7 @@ class Card:
 
 
 def role(name: str) -> str:
-    """Return what a model of this name is, in a few words."""
+    """Return the role of the model of this name in a few words."""
     roles = {
         WATERSHED: "baseline without learning",
         FINAL: "labelled and soft-labelled slices",
@@ -56,7 +56,7 @@ def fraction(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words: `4.8 s`, `48 s`, `12 min 5 s`, `3 h 20 min`.
+    """Return a time in words.
 
     >>> duration(4.8), duration(725), duration(12_000)
     ('4.8 s', '12 min 5 s', '3 h 20 min')
@@ -79,7 +79,7 @@ def joined(items: list[str]) -> str:
 
 
 def value_cell(measure: Measure, value: MeanInterval | None, best: str = "") -> Cell:
-    """Return a mean above its interval; what reads like the `best` of its column is bold."""
+    """Return a mean above its interval, bold if it equals the `best` text of its column."""
     if value is None:
         return Cell("–")
     text, bar = measure.text(value.mean), measure.higher_is_better is True
@@ -89,7 +89,7 @@ def value_cell(measure: Measure, value: MeanInterval | None, best: str = "") -> 
 
 
 def difference_cell(measure: Measure, found: PairedDifference | None) -> Cell:
-    """Return a difference above its interval; one that leaves out 0 is bold."""
+    """Return a difference above its interval, bold if the interval does not contain 0."""
     if found is None:
         return Cell("–")
     interval = span((found.low, found.high), measure.digits, signed=True)
@@ -98,5 +98,5 @@ def difference_cell(measure: Measure, found: PairedDifference | None) -> Cell:
 
 
 def interval_note(interval: str) -> tuple[str, ...]:
-    """Return the line of a card that tells its interval, if there is one."""
+    """Return the line of a card with its interval, if there is one."""
     return (f"95 % interval {interval}",) if interval else ()

@@ -1,1 +1,1 @@
-"""The run directory: layout, stage records, staleness, and the words for its parts."""
+"""The run directory: its layout and names, stage records, and staleness."""

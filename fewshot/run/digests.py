@@ -1,4 +1,4 @@
-"""Digests of the files and folders that stages read and write, none read twice without need."""
+"""Digests of the files and folders that stages read and write."""
 
 import hashlib
 import json
@@ -11,20 +11,20 @@ MISSING = "missing"
 
 
 class Digests:
-    """Digests by content; one of these serves a whole run, so that large folders are read once."""
+    """Digests of contents, cached for a run, so that large folders are read once."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[tuple[int, int, int], str]] = {}
 
     def of(self, path: Path) -> str:
-        """Return a digest of a file or folder, `missing` where there is none.
+        """Return the digest of a file or folder, or `missing`.
 
-        A file of the same inode, size and time as when it was read is not read again.
+        A file is read again only if its inode, size or time changed.
         """
         return _digest(path, self._file)
 
     def fresh(self, path: Path) -> str:
-        """Return a digest of a file or folder that is read whatever its time says."""
+        """Return the digest of a file or folder, read again in any case."""
         return _digest(path, self._read)
 
     def _file(self, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where everything lies in a run directory, and what the models of a run are called."""
+"""Paths in a run directory, and the names of its models."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ DATA_KEYS = (
 
 
 class RunPaths:
-    """The files of a run directory that lie where they do whatever the settings are."""
+    """The paths in a run directory that do not depend on the settings."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -65,7 +65,7 @@ class RunPaths:
 
 
 class RunLayout(RunPaths):
-    """The paths of what the stages of a run leave, given its settings and its directory."""
+    """All paths in a run directory, given the settings."""
 
     def __init__(self, settings: "RunSettings", root: Path) -> None:
         super().__init__(root)
@@ -95,14 +95,14 @@ class RunLayout(RunPaths):
 
     @property
     def groups_off(self) -> list[str]:
-        """The settings of groups that are not to be looked for."""
+        """The settings by which groups are switched off."""
         from fewshot.slices.groups import is_off
 
         return [key for key in ("groups", "test_groups") if is_off(getattr(self.source, key))]
 
     @property
     def images(self) -> dict[str, Path]:
-        """The folders of all slices, by the settings that name them."""
+        """The folders of all slices, by setting."""
         return {key: path for key, path in self.source_files.items() if key.endswith("_images")}
 
     def image_folder(self, key: str) -> Path:
@@ -143,7 +143,7 @@ class RunLayout(RunPaths):
 
     @property
     def controls(self) -> list[str]:
-        """What is trained on labelled slices alone for comparison: the twins, then the control."""
+        """Models trained on labelled slices only, for comparison: the twins, then the control."""
         return [*self.settings.twins.values(), CONTROL] if self.settings.control else []
 
     def model_settings(self, name: str) -> "ModelSettings":
@@ -168,7 +168,7 @@ class RunLayout(RunPaths):
         return {name: self.model(name) for name in self.radiologists}
 
     def counterparts(self, name: str) -> dict[str, str]:
-        """Which model has each radiologist's part in a model: itself; in the control its twin."""
+        """Radiologist → the model in its place: itself, or its twin for the control."""
         twins = self.settings.twins if name == CONTROL else {}
         return {one: twins.get(one, one) for one in self.radiologists}
 
@@ -179,22 +179,22 @@ class RunLayout(RunPaths):
         return self.model(name) / CURVES
 
     def answers(self, name: str) -> Path:
-        """The folder of a model's masks as they are merged: its predictions, or those refined."""
+        """The folder of a model's masks for merging: its predictions, refined or not."""
         refined = self.settings.sam.predictions
         return self.root / "refined" / name if refined else self.predictions(name)
 
     def predicted_parts(self, name: str) -> list[Path]:
         """The COCO files of the slices that a model predicts.
 
-        Without labels for the test slices only the final model's answer is of any use there.
+        Without labels for the test slices, only the final model's predictions there are needed.
         """
         return [self.validation, self.test] if name == FINAL else self.labelled_parts
 
     @property
     def labels_to_learn(self) -> Path:
-        """The soft labels that the final model learns from, as they came or refined."""
+        """The soft labels that the final model learns from, refined or not."""
         return self.refined_soft_labels if self.settings.sam.soft_labels else self.soft_labels
 
     def rule(self, name: str) -> Path:
-        """The file of the merge rules that were chosen for a model."""
+        """The file of the merge rules chosen for a model."""
         return self.root / "calibration" / name / "rule.json"

@@ -1,4 +1,4 @@
-"""What a run wrote to its directory, as its records say: nothing else there is ever deleted."""
+"""Which files in a run directory the run wrote; nothing else there is ever deleted."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ _LINKS = "images"
 
 
 def note_outputs(out: Path, stages: Sequence[Stage]) -> None:
-    """Write down what a run is going to write to `out`, before it does, beside what it did."""
+    """Record what a run is going to write to `out`, in addition to what it wrote before."""
     paths = {RESOLVED, *_FOLDERS, *_noted(out)}
     for stage in stages:
         aside = [stage.folder / name for name in (RECORD, CHECKPOINT, TIME)]
@@ -31,9 +31,9 @@ def note_outputs(out: Path, stages: Sequence[Stage]) -> None:
 
 
 def is_run(out: Path) -> bool:
-    """Return whether a directory holds a run, or what is left of one that was being emptied.
+    """Return whether a directory contains a run, or the rest of one that was being emptied.
 
-    A settings file of that name among other files makes no run.
+    A settings file of that name among other files is not a run.
     """
     if _noted(out) or any(out.rglob(RECORD)):
         return True
@@ -64,7 +64,7 @@ def refuse_others(out: Path) -> None:
 
 
 def empty(out: Path) -> None:
-    """Remove what runs wrote to a directory; a kill leaves a directory that is emptied further."""
+    """Remove what runs wrote to a directory; after a kill, emptying can continue."""
     ours = _ours(out)
     kept = (out / OWNED, out / RESOLVED, out / LOCK)
     records = []
@@ -83,7 +83,7 @@ def empty(out: Path) -> None:
 
 
 class _Ours:
-    """Tells the files that a run wrote from those that others put into its directory."""
+    """Distinguishes the files that a run wrote from other files in its directory."""
 
     def __init__(self, out: Path, names: Iterable[str]) -> None:
         self._out = out
@@ -122,7 +122,7 @@ def _noted(out: Path) -> set[str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield everything below a folder that is no folder; links are not followed."""
+    """Yield all files below a folder, without following links."""
     for where, folders, files in os.walk(folder):
         links = [name for name in folders if Path(where, name).is_symlink()]
         yield from (Path(where, name) for name in (*files, *links))

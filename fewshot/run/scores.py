@@ -27,10 +27,10 @@ class ModelScores:
     """What one model scores on one part of the data.
 
     Attributes:
-        tuned_for: variant of the Rand index → the scores under the merge rule that was chosen for
-            it; what has nothing to tune, the watershed, has the same scores twice.
-        rules: variant → that rule; empty where there is nothing to tune.
-        average_precision: of the masks before merging; None where they have no scores.
+        tuned_for: variant of the Rand index → the scores under the merge rule chosen for it; the
+            same scores twice for the watershed, which has nothing to tune.
+        rules: variant → that rule; empty if there is nothing to tune.
+        average_precision: of the masks before merging; None if they have no scores.
     """
 
     tuned_for: dict[Metric, Scores]
@@ -39,14 +39,14 @@ class ModelScores:
 
     @classmethod
     def untuned(cls, scores: Scores) -> Self:
-        """Return the scores of what has no rule to tune."""
+        """Return the scores of a model without a merge rule."""
         return cls(dict.fromkeys(TUNINGS, scores), {})
 
     def value(self, measure: Measure, metric: Metric) -> MeanInterval | None:
-        """Return a measure of this model; None where it has none.
+        """Return a measure of this model, or None.
 
         Both variants of the Rand index are taken under their own rules, all else under the rule for
-        `metric`, what the submission is tuned for.
+        `metric`, which the submission is tuned for.
         """
         if isinstance(measure, SliceMetric):
             return self.tuned_for[measure.tuned_for or metric].means.get(measure.name)
@@ -56,7 +56,7 @@ class ModelScores:
         return MeanInterval(found.ap50 if measure is MASK_AP50 else found.ap, None)
 
     def by_tuning(self) -> dict[str, Scores]:
-        """Return the scores that differ, by the variant tuned for; "" if nothing is tuned."""
+        """Return the scores by the variant tuned for; "" if nothing is tuned."""
         if not self.rules:
             return {"": self.tuned_for["all"]}
         return {str(metric): scores for metric, scores in self.tuned_for.items()}
@@ -76,7 +76,7 @@ class ModelScores:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return what `as_json` gave."""
+        """Return the scores from `as_json`."""
         if "images" in content:
             return cls.untuned(Scores.from_json(content))
         tuned = {metric: content[f"tuned_for_{metric}"] for metric in TUNINGS}
@@ -93,10 +93,10 @@ class RunScores:
     """All scores of a run.
 
     Attributes:
-        part: the slices that its answer is about: `test`, or `validation` without test labels.
-        metric: what the submission is tuned for.
+        part: the slices it is scored on: `test`, or `validation` without test labels.
+        metric: that the submission is tuned for.
         parts: part → model → scores, the baseline first.
-        final: the model that answers.
+        final: the model of the submission.
     """
 
     part: str
@@ -106,12 +106,12 @@ class RunScores:
 
     @property
     def models(self) -> dict[str, ModelScores]:
-        """Every model's scores on the slices that the answer is about."""
+        """Every model's scores on the part that the run is scored on."""
         return self.parts[self.part]
 
     @property
     def answer(self) -> Scores:
-        """The run's result: what the final model scores under the rule of the submission."""
+        """The run's result: the scores of the final model under the rule of the submission."""
         return self.models[self.final].tuned_for[self.metric]
 
     @property
@@ -120,7 +120,7 @@ class RunScores:
         return self.models[self.final].rules[self.metric]
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `metrics.json` holds."""
+        """Return the content of `metrics.json`."""
         answer = {**self.answer.as_json(), "rule": asdict(self.rule)}
         return {
             "answer": {"part": self.part, "metric": self.metric, **answer},
@@ -132,7 +132,7 @@ class RunScores:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return what `as_json` gave, the answer's part first."""
+        """Return the scores from `as_json`, the scored part first."""
         answer = content["answer"]
         others = [part for part in content if part not in ("answer", answer["part"])]
         parts = {
@@ -144,7 +144,7 @@ class RunScores:
         return scores
 
     def table(self) -> list[str]:
-        """Return the scores of all models as lines of text, as a terminal shows them."""
+        """Return the scores of all models as lines of text for a terminal."""
         shown = columns()
         upper, lower = zip(*(_two_lines(one.heading) for one in shown), strict=True)
         widths = [max(5, *map(len, pair)) for pair in zip(upper, lower, strict=True)]
@@ -164,7 +164,7 @@ class RunScores:
         ]
 
     def write(self, metrics: Path, per_image: Path) -> None:
-        """Write `metrics.json`, and a CSV with a row an image, model and tuning."""
+        """Write `metrics.json`, and a CSV with a row per image, model and tuning."""
         rows = []
         for part, models in self.parts.items():
             for model, scores in models.items():
@@ -187,9 +187,9 @@ def columns() -> list[Measure]:
 
 
 def read_run_scores(metrics: Path, per_image: Path | None = None) -> RunScores:
-    """Return the scores of a run from `metrics.json`, and from its table where there is one.
+    """Return the scores of a run from `metrics.json`, and from its table if there is one.
 
-    Raises `InputError` when the first is missing, or either holds something else.
+    Raises `InputError` when the first is missing, or either contains something else.
     """
     content = read_json(metrics)
     try:

@@ -1,4 +1,4 @@
-"""What the records of a run's stages say about time, memory and environment."""
+"""Time, memory and environment of a run's stages, from their records."""
 
 import json
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ _OWN_FOLDER = "report"
 class StageRecord:
     """One stage: when it started, how long it took, and in which environment.
 
-    `seconds` are of the clock, `cpu_seconds` of all processors together; `peak_memory_mb` is the
-    largest memory the process had used by the stage's end.
+    `seconds` is wall time, `cpu_seconds` that of all processors together; `peak_memory_mb` is the
+    peak memory of the process by the end of the stage.
     """
 
     name: str
@@ -31,8 +31,7 @@ class StageRecord:
 def read_records(root: Path) -> list[StageRecord]:
     """Return the records of the stages in a run directory, in the order in which they ran.
 
-    The report's own record is left out, for it is older or younger than the report; so is a record
-    that cannot be read.
+    Leaves out that of the report itself, which is never of the same age, and unreadable records.
     """
     paths = sorted([*root.glob(f"*/{RECORD}"), *root.glob(f"*/*/{RECORD}")])
     records = [_read(path) for path in paths if path.parent != root / _OWN_FOLDER]
@@ -41,7 +40,7 @@ def read_records(root: Path) -> list[StageRecord]:
 
 
 def environments(records: Sequence[StageRecord]) -> dict[str, str]:
-    """Return package → version; several versions are joined when stages ran with different ones."""
+    """Return package → version, or versions joined by comma if stages ran with several."""
     versions: dict[str, list[str]] = {}
     for record in records:
         for package, version in record.environment.items():

@@ -1,9 +1,8 @@
-"""The stages of a run: what each did, from what, and whether that still holds.
+"""The stages of a run, their records, and whether their results are still up to date.
 
-A stage's folder holds `stage.json`: the settings and the digests of inputs, outputs and code that
-its results follow from, and the environment they were made in. A stage is done when this record
-says so and all of it still matches. Inputs go by their role, not by where they are, so that a run
-directory and its data may be moved.
+A stage's folder contains `stage.json`: the settings, the digests of inputs, outputs and code, and
+the environment. A stage is done if all of that still matches. Inputs are identified by role rather
+than by path, so that a run directory and its data may be moved.
 """
 
 import json
@@ -34,15 +33,15 @@ class Stage:
     """One step of a run: a function from files and settings to files.
 
     Attributes:
-        name: what it is called when it is reported.
-        folder: where its record goes.
+        name: as in messages.
+        folder: of its record.
         settings: plain values that its results depend on, by name.
-        inputs: role → file or folder of files that it reads; the role is the setting that names it,
-            or its path in the run directory.
-        outputs: files, or folders of files, that it leaves.
+        inputs: role → file or folder that it reads; the role is the setting that names it, or its
+            path in the run directory.
+        outputs: files or folders that it writes.
         work: does it.
-        check: looks at the inputs before a run writes anything; `InputError` for wrong ones.
-        modules: dotted names of modules whose code it runs besides the one that holds `work`.
+        check: checks the inputs before a run writes anything; `InputError` for wrong ones.
+        modules: dotted names of modules whose code it uses besides that of `work`.
     """
 
     name: str
@@ -61,7 +60,7 @@ class Stage:
 
 
 class StageRunner:
-    """Runs stages unless their records say that their results hold; one for a whole run.
+    """Runs stages unless their results are up to date; one for a whole run.
 
     Args:
         code: what results depend on; the package that is running unless told otherwise.
@@ -72,7 +71,7 @@ class StageRunner:
         self._digests = Digests()
 
     def why_run(self, stage: Stage) -> str | None:
-        """Return why a stage must run, or None when its results are there and still hold."""
+        """Return why a stage must run, or None if its results are up to date."""
         path = stage.folder / RECORD
         if not path.is_file():
             return "not done yet"
@@ -93,10 +92,10 @@ class StageRunner:
             return f"{path} is damaged"
 
     def forecast(self, stages: Sequence[Stage]) -> list[tuple[str, str | None]]:
-        """Return each stage's name and why it would run, None where it would be skipped.
+        """Return each stage's name and why it would run, or None if it would be skipped.
 
-        A stage that reads what an earlier one is going to write anew counts as one that runs,
-        though it will be skipped if that comes out as it was.
+        A stage that reads an output of one that runs counts as one that runs, although it will be
+        skipped if that output does not change.
         """
         makers: dict[Path, str] = {}
         found: list[tuple[str, str | None]] = []
@@ -111,7 +110,7 @@ class StageRunner:
         return found
 
     def run(self, stage: Stage) -> None:
-        """Run a stage unless its results still hold; say which, and why."""
+        """Run a stage unless its results are up to date; say which, and why."""
         reason = self.why_run(stage)
         if reason is None:
             say(f"[{stage.name}] skipped: done and unchanged")
@@ -153,9 +152,9 @@ class StageRunner:
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
-    """Return stages so that each comes after those whose outputs it reads, else as they came.
+    """Return stages so that each comes after those whose outputs it reads.
 
-    Raises `ValueError` when some read one another's outputs in a circle.
+    Raises `ValueError` for a cycle.
 
     >>> made, told = Path("run/masks.json"), Path("run/report.html")
     >>> report = Stage("report", Path("run"), {}, {"masks": made}, [told], work=print)
@@ -190,7 +189,7 @@ def environment() -> dict[str, str]:
 
 
 def _changed(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """Return in words which of two mappings' values differ, None where all are equal."""
+    """Return in words which values of two mappings differ; None if all are equal."""
     keys = [*now, *(key for key in before if key not in now)]
     differing = [key for key in keys if key not in before or before[key] != now.get(key)]
     if not differing and len(before) == len(now):

@@ -119,7 +119,7 @@ def test_watershed_is_compared(watershed: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "absent", "present"),
     [
-        (MergeRule(0.4, 0, "keep"), "Regions of fewer", "Pixels that are left stay background."),
+        (MergeRule(0.4, 0, "keep"), "Regions of fewer", "The remaining pixels are background."),
         (MergeRule(0.4, 1, "keep"), "Regions of fewer", "at least 0.4 are laid down"),
         (MergeRule(0.4, 20, "nearest"), "stay background", "Regions of fewer than 20 pixels are"),
         (MergeRule(0.4, 20, "nearest"), "stay background", "takes the nearest region"),

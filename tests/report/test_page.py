@@ -357,7 +357,7 @@ def one_point(rules: dict[str, Any]) -> None:
         ),
         (
             edited(AUDIT, lambda audit: audit.update(runaway=True)),
-            "soft labels run away",
+            "suspiciously many soft labels",
         ),
         (
             edited(AUDIT, lambda audit: audit.clear()),
@@ -373,9 +373,9 @@ def one_point(rules: dict[str, Any]) -> None:
         ),  # a fixed threshold
         (without(*CURVES), "There are no learning curves."),
         (without("predictions/final/test.json"), "There are no labelled slices with predictions"),
-        (without(*[f"{name}/stage.json" for name in MODELS]), "holds no records of its stages"),
+        (without(*[f"{name}/stage.json" for name in MODELS]), "contains no records of its stages"),
         (without("X/0.png"), "its image cannot be read"),
-        (reviewed, "1 were accepted and counted as sure, 0 rejected and their pixels ignored"),
+        (reviewed, "1 were accepted and counted as certain, 0 rejected and their pixels ignored"),
     ],
 )
 def test_missing_pieces_are_left_out_or_named(

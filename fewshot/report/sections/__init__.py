@@ -1,4 +1,4 @@
-"""The sections of a run's report, in their order; a new one is a file here and its line."""
+"""The sections of a run's report in order; a new one is a file here and a line below."""
 
 from fewshot.report.html import Section
 from fewshot.report.results import RunResults

@@ -1,4 +1,4 @@
-"""The answer: how well the final model does, and what that is worth."""
+"""The answer: how well the final model does, compared with the others."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ _TEMPLATE = """
 {{ answer_cards(cards) }}
 {% if scores.part == "validation" %}
 <p class="warning">There are no labels for the test slices. These scores are from the
-{{ scores.answer.images }} validation slices, on which the merge rule was chosen too: expect
-somewhat less on new slices.</p>
+{{ scores.answer.images }} validation slices, on which the merge rule was also chosen: expect
+somewhat lower scores on new slices.</p>
 {% else %}
 <p>Means over {{ scores.answer.images }} {{ scores.part }} slices, which took no part in training
 or tuning. By the metric of the submission, the adjusted Rand index (ARI) over
@@ -53,16 +53,16 @@ rule of the submission, with 95 % intervals.") %}
 {% if differences %}
 {% call table("Differences", ["Final minus"] + measured, "Final model minus each other one, mean \
 over " ~ first.extent ~ ", with its 95 % bootstrap interval (" ~ ("slices" if first.groups is none \
-else "whole patients") ~ " drawn, slice by slice compared). An interval that holds 0 may be \
-chance; where it does not, the difference is bold.") %}
+else "whole patients") ~ " drawn, slice by slice compared). If the interval contains 0, the \
+difference may be chance; otherwise it is bold.") %}
 {% for name, cells in differences.items() %}{{ model_row(name, cells) }}{% endfor %}
 {% endcall %}
 {% endif %}
 <p class="note">Each ARI column uses the merge rule that was tuned for it on validation slices, for
 every model alike; the other columns use the rule tuned for {{ metric_words[scores.metric] }}, as
-the submission does, and mask AP is of the masks before merging. The watershed has nothing to tune.
-Foreground leaves out the pixels whose true label is 0. Dice is the mean over the best one-to-one
-matching of regions, where a region without a partner counts as 0; a structure is missed, or extra,
+the submission does, and mask AP is that of the masks before merging. The watershed has nothing to
+tune. Foreground leaves out the pixels whose true label is 0. Dice is the mean over the best
+one-to-one matching of regions, where a region without a partner counts as 0; a structure is missed, or extra,
 if its partner overlaps it by an IoU below 0.50. This is one run with one seed: small differences
 may be chance{% if scores.answer.images > 2 %}, and slices of one patient are not independent\
 {% endif %}.</p>
@@ -70,7 +70,7 @@ may be chance{% if scores.answer.images > 2 %}, and slices of one patient are no
 {% for part in tables if part != scores.part %}
 <h3>On the {{ part }} slices</h3>
 {% if part == "validation" %}
-<p>The rules were chosen on these slices, so their scores flatter.</p>
+<p>The rules were chosen on these slices, so their scores are optimistic.</p>
 {% endif %}
 {{ models(part) }}
 {% endfor %}
@@ -112,7 +112,7 @@ def _build(results: RunResults) -> Mapping[str, Any]:
 
 
 def _cards(results: RunResults) -> list[Card]:
-    """Return the answer in big numbers, the submission's own index first."""
+    """Return the main scores, the submission's index first."""
     scores = results.scores
     answer, own = scores.answer, scores.models[FINAL]
     cards = []
@@ -159,7 +159,7 @@ def _caption(results: RunResults, part: str) -> str:
 
 
 def _table(models: Mapping[str, ModelScores], results: RunResults) -> dict[str, list[Cell]]:
-    """Return the cells of each model: its value by each measure that has a column."""
+    """Return the cells of each model, one for each measure with a column."""
     shown = columns()
     values = {
         name: [one.value(measure, results.metric) for measure in shown]
@@ -175,7 +175,7 @@ def _table(models: Mapping[str, ModelScores], results: RunResults) -> dict[str, 
 
 
 def _best(measure: Measure, values: Sequence[MeanInterval | None]) -> str:
-    """Return the best value of a column, as it is shown."""
+    """Return the best value of a column, as text."""
     known = [one.mean for one in values if one is not None and not math.isnan(one.mean)]
     if not known or measure.higher_is_better is None:
         return ""
@@ -183,7 +183,7 @@ def _best(measure: Measure, values: Sequence[MeanInterval | None]) -> str:
 
 
 def _other_measures(results: RunResults) -> list[tuple[Measure, list[Cell]]]:
-    """Return the metrics that have no column, and the cell of each model."""
+    """Return the metrics without a column, and the cell of each model."""
     models = results.scores.models.values()
     return [
         (metric, [value_cell(metric, one.value(metric, results.metric)) for one in models])

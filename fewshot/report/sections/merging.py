@@ -1,4 +1,4 @@
-"""How masks become a label map: the merge rules that were chosen, and from which curves."""
+"""How masks become a label map: the chosen merge rules and their curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,10 +54,10 @@ _KEYS: dict[Metric, str] = {"all": "all_pixels", "foreground": "foreground"}
 
 @dataclass(frozen=True)
 class ChosenRule:
-    """A merge rule, the variant that it was chosen for, and how it did on validation slices.
+    """A merge rule, the variant that it was chosen for, and its validation scores.
 
-    `index` is the mean of each variant; `curve` the score thresholds that were tried, with the
-    variant's mean under each.
+    `index` is the mean of each variant; `curve` contains the score thresholds that were tried, with
+    the variant's mean.
     """
 
     metric: Metric
@@ -85,7 +85,7 @@ def _build(results: RunResults) -> Mapping[str, Any]:
 
 
 def _read_rules(path: Path) -> list[ChosenRule]:
-    """Return the rules chosen for both variants; none without a file."""
+    """Return the rules chosen for both variants; empty without a file."""
     if not path.is_file():
         return []
     content = read_json(path)
@@ -114,7 +114,7 @@ def threshold_figure(
     Args:
         curves: variant → (score threshold, mean index on validation slices) under its own rule.
         chosen: variant → the chosen threshold and its index.
-        metric: the variant of the submission, which is drawn heavier.
+        metric: the variant of the submission, which is drawn with a heavier line.
     """
 
     def plot(axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""How much the final model's masks overlap, and what merging makes of it."""
+"""How much the final model's masks overlap, before and after merging."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class BeforeAndAfter:
-    """A slice before and after merging: its file, a few words on it, and its pictures."""
+    """A slice before and after merging: its file, a note, and its pictures."""
 
     title: str
     note: str
@@ -103,12 +103,12 @@ def overlap_of(masks: SliceMasks) -> Overlap:
 def _before_and_after(
     slices: SliceSet, kept: SliceMasks, rule: MergeRule, overlap: Overlap
 ) -> BeforeAndAfter:
-    """Draw a slice; filling of the background is left out."""
+    """Draw a slice, without filling the background."""
     record = next(one for one in slices.records if one.image_id == kept.image_id)
     image, _ = image_or_black(slices, record)
     merged = merge_masks(kept, MergeRule(rule.score_threshold, rule.min_area))
     after = [merged == label for label in range(1, int(merged.max()) + 1)]
-    # As the merge lays them down, so that a mask keeps its colour.
+    # In the order of the merge, so that a mask keeps its colour.
     order = np.lexsort((-kept.areas(), -kept.scores))
     before = list(kept.select(order).decode())
     names = _colors(before, after)
@@ -137,7 +137,7 @@ def _before_and_after(
 
 
 def _colors(before: list[NDArray[np.bool_]], after: list[NDArray[np.bool_]]) -> list[int]:
-    """Return which mask each region comes from: the first, in order, that holds all of it."""
+    """Return which mask each region comes from: the first, in order, that contains it."""
     names, start = [], 0
     for region in after:
         while start < len(before) and (region & ~before[start]).any():

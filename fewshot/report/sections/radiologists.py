@@ -1,4 +1,4 @@
-"""How far the radiologists are trusted: their weights, and what they made of their shares."""
+"""The radiologists' weights, and the soft labels from their shares of the slices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ def _build(results: RunResults) -> Mapping[str, Any]:
 
 
 def _shares(results: RunResults, dealt: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the cells of each radiologist; none when there is no file of weights."""
+    """Return the cells of each radiologist; empty without a file of weights."""
     path = results.layout.weights
     content = read_json(path) if path.is_file() else {"average_precision": {}, "weights": {}}
     try:

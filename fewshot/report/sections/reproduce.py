@@ -27,7 +27,7 @@ versions:</p>
 {% for package, version in environment.items() %}{{ row(package, (version,)) }}{% endfor %}
 {% endcall %}
 {% else %}
-<p>The run directory holds no records of its stages.</p>
+<p>The run directory contains no records of its stages.</p>
 {% endif %}
 <h3>Settings</h3>
 <pre class="long" tabindex="0">{{ config }}</pre>

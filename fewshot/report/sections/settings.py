@@ -1,4 +1,4 @@
-"""The hyperparameters of a run, and which settings differ from the built-in ones."""
+"""The hyperparameters of a run, and its settings that differ from the defaults."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ others soft-labelled{% endif %}.</p>
 
 @dataclass(frozen=True)
 class Difference:
-    """A dotted key and its two values as text; a dash where one side has no such key."""
+    """A dotted key and its two values as text; a dash if a side has no such key."""
 
     key: str
     first: str

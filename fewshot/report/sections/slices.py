@@ -1,4 +1,4 @@
-"""Where the models succeed and fail: scores of single slices, and a gallery of all of them."""
+"""Where the models succeed and fail: the scores of single slices, and a gallery."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,8 +29,8 @@ _TEMPLATE = """
     region by more than half (IoU above 0.5) has that region's colour; a white outline has no such
     partner.</p>
     {% if scores.rule.background == "nearest" %}
-    <p>The submission then gives every pixel that is left to the nearest region; its score counts
-    that, its outlines here do not show it.</p>
+    <p>The submission then gives every remaining pixel to the nearest region; its score includes
+    that, the outlines here do not show it.</p>
     {% endif %}
     {% if scores.metric == "foreground" %}
     <p>Pixels outside the true regions do not count for the score.</p>
@@ -61,7 +61,7 @@ def _build(results: RunResults) -> Mapping[str, Any]:
 
 
 def slice_score_figure(scores: Sequence[float], metric: Metric, part: str) -> Picture:
-    """Return how the final model's scores spread over slices, with their mean."""
+    """Return the histogram of the final model's scores of slices, with their mean."""
     values = np.asarray(scores, dtype=np.float64)
     low = min(0.0, np.floor(values.min() * 10) / 10)
     mean, middle = float(values.mean()), float(np.median(values))

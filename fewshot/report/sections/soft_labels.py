@@ -1,4 +1,4 @@
-"""What the soft labels look like: counts, figures, what a person decided, and a gallery."""
+"""What the soft labels look like: counts, figures, decisions of a review, and a gallery."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,8 +43,9 @@ alone.</p>
 <p class="warning">No mask reached the radiologists' score thresholds, so the final model learned
 from the labelled slices alone. Lower the thresholds, or train the radiologists longer.</p>
 {% elif audit.runaway %}
-<p class="warning">The soft labels run away: {{ "%.1f" | format(audit.masks_per_slice) }} masks a
-slice against {{ "%.1f" | format(audit.masks_per_labelled_slice) }} in the labelled set. Raise the
+<p class="warning">There are suspiciously many soft labels:
+{{ "%.1f" | format(audit.masks_per_slice) }} masks a slice against
+{{ "%.1f" | format(audit.masks_per_labelled_slice) }} in the labelled set. Raise the
 radiologists' score thresholds before you trust the final model.</p>
 {% endif %}
 <div class="figures">
@@ -63,7 +64,7 @@ radiologists' score thresholds before you trust the final model.</p>
 {% endif %}
 {% if reviewed %}
 <p><strong>A person has reviewed them.</strong> Of the masks, {{ reviewed.accept }} were accepted
-and counted as sure, {{ reviewed.reject }} rejected and their pixels ignored in training,
+and counted as certain, {{ reviewed.reject }} rejected and their pixels ignored in training,
 {{ reviewed.delete }} deleted; the figures here are of the soft labels before that.</p>
 {% endif %}
 {% if gallery %}
@@ -99,9 +100,9 @@ def _counts(results: RunResults) -> dict[str, str]:
         "Of these soft-labelled": f"{audit.labelled} ({share:.1f} %)",
         "Masks per soft-labelled slice": f"{audit.masks_per_slice:.1f}",
         "Masks per labelled slice": f"{audit.masks_per_labelled_slice:.1f}",
-        "Soft labels in all": f"{audit.masks} masks",
+        "Soft labels in total": f"{audit.masks} masks",
         "Masks ignored as uncertain": str(audit.uncertain),
-        "Slices without any": str(audit.empty),
+        "Slices without soft labels": str(audit.empty),
     }
 
 
@@ -123,7 +124,7 @@ def _pictures(results: RunResults) -> list[Picture]:
 
 
 def _reviewed(path: Path) -> dict[str, int]:
-    """Return verdict → decisions of a person about soft labels; empty without a review."""
+    """Return verdict → number of decisions in a review; empty without one."""
     if not path.is_file():
         return {}
     verdicts = [decision.verdict for decision in read_review(path).values()]
@@ -131,7 +132,7 @@ def _reviewed(path: Path) -> dict[str, int]:
 
 
 def _gallery(path: Path) -> Gallery | None:
-    """Return some soft-labelled slices, spread from the least to the most certain; None if none."""
+    """Return soft-labelled slices from the least to the most certain; None if there are none."""
     if not path.is_file():
         return None
     soft = read_coco(path)

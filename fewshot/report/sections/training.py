@@ -1,4 +1,4 @@
-"""How the models learned: losses and validation average precision over iterations."""
+"""How the models learned: losses and validation average precision by iteration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def _build(results: RunResults) -> Mapping[str, Any]:
 
 
 def loss_figure(curves: Mapping[str, Curve], part: str | None = None) -> Picture:
-    """Return the smoothed total loss, or a part of it, against iterations, on common axes."""
+    """Return the smoothed total loss, or a part of it, of all models."""
     name = "total loss" if part is None else loss_name(part)
     shown = {
         model: curve.smoothed(part)
@@ -62,7 +62,7 @@ def loss_figure(curves: Mapping[str, Curve], part: str | None = None) -> Picture
 
 
 def precision_figure(curves: Mapping[str, Curve]) -> Picture:
-    """Return the validation average precision of each model against iterations."""
+    """Return the validation average precision of all models."""
 
     def plot(axes: Axes) -> None:
         for name, line in model_lines(curves).items():
