@@ -1,1 +1,1 @@
-"""Screen captures with drawn outlines to images and masks."""
+"""From screen captures with drawn outlines to images and masks."""

@@ -14,8 +14,8 @@ from fewshot.slices.arrays import Mask
 Rgb = NDArray[np.uint8]
 
 _HUES = 180  # OpenCV counts hue in steps of two degrees
-_STRAY = 12  # compression turns the hue of a thin line by so much
-_WEAK = 0.3  # of the line's own chroma; what has more belongs to it, if it touches it
+_STRAY = 12  # compression shifts the hue of a thin line by so much
+_WEAK = 0.3  # of the line's chroma; touching pixels with more belong to the line
 _LEAST_CHROMA = 24
 _NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 
@@ -32,9 +32,9 @@ class ColourRange:
     value: tuple[int, int] = (100, 255)
 
 
-# ParaSAM's code looks for (0, 100, 100) to (100, 255, 255) in pictures whose red and blue it has
-# exchanged, which turns hue h into 120 - h: in true colours 20 to 120. Pure blue is its very end,
-# and compression puts half of a blue line beyond, so there is some room.
+# ParaSAM's code looks for (0, 100, 100) to (100, 255, 255) in pictures with red and blue swapped,
+# which turns hue h into 120 - h: 20 to 120 in true colours. Pure blue is at the very end, and
+# compression shifts half of a blue line beyond it, hence the margin.
 COLOURS = {
     "blue": ColourRange((20, 128)),
     "cyan": ColourRange((82, 98)),
@@ -46,7 +46,7 @@ COLOURS = {
 
 
 def parse_colour(text: str) -> ColourRange:
-    """Return a named colour, or ranges of hue, saturation, value: `20-120,100-255,60-255`.
+    """Return a named colour, or ranges of hue, saturation and value: `20-120,100-255,60-255`.
 
     Raises `InputError` for anything else.
     """
@@ -72,8 +72,8 @@ def parse_colour(text: str) -> ColourRange:
 def find_line(picture: Rgb, colour: ColourRange) -> Mask:
     """Return the pixels of the drawn line, bool (height, width).
 
-    Pixels in the range are the line; pixels that touch it, have about its hue and a good part of
-    its chroma belong to it too: anti-aliasing and compression thin a line's colour out.
+    Pixels in the range, and touching pixels of similar hue and enough chroma: anti-aliasing and
+    compression dilute the colour of a line.
     """
     hsv: NDArray[np.uint8] = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV), np.uint8)
     chroma = picture.max(axis=2).astype(np.int16) - picture.min(axis=2)

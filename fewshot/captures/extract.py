@@ -1,4 +1,4 @@
-"""`fewshot annotations extract`: a folder of captures to images, masks and COCO."""
+"""`fewshot annotations extract`: from screen captures to images, masks and COCO."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,7 +30,7 @@ from fewshot.slices.images import (
 from fewshot.slices.numbering import Numbering, number_slices
 from fewshot.slices.sequence import Spacing, sequence_volume
 
-_SAMPLED = 12  # captures in which the frame is looked for
+_SAMPLED = 12  # captures used to find the frame
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class ExtractRequest:
 
     Attributes:
         captures: folder of screen captures with outlines.
-        originals: folder of the same captures without outlines, by name; else lines are painted
-            over from around them.
+        originals: folder of the same captures without outlines, by name; otherwise the lines are
+            inpainted.
         colour: of the outlines.
-        frame: where the image lies in a capture; None to find it.
-        size: longer side of the written images in pixels; None as in the capture.
-        max_gap: largest gap that is closed, as a part of the frame's shorter side.
-        min_area: fewest pixels of the capture that a region has.
-        spacing: of the capture's pixels and between captures, mm; None where it is not known.
+        frame: of the image in a capture; None to find it.
+        size: longer side of the written images in pixels; None to keep it.
+        max_gap: largest gap that is closed, as a fraction of the frame's shorter side.
+        min_area: smallest region, in pixels of the capture.
+        spacing: of the capture's pixels and between captures, mm, if known.
         keep_line: leave the outlines in the images.
     """
 
@@ -64,9 +64,9 @@ class ExtractRequest:
 def extract(request: ExtractRequest, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Write `images/`, `masks/`, `annotations.json` (COCO), `captures.json` and `check.png`.
 
-    All of it or nothing, to a folder that is empty or not there. A capture without a closed outline
-    has no mask, and is named in a warning. Returns what was found.
-    Raises `InputError` naming the capture that cannot be read, or is not of the others' size.
+    All or nothing. Captures without a closed outline have no mask, and are named in a warning.
+    Returns a summary.
+    Raises `InputError` naming a capture that cannot be read or has another size than the others.
     """
     files = list_images(request.captures)
     frame = request.frame or _frame_of(files)
@@ -82,7 +82,7 @@ def extract(request: ExtractRequest, out: Path, overwrite: bool = False) -> dict
         slices = _set(folder / "images", records, masks, request, numbers)
         from fewshot.drawing.contact_sheet import write_contact_sheet
 
-        # Without the volume: its letters would name a patient's sides, which no capture tells.
+        # Without the volume: captures do not tell the sides of the patient.
         plain = tuple(replace(one, volume=None, index=None) for one in slices.records)
         sheet = SliceSet(slices.images, plain, slices.masks)
         write_contact_sheet(folder / "check.png", {"captures": sheet})
@@ -107,8 +107,8 @@ def extract_one(
 ) -> tuple[NDArray[np.uint8], LabelMap, dict[str, Any]]:
     """Return the image, its regions and what was found, of the frame of one capture.
 
-    `capture` is uint8 (height, width, 3), `original` the same without an outline, in grey. The
-    image is uint8, the regions uint16, both of the asked size.
+    `capture` is uint8 (height, width, 3), `original` the same without outlines, in grey. The image
+    is uint8, the regions uint16, both of the requested size.
     """
     line = find_line(capture, request.colour)
     regions = enclosed_regions(line, request.max_gap * min(line.shape), request.min_area)
@@ -133,7 +133,7 @@ def extract_one(
 def _pictures(
     request: ExtractRequest, files: Sequence[Path], frame: Frame, folder: Path
 ) -> tuple[list[LabelMap], list[dict[str, Any]]]:
-    """Write images and masks; return the regions of each capture and what was found there."""
+    """Write images and masks; return the regions and findings of each capture."""
     (folder / "images").mkdir()
     (folder / "masks").mkdir()
     originals = _originals(request)
@@ -196,7 +196,7 @@ def _original(originals: dict[str, Path], file: Path, capture: Rgb) -> NDArray[n
 
 
 def _painted_over(capture: Rgb, line: Mask) -> Rgb:
-    """Return a capture whose line is filled from around it (A. Telea, 2004)."""
+    """Return a capture with the line inpainted (A. Telea, 2004)."""
     if not line.any():
         return capture
     grown = cv2.dilate(line.astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -211,7 +211,7 @@ def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _resized_regions(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
-    """Return regions in another size: each pixel goes to the region that most of it is in."""
+    """Return resized regions: each pixel belongs to the region that covers most of it."""
     if labels.shape == size:
         return labels
     way = cv2.INTER_AREA if size[0] < labels.shape[0] else cv2.INTER_LINEAR
@@ -276,7 +276,7 @@ def _say(
         warn(f"no closed outline in {len(without)} of {len(found)}: {name_a_few(without)}")
     loose = [one["capture"] for one in found if one["open_ends"]]
     if loose:
-        warn(f"a line that leads nowhere in {name_a_few(loose)}; look at {out / 'check.png'}")
+        warn(f"a line with open ends in {name_a_few(loose)}; look at {out / 'check.png'}")
     if numbers is not None:
         if numbers.reading:
             say(f"{request.captures}: {numbers.reading}")

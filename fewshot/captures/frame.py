@@ -1,4 +1,4 @@
-"""Where the image lies in a screen capture, among panels, bars and text."""
+"""Finding the image in a screen capture, among panels, bars and text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from fewshot.slices.arrays import Mask
 _WINDOW = 9  # pixels, for the local spread of grey
 _SPREAD = 2.0  # grey levels; a panel of one colour has none
 _CHANGE = 12  # grey levels between captures
-_LEAST_PART = 0.05  # of the capture: less is no image
-_FEW = 0.2  # of a row or column of the frame is image
+_LEAST_PART = 0.05  # of the capture; anything smaller is no image
+_FEW = 0.2  # image pixels in a row or column of the frame, relative to the fullest
 _DARK = 24
-_PANELS = 0.15  # of what is around the image is brighter than that; else it is the image's own rim
+_PANELS = 0.15  # of the surroundings brighter than `_DARK`; otherwise they are part of the image
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A rectangle of a capture in pixels: rows top to bottom, columns left to right, ends out."""
+    """A rectangle of a capture in pixels; `bottom` and `right` are outside."""
 
     top: int
     left: int
@@ -34,11 +34,10 @@ class Frame:
 
 
 def find_frame(captures: Sequence[Rgb]) -> Frame:
-    """Return the frame of the image in captures of one size, the whole where nothing is around it.
+    """Return the frame of the image in captures of one size, which may be the whole capture.
 
-    The image is the largest area with texture and, where there are several captures, with changes
-    from one to the next, which panels and rulers do not show. Around it must be something else than
-    black, or there is nothing to cut off.
+    The image is the largest area with texture or, in several captures, with changes from one to the
+    next, unlike panels and rulers. A black surrounding is not cut off.
     """
     height, width = captures[0].shape[:2]
     whole = Frame(0, 0, height, width)
@@ -67,7 +66,7 @@ def _textured(grey: NDArray[np.float32]) -> Mask:
 
 
 def _largest(active: Mask) -> Frame | None:
-    """Return the box of the largest part, without rows and columns that hardly have any of it."""
+    """Return the box of the largest component, without rows and columns that it hardly fills."""
     parts, count = ndimage.label(active)
     if not count:
         return None

@@ -1,4 +1,4 @@
-"""From the pixels of a drawn line to the regions that it encloses."""
+"""From the pixels of a drawn line to the regions it encloses."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ _Point = NDArray[np.int64] | tuple[int, int]  # row, column
 
 _NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 _AT_EDGE = 4  # pixels from the edge of the picture at which a line counts as reaching it
-_BESIDE = 0.5  # pixels beyond the middle: between counting a line one pixel wide and leaving it out
+_BESIDE = 0.5  # pixels beyond the middle, so that a line one pixel wide counts half
 _MOST_ENDS = 200  # a line with more loose ends is no outline
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """What a line encloses.
+    """The regions that a line encloses.
 
-    `labels`: regions from 1 on, largest first, (height, width), 0 elsewhere. `closed`: the lengths
-    of the gaps that were closed, in pixels. `open_ends`: how many ends of the line lead nowhere.
+    `labels`: ids from 1, the largest first, (height, width), 0 elsewhere. `closed`: lengths of the
+    closed gaps in pixels. `open_ends`: number of loose ends of the line.
     """
 
     labels: LabelMap
@@ -31,13 +31,12 @@ class Regions:
 
 
 def enclosed_regions(line: Mask, max_gap: float, min_area: int) -> Regions:
-    """Return the regions that a line encloses, after its gaps were closed.
+    """Return the regions that a line encloses, after closing its gaps.
 
     Loose ends are joined by straight lines to the nearest other end, shortest first, up to
-    `max_gap` pixels; an end at the edge of the picture is closed by the edge, on the side of the
-    smaller area. Where outlines touch, each closed area is a region; one drawn within another is a
-    region of its own. A region reaches to the middle of its line. Areas of fewer than `min_area`
-    pixels, such as those of letters, are no regions.
+    `max_gap` pixels; the edge of the picture closes ends that reach it, on the side of the smaller
+    area. Each closed area is a region, also inside or next to others, and reaches to the middle of
+    its line. Areas of fewer than `min_area` pixels, such as those in letters, are not regions.
 
     >>> line = np.zeros((20, 20), dtype=np.bool_)
     >>> line[6:13, 6:13] = True

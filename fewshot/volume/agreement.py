@@ -1,4 +1,4 @@
-"""`fewshot volume-agreement`: a model's volumes beside those of annotators."""
+"""`fewshot volume-agreement`: a model's volumes compared with those of annotators."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,12 +27,12 @@ from fewshot.volume.readers import link_stacks, on_slices, pairs
 from fewshot.volume.stack import Labels, LabelStack, crop
 
 MODEL = "model"
-_MARGIN = 1.0  # of the structures' own size, around them: kappa of whole slices is near 1 always
+_MARGIN = 1.0  # around the structures, in their size: the kappa of whole slices is always near 1
 
 
 @dataclass(frozen=True)
 class AgreementRequest:
-    """Who is compared with whom; seconds are for all slices of all volumes."""
+    """What to compare."""
 
     model: Path
     annotators: tuple[Path, ...]
@@ -42,10 +42,10 @@ class AgreementRequest:
 
 @dataclass(frozen=True)
 class PairRow:
-    """How two readers agree on one structure; distances in mm, volumes in mm3.
+    """The agreement of two readers on one structure; distances in mm, volumes in mm3.
 
-    `dice` is 0 and distances are None where one of them has none of it. The difference is the first
-    reader's volume less the second's, `percent` of the second's.
+    If one of them does not have it, `dice` is 0 and distances are None. The difference is the first
+    volume minus the second, the percentage is of the second.
     """
 
     volume: str
@@ -63,7 +63,7 @@ class PairRow:
 
 @dataclass(frozen=True)
 class KappaRow:
-    """Agreement beyond chance of a volume, within the box of all structures and a margin."""
+    """Agreement beyond chance on a volume, in the box of all structures plus a margin."""
 
     volume: str
     readers: str
@@ -74,9 +74,9 @@ class KappaRow:
 def agreement(request: AgreementRequest, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Write `agreement.csv`, `agreement.json` and `bland_altman.png`; all of it or nothing.
 
-    Structures are matched by their ids where the files know them, and else by their overlap with
-    the model's. Returns what the JSON holds.
-    Raises `InputError` when an annotator has none of the model's volumes or other slices.
+    Structures are matched by id if the files have structures, otherwise by overlap with the
+    model's. Returns the content of the JSON file.
+    Raises `InputError` if an annotator has none of the model's volumes, or other slices.
     """
     volumes = _read(request)
     rows, kappas = [], []
@@ -111,9 +111,9 @@ def agreement(request: AgreementRequest, out: Path, overwrite: bool = False) -> 
 
 
 def compare(name: str, readers: Mapping[str, LabelStack]) -> list[PairRow]:
-    """Return a row for each pair of readers and each structure that one of the two has.
+    """Return a row for each pair of readers and each structure of either.
 
-    The stacks show the same slices and use one id a structure.
+    The stacks contain the same slices, with the same id for the same structure.
     """
     rows = []
     boxes = {who: dict(crop(stack.labels)) for who, stack in readers.items()}
@@ -127,9 +127,9 @@ def compare(name: str, readers: Mapping[str, LabelStack]) -> list[PairRow]:
 
 
 def matched(reference: Labels, other: Labels) -> Labels:
-    """Return label maps with the ids of the reference's structures that they overlap most.
+    """Return label maps with the ids of the best-matching structures of the reference.
 
-    One to one, by Dice (Hungarian method); structures without a partner take ids above all others.
+    One to one, by Dice (Hungarian method); structures without a partner get ids above all others.
     """
     table = count_pairs(reference, other)
     rows, width = len(table) - 1, table.shape[1]

@@ -1,4 +1,4 @@
-"""The Bland-Altman figure: differences of two ways to measure against their means."""
+"""The Bland-Altman plot: differences of two measurements against their means."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _LIMITS = 1.96
 class BlandAltman:
     """The bias (mean of first - second) and the limits of agreement, bias ± 1.96 SD, in mm3.
 
-    Limits are None for fewer than two pairs, the bias for none.
+    The limits are None for fewer than two pairs, the bias for none.
     Source: J. M. Bland and D. G. Altman, Lancet 327, 1986.
     """
 
@@ -28,7 +28,7 @@ class BlandAltman:
 
 
 def bland_altman(pairs: Sequence[tuple[float, float]]) -> BlandAltman:
-    """Return bias and limits of agreement of paired volumes; the SD has n - 1 in its divisor.
+    """Return bias and limits of agreement of paired volumes, with the sample SD (n - 1).
 
     >>> bland_altman([(10.0, 9.0), (12.0, 13.0)]).bias
     0.0

@@ -1,4 +1,4 @@
-"""Parts, cavities and rough outlines of a structure in space."""
+"""Cleaning a structure: parts, cavities and rough surfaces."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,13 +17,13 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=np.bool_)
 
 @dataclass(frozen=True)
 class CleanRule:
-    """What is changed about a structure.
+    """How to clean a structure.
 
     Attributes:
-        keep: all of its parts, or the largest.
-        min_mm3: parts that are smaller are dropped.
-        fill_holes: cavities that are closed on all sides are filled.
-        smooth_mm: σ of a Gaussian that evens its surface out, 0 for none; its volume stays.
+        keep: all parts, or the largest.
+        min_mm3: smaller parts are dropped.
+        fill_holes: whether closed cavities are filled.
+        smooth_mm: σ of a Gaussian that smooths the surface, 0 for none; the volume is kept.
     """
 
     keep: Keep = "all"
@@ -34,7 +34,7 @@ class CleanRule:
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:
-    """A structure, (slices, height, width), its parts and the cavities that it has."""
+    """A structure, (slices, height, width), and its numbers of parts and cavities."""
 
     mask: Mask
     parts: int
@@ -42,10 +42,10 @@ class Cleaned:
 
 
 def clean(mask: Mask, grid: Grid, rule: CleanRule) -> Cleaned:
-    """Return a structure changed by a rule.
+    """Return a cleaned structure.
 
-    Parts touch by faces, edges or corners; cavities are closed by faces.
-    Raises `InputError` for smoothing where the axes are not at right angles.
+    Parts are connected by faces, edges or corners, cavities by faces.
+    Raises `InputError` for smoothing if the axes are not at right angles.
     """
     mask, parts = _parts(mask, grid.voxel_mm3, rule)
     mask, cavities = _cavities(mask, fill=rule.fill_holes)
@@ -61,9 +61,9 @@ def clean(mask: Mask, grid: Grid, rule: CleanRule) -> Cleaned:
 
 
 def smoothed(mask: Mask, spacing: tuple[float, float, float], sigma_mm: float) -> Mask:
-    """Return a structure with an even surface and, but for ties, as many voxels as before.
+    """Return a structure with a smooth surface and, except for ties, as many voxels as before.
 
-    The share of the structure around each voxel, by a Gaussian; those that have most are kept.
+    The voxels with the highest values after a Gaussian filter.
     """
     sigma = [sigma_mm / side for side in spacing]
     share = ndimage.gaussian_filter(mask.astype(np.float32), sigma, mode="constant", truncate=3)
@@ -88,8 +88,8 @@ def _parts(mask: Mask, voxel_mm3: float, rule: CleanRule) -> tuple[Mask, int]:
 
 
 def _cavities(mask: Mask, *, fill: bool) -> tuple[Mask, int]:
-    """Return the structure and the number of its cavities; filled, it has none."""
-    # Not by binary_fill_holes, which goes over the whole volume once for each voxel of depth.
+    """Return the structure, filled or not, and the number of its cavities."""
+    # Not by binary_fill_holes, which passes over the volume once per voxel of depth.
     labels, count = ndimage.label(~np.pad(mask, 1))
     if count <= 1:
         return mask, 0

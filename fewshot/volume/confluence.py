@@ -1,8 +1,8 @@
-"""Cutting a structure in two where branches meet their trunk, and numbering structures by size.
+"""Cutting structures where branches meet their trunk, and numbering structures by size.
 
-Two vessels that are labelled apart flow into a third. Seen from one of them the trunk is its own
-continuation, and no slice alone says otherwise; but labels that adjoin end to end taper towards
-each other, and the other branch ends there.
+Where two vessels with labels of their own flow into a third, the trunk looks like the continuation
+of one of them on every single slice. But labels that join end to end taper towards each other, and
+the other branch ends there.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from fewshot.masks.predicted import MAX_STRUCTURE
 
 Numbers = NDArray[np.int32]
 
-_FLANK = 2  # slices on either side in which a waist has to widen
-_COMPANION = 0.3  # of the flank's area that the structure beside it has
+_FLANK = 2  # slices on either side within which a waist must widen
+_COMPANION = 0.3  # of the flank's area: least size of the structure next to it
 
 
 @dataclass(frozen=True)
 class _Waist:
-    """A structure may be cut behind slice `index`; `flank` is the area on its thinner side."""
+    """A possible cut after slice `index`; `flank` is the area on the thinner side."""
 
     number: int
     index: int
@@ -30,10 +30,10 @@ class _Waist:
 
 
 def cut_at_confluences(numbers: Numbers, waist: float) -> Numbers:
-    """Return structures (slices, height, width) cut where others end or begin beside a waist.
+    """Return structures (slices, height, width) cut where others end or begin next to a waist.
 
-    A waist is a pair of slices of which one has at most the part `waist` of the area that the
-    structure reaches within two slices on both sides. The upper part takes a new number.
+    A waist is a pair of slices, one of which has at most the fraction `waist` of the area that the
+    structure reaches within two slices on both sides. The upper part gets a new number.
     """
     areas = _areas(numbers)
     ends = _ends(areas)
@@ -49,9 +49,9 @@ def cut_at_confluences(numbers: Numbers, waist: float) -> Numbers:
 
 
 def by_size(numbers: Numbers) -> NDArray[np.uint16]:
-    """Return structures numbered from 1 on, the largest first; those of equal size stay in order.
+    """Return structures numbered from 1, the largest first.
 
-    Raises `InputError` when there are more than NIfTI tools read.
+    Raises `InputError` for more than NIfTI tools can read.
     """
     sizes = np.bincount(numbers.ravel(), minlength=1)
     sizes[0] = 0
@@ -81,7 +81,7 @@ def _ends(areas: NDArray[np.int64]) -> dict[int, tuple[int, int]]:
 
 
 def _waists(number: int, areas: NDArray[np.int64], waist: float) -> list[_Waist]:
-    """Return the waists of a structure, of neighbouring ones the narrowest, from below."""
+    """Return the waists of a structure from below, of neighbouring ones the narrowest."""
     found: list[tuple[int, _Waist]] = []
     for index in range(1, len(areas) - 2):
         pair = areas[index : index + 2]
@@ -104,7 +104,7 @@ def _companion(
     ends: dict[int, tuple[int, int]],
     waist: _Waist,
 ) -> bool:
-    """Return whether a structure of some size ends or begins beside a waist."""
+    """Return whether a structure of sufficient size ends or begins next to a waist."""
     low, high = waist.index - _FLANK + 1, waist.index + _FLANK
     wide = 2 * np.sqrt(waist.flank / np.pi)
     for number, both in ends.items():

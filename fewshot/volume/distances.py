@@ -16,10 +16,10 @@ Field = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SurfaceDistance:
-    """Distances between surfaces in mm.
+    """Distances between two surfaces in mm.
 
-    `mean`: the mean over both surfaces of the distance to the other (average symmetric surface
-    distance). `hausdorff95`: the larger of both sides' 95th percentile.
+    `mean`: average symmetric surface distance. `hausdorff95`: the larger 95th percentile of the two
+    directions.
     """
 
     mean: float
@@ -29,8 +29,8 @@ class SurfaceDistance:
 def signed_distance(mask: Mask, pixel: tuple[float, float]) -> Field:
     """Return the distance of each pixel to the outline in mm, positive inside, float32.
 
-    The outline lies half-way between neighbouring pixels, and a section may reach the edge of the
-    slice. Exact; OpenCV where pixels are square.
+    The outline lies half-way between pixels; a section may reach the edge of the slice. Exact, by
+    OpenCV for square pixels.
     """
     framed = np.pad(mask, 1)
     inside, outside = _distance(framed, pixel), _distance(~framed, pixel)
@@ -41,11 +41,11 @@ def signed_distance(mask: Mask, pixel: tuple[float, float]) -> Field:
 def surface_distance(
     a: Mask, b: Mask, matrix: ArrayLike, heights: NDArray[np.float64] | None = None
 ) -> SurfaceDistance | None:
-    """Return the distances of two structures (slices, height, width); None where one is empty.
+    """Return the distances of two structures (slices, height, width); None if one is empty.
 
-    A surface is the voxels of a structure that touch the outside by a face; distances are between
-    the voxels' centres. `matrix` leads from (slice, row, column) to mm, 3 x 3 or larger; `heights`
-    tells how many steps each slice lies above the first, where that is not its number.
+    A surface consists of the voxels with a face to the outside; distances are between voxel
+    centres. `matrix` leads from (slice, row, column) to mm, 3 x 3 or larger; `heights` are the
+    slices' positions in steps, if they are not even.
     Source: A. A. Taha and A. Hanbury, Metrics for evaluating 3D medical image segmentation, BMC
     Medical Imaging 15:29, 2015.
     """
@@ -80,7 +80,7 @@ def _distance(mask: Mask, pixel: tuple[float, float]) -> Field:
 def _points(
     surface: Mask, matrix: ArrayLike, heights: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Return the centres of the voxels of a framed surface, (points, 3), mm."""
+    """Return the voxel centres of a padded surface, (points, 3), mm."""
     places = np.argwhere(surface).astype(np.float64) - 1
     if heights is not None:
         places[:, 0] = heights[places[:, 0].astype(np.intp)]

@@ -1,12 +1,12 @@
-"""The planes between slices, by their shape: signed distances blended, areas followed.
+"""Shape-based interpolation between slices: signed distances blended, areas matched.
 
-Between two sections the signed distance to their outlines is blended linearly (S. P. Raya and
+Between two sections the signed distances to their outlines are blended linearly (S. P. Raya and
 J. K. Udupa, Shape-based interpolation of multidimensional objects, IEEE Trans. Med. Imaging 9,
-1990), and the level that counts as the outline is moved until the plane has the area that a curve
-of second order through the neighbouring sections' areas has there. Without that the planes of any
-round body would be too small. Where parts flow together the curve is not smooth; what `saddles`
-knows of that is taken out before and added after. Beyond the first and last section the same curve
-says where the body ends, which is less than one step away, for the next slice is empty.
+1990), and the level of the outline is moved until the plane has the area given by a second-order
+curve through the areas of the neighbouring sections; otherwise the planes of round bodies would be
+too small. Where parts merge the curve is not smooth: the contribution of `saddles` is subtracted
+before and added after. Beyond the first and last section the same curve tells where the body ends,
+less than one step away, because the next slice is empty.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Sections:
-    """The sections of one structure and where they lie.
+    """The sections of one structure and their positions.
 
     `masks` is (slices, height, width); `positions` (slices,) mm, ascending; `step` and `pixel`
     (row, column) in mm.
@@ -42,15 +42,14 @@ class Sections:
 
 
 def planes_per_step(step: float, pixel: tuple[float, float]) -> int:
-    """Return how many planes a step is cut into, so that voxels become about as high as wide."""
+    """Return how many planes per step make voxels about as high as wide."""
     return int(np.clip(round(step / max(pixel)), 2, 8))
 
 
 def plane_positions(sections: Sections, per_step: int) -> Floats:
     """Return the positions of the planes, mm: `per_step` a step, from a step below to one above.
 
-    Each lies in the middle of its share of the step, and the shares of a slice lie evenly around
-    it; with one plane a step the planes are the slices.
+    They are symmetric about each slice; with one plane per step they are the slices.
     """
     height = sections.step / per_step
     first = sections.positions[0] - sections.step / 2 + height / 2
@@ -64,8 +63,8 @@ def plane_positions(sections: Sections, per_step: int) -> Floats:
 def planes(sections: Sections, positions: Floats) -> Iterator[Field]:
     """Yield a field for each position, float32 (height, width): above 0 is inside.
 
-    The values are distances to the outline in mm, at most one pixel; a plane without the structure
-    is one pixel outside everywhere.
+    The values are distances to the outline in mm, clipped to one pixel; a plane without the
+    structure is one pixel outside everywhere.
     """
     areas = AreaCurve(sections)
     band = max(sections.pixel)
@@ -81,13 +80,12 @@ def planes(sections: Sections, positions: Floats) -> Iterator[Field]:
 
 
 class AreaCurve:
-    """The area of a structure at any height, in pixels, from its sections.
+    """The area of a structure at any position, in pixels, from its sections.
 
-    Between two sections: the mean of the two parabolas through the three nearest on either side,
-    weighted by closeness, which is exact for ellipsoids, apart from saddles. Beyond the last
-    section of a body: the parabola of the last three, if it reaches 0 before the next, empty slice,
-    and otherwise the last area for half a step. Beyond the first and last slice, where nothing is
-    known: half a step.
+    Between two sections: the mean of the parabolas through the nearest three on either side,
+    weighted by proximity, which is exact for ellipsoids, plus saddles. Beyond the last section: the
+    parabola of the last three if it reaches 0 before the next, empty slice, otherwise the last area
+    for half a step. Beyond the first and last slice, where nothing is known: half a step.
     """
 
     def __init__(self, sections: Sections) -> None:
@@ -114,7 +112,7 @@ class AreaCurve:
         if inside_below and inside_above:
             found = _between(position, below, areas, positions)
             found += float(self._rough(np.array([position]))[0])
-            # A parabola through sections that change abruptly may leave them far behind.
+            # A parabola through sections that change abruptly may overshoot.
             pair = self.known[below] ** self._power, self.known[above] ** self._power
             found = float(np.clip(found, 0.5 * min(pair), 1.5 * max(pair)))
         else:
@@ -126,7 +124,7 @@ class AreaCurve:
         return float(found ** (1 / self._power))
 
     def _take_out(self, saddles: list[Saddle]) -> None:
-        """Leave saddles out of the smooth curve, unless nothing of a section would be left."""
+        """Subtract saddles from the smooth curve, unless a section would vanish."""
         self._saddles = saddles
         smooth = np.where(self.known > 0, self.known - self._rough(self._positions), 0.0)
         if np.array_equal(smooth > 0, self.known > 0):
@@ -135,7 +133,7 @@ class AreaCurve:
             self._saddles = []
 
     def _rough(self, positions: Floats) -> Floats:
-        """Return what saddles add to the smooth curve, in pixels."""
+        """Return the contribution of saddles to the area, in pixels."""
         added = np.zeros(len(positions))
         for saddle in self._saddles:
             added += saddle.area(positions) / self._pixel
@@ -143,10 +141,10 @@ class AreaCurve:
 
 
 def area_power(areas: Floats, positions: Floats) -> int:
-    """Return 1 where areas themselves follow parabolas, 2 where their squares do better.
+    """Return 1 if areas follow parabolas, 2 if their squares do so better.
 
-    Areas of an ellipsoid are a parabola, squared areas of a ring that lies flat are one. It is the
-    body's ends that tell: the power by which the three sections next to the last foretell it.
+    The areas of an ellipsoid are a parabola, as are the squared areas of a flat ring. The power is
+    the one by which the three sections next to each end predict the last section best.
     """
     errors = np.zeros(2)
     inside = np.flatnonzero(areas > 0)
@@ -162,14 +160,14 @@ def area_power(areas: Floats, positions: Floats) -> int:
 
 
 class _Distances:
-    """Signed distances of the sections around a position; the last two are kept."""
+    """Signed distances of the sections around a position; the last two are cached."""
 
     def __init__(self, sections: Sections) -> None:
         self._sections = sections
         self._kept: dict[int, Field] = {}
 
     def blend(self, position: float, areas: Floats) -> Field | None:
-        """Return the blended distances at a position; None where no section is near."""
+        """Return the blended distances at a position; None without a section nearby."""
         places = self._sections.positions
         above = min(int(np.searchsorted(places, position)), len(places) - 1)
         below = above if places[above] <= position else max(above - 1, 0)
@@ -190,7 +188,7 @@ class _Distances:
 
 
 def _level(field: Field, wanted: int) -> float:
-    """Return the level above which `wanted` pixels of a field lie, as nearly as ties allow."""
+    """Return the level above which `wanted` pixels of a field lie, as far as ties allow."""
     flat = field.ravel()
     if wanted >= flat.size:
         return float(flat.min()) - 1.0
@@ -198,7 +196,7 @@ def _level(field: Field, wanted: int) -> float:
     lowest_in, highest_out = parts[flat.size - wanted :].min(), parts[flat.size - wanted - 1]
     if lowest_in > highest_out:
         return float(lowest_in + highest_out) / 2
-    # Pixels on the level itself: all of them, or none, whichever is nearer to what is wanted.
+    # Pixels at the level itself: all or none, whichever is closer to `wanted`.
     more, fewer = np.count_nonzero(flat >= lowest_in), np.count_nonzero(flat > lowest_in)
     if fewer and wanted - fewer < more - wanted:
         return float(lowest_in + flat[flat > lowest_in].min()) / 2
@@ -222,7 +220,7 @@ def _between(position: float, below: int, areas: Floats, positions: Floats) -> f
 def _beyond(
     position: float, end: int, way: int, areas: Floats, positions: Floats, step: float
 ) -> float:
-    """Return the area outside the last section; `way` leads from it into the body, by index."""
+    """Return the area beyond the last section; `way` is the index step from it into the body."""
     outward = abs(position - positions[end])
     following = end - way
     known = 0 <= following < len(positions)
@@ -240,7 +238,7 @@ def _beyond(
 def _zero(
     triple: tuple[int, int, int], areas: Floats, positions: Floats, room: float
 ) -> float | None:
-    """Return how far beyond the first of three sections their parabola is 0, if within `room`."""
+    """Return where beyond the first of three sections their parabola is 0, if within `room`."""
     way = np.sign(positions[triple[0]] - positions[triple[1]])
     places = (positions[list(triple)] - positions[triple[0]]) * way
     roots = np.roots(np.polyfit(places, areas[list(triple)], 2))

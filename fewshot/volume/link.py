@@ -1,9 +1,8 @@
-"""Which regions of neighbouring slices are one structure, where ids are arbitrary on each slice.
+"""Linking the regions of neighbouring slices into structures, if ids are arbitrary on each slice.
 
-Slice after slice the regions are matched one to one with the structures that are already known, by
-their overlap (Hungarian method). A structure that pauses for a few slices is taken up again within
-the cone that it can have reached. Where two structures meet, three things may be meant: see
-`LinkRule.join`.
+Slice by slice, regions are matched one to one with the structures found so far, by overlap
+(Hungarian method). A structure that is missing on a few slices is continued within the cone it can
+have reached. What happens where structures meet: see `LinkRule.join`.
 """
 
 from collections.abc import Iterable
@@ -29,21 +28,21 @@ _NOT_REACHED = -1.0
 class LinkRule:
     """How structures are followed from slice to slice.
 
-    The similarity of a region and a structure's last section is their IoU plus half of the part of
-    the smaller one that lies in the other: 0 to 1.5.
+    The similarity of a region and a structure's last section is their IoU plus half of the fraction
+    of the smaller one that lies in the other: 0 to 1.5.
 
     Attributes:
         least: the smallest similarity of a match.
-        memory: a structure is taken up again after at most so many slices without it.
-        reach: how far it may have moved by then, in pixels a slice; one pixel is added.
-        join: whether regions that lie apart on one slice, and flow together on the next, are one
-            structure. `auto` asks the data: where some id has several parts on a slice, whoever
-            made them kept the parts of a structure together, and nothing is joined. Regions that
-            touch are never joined: someone drew a border between them.
-        trunk: where structures that touch flow together, and the smaller has at least this part of
-            the other's area, what goes on is a third structure, as a trunk after two branches.
-        waist: a structure is cut where it narrows to this part of its area within two slices on
-            either side, if another one ends or begins beside it there; 0 cuts nothing.
+        memory: a structure is continued after at most so many slices without it.
+        reach: how far it may have moved by then, in pixels per slice; one pixel is added.
+        join: whether regions that are separate on one slice and merge on the next are one
+            structure. `auto`: if some id has several parts on a slice, the parts of structures were
+            already kept together, and nothing is joined. Regions that touch are never joined:
+            someone drew a border between them.
+        trunk: where structures that touch merge, and the smaller has at least this fraction of the
+            other's area, the continuation is a third structure, like a trunk after two branches.
+        waist: a structure is cut where it narrows to this fraction of its area within two slices on
+            either side, if another one ends or begins next to it there; 0 for no cuts.
     """
 
     least: float = 0.42
@@ -55,11 +54,14 @@ class LinkRule:
 
 
 def link_labels(labels: Labels, rule: LinkRule | None = None) -> Labels:
-    """Return label maps (slices, height, width) with one id a structure, the same on all slices.
+    """Return label maps (slices, height, width) with the same id for a structure on all slices.
 
-    The ids of `labels` count within a slice alone; 0 is background. Structures are numbered from 1
-    in order of their size, so that the largest is 1.
-    Raises `InputError` when there would be more than 32767.
+    The ids of `labels` are arbitrary on each slice; 0 is background. Structures are numbered from 1
+    by size, the largest first.
+    Raises `InputError` for more than 32767.
+
+    >>> link_labels(np.array([[[1, 1, 0, 2]], [[2, 2, 0, 1]]], np.uint16)).tolist()
+    [[[1, 1, 0, 2]], [[1, 1, 0, 2]]]
     """
     rule = rule or LinkRule()
     follower = _Follower(labels, rule)
@@ -70,14 +72,14 @@ def link_labels(labels: Labels, rule: LinkRule | None = None) -> Labels:
 
 @dataclass(frozen=True)
 class _Section:
-    """The last that was seen of a structure: the slice and the ids that it has there."""
+    """The last section of a structure: the slice and its ids there."""
 
     index: int
     ids: tuple[int, ...]
 
 
 class _Follower:
-    """The structures so far; `_parent` tells which of them turned out to be one."""
+    """The structures so far; `_parent` says which of them turned out to be the same."""
 
     def __init__(self, labels: Labels, rule: LinkRule) -> None:
         self._labels, self._rule = labels, rule
@@ -87,7 +89,7 @@ class _Follower:
         self._found: list[dict[int, int]] = []  # by slice: id → structure
 
     def step(self, index: int) -> None:
-        """Give each region of a slice its structure."""
+        """Assign a structure to each region of a slice."""
         ids = _ids(self._labels[index])
         seen = _Seen(self._labels, index, ids, self._active(index), self._last)
         found = self._matched(seen)
@@ -138,7 +140,7 @@ class _Follower:
         }
 
     def _take_up(self, seen: "_Seen", found: dict[int, int]) -> None:
-        """Match what is left over with structures that it does not overlap but may continue."""
+        """Match the remaining regions with structures that they may continue without overlap."""
         going_on = set(found.values())
         rows = [row for row, number in enumerate(seen.active) if number not in going_on]
         columns = [column for column, one in enumerate(seen.ids) if one not in found]
@@ -157,7 +159,7 @@ class _Follower:
                 found[seen.ids[columns[other]]] = seen.active[rows[place]]
 
     def _divide(self, seen: "_Seen", found: dict[int, int]) -> None:
-        """Decide about new regions that lie in the last section of a structure that goes on."""
+        """Decide about new regions inside the last section of a structure that continues."""
         owners = {number: one for one, number in found.items()}
         for column, one in enumerate(seen.ids):
             row = int(seen.common[:, column].argmax())
@@ -173,7 +175,7 @@ class _Follower:
                 found[one] = seen.active[row]
 
     def _unite(self, seen: "_Seen", found: dict[int, int]) -> None:
-        """Decide about structures that end within a section that another one goes on with."""
+        """Decide about structures that end inside the next section of another one."""
         going_on = set(found.values())
         for row, number in enumerate(seen.active):
             column = int(seen.common[row].argmax())
@@ -196,10 +198,10 @@ class _Follower:
 
 
 class _Seen:
-    """A slice beside the last sections of the structures that may go on there.
+    """A slice compared with the last sections of the structures that may continue there.
 
-    `common`: pixels that they share, (structures, regions). `sizes`: of the regions, `last_sizes`:
-    of the sections. `pauses`: slices between the two, (structures,).
+    `common`: shared pixels, (structures, regions). `sizes`: of the regions, `last_sizes`: of the
+    sections. `pauses`: number of slices between them, (structures,).
     """
 
     def __init__(
@@ -226,7 +228,7 @@ class _Seen:
             self.common[row], self.last_sizes[row] = counts[ids], counts.sum()
 
     def similarity(self) -> NDArray[np.float64]:
-        """Return the similarity of each structure and region, less for each slice of a pause."""
+        """Return the similarity of each structure and region, less for each missing slice."""
         last_sizes = self.last_sizes[:, np.newaxis]
         smaller = np.minimum(last_sizes, self.sizes)
         alike = self.common / (last_sizes + self.sizes - self.common) + 0.5 * self.common / smaller
@@ -258,7 +260,7 @@ def _touch(section: Labels, ones: Iterable[int], others: Iterable[int]) -> bool:
 
 
 def _has_parts(labels: Labels) -> bool:
-    """Return whether an id has several parts, of at least four pixels each, on some slice."""
+    """Return whether on some slice an id has several parts of at least four pixels."""
     for section in labels:
         for one, place in enumerate(ndimage.find_objects(section), start=1):
             if place is None:

@@ -1,4 +1,4 @@
-"""Volumes of the structures of a stack: by voxels, interpolated, by surface, by diameters."""
+"""Volumes of structures: by voxels, interpolated, by surface, by diameters."""
 
 import math
 from collections.abc import Iterator
@@ -17,19 +17,19 @@ _ROOM = 3  # pixels by which a body may be wider between two slices than on them
 
 @dataclass(frozen=True)
 class Volumetry:
-    """What was measured of one structure; 1 ml is 1000 mm3.
+    """The measurements of one structure.
 
     Attributes:
-        volume: the stack it is in.
-        structure: its id there.
-        slices: how many slices show it.
-        voxels: its pixels on all slices.
-        voxels_mm3: its pixels times what each stands for.
+        volume: name of its stack.
+        structure: its id.
+        slices: number of slices that show it.
+        voxels: number of its pixels on all slices.
+        voxels_mm3: volume by voxels.
         interpolated_mm3: the same after interpolation between the slices.
-        mesh_mm3: within its surface; None where it is too small for one.
-        caliper_mm3: V = W²·L/2 of its longest diameter `length_mm` and the widest across that.
-        parts: that do not touch.
-        cavities: closed on all sides.
+        mesh_mm3: volume within its surface; None if it is too small for one.
+        caliper_mm3: V = W²·L/2 of the longest diameter `length_mm` and the widest across it.
+        parts: number of connected components.
+        cavities: number of closed cavities.
     """
 
     volume: str
@@ -53,10 +53,10 @@ class Volumetry:
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """A structure as it was measured: its sections in `box` of the stack, and its surface.
+    """A measured structure: its sections in `box` of the stack, and its surface.
 
-    `framed` has the empty slices beside them too, which say that the body ends. The mesh's vertices
-    are in mm of the volume: right, anterior, superior.
+    `framed` includes the adjacent empty slices, which mark the ends of the body. The vertices of
+    the mesh are in mm of the volume: right, anterior, superior.
     """
 
     figures: Volumetry
@@ -69,10 +69,10 @@ class Structure:
 def measure(
     stack: LabelStack, rule: CleanRule | None = None, per_step: int | None = None
 ) -> Iterator[Structure]:
-    """Yield each structure of a stack, cleaned and measured, in order of its id.
+    """Yield each structure of a stack, cleaned and measured, in order of id.
 
-    `per_step` planes are interpolated a step; without it as many as make voxels about even. One
-    that the rule leaves nothing of is left out.
+    `per_step` planes are interpolated per step, by default as many as make voxels about cubic.
+    Structures that cleaning removes are left out.
     """
     rule = rule or CleanRule()
     planes_a_step = per_step or planes_per_step(stack.step, stack.pixel)
@@ -101,7 +101,7 @@ def measure(
 def surface(
     sections: Sections, box: tuple[slice, slice, slice], stack: LabelStack, per_step: int
 ) -> Mesh | None:
-    """Return the surface of sections that begin at a box's first row and column, in mm of space."""
+    """Return the surface, in mm of the volume, of sections that start at a corner of a box."""
     mesh = field_mesh(sections, per_step)
     if mesh is None:
         return None
@@ -112,7 +112,7 @@ def surface(
 def _with_room(
     box: tuple[slice, slice, slice], stack: LabelStack, rule: CleanRule
 ) -> tuple[slice, slice, slice]:
-    """Return a box in which a structure may grow: between its slices, or when it is smoothed."""
+    """Return a box with room for a structure to grow, between slices or by smoothing."""
     rooms = [math.ceil(2 * rule.smooth_mm / side) for side in (stack.step, *stack.pixel)]
     rooms = [rooms[0], rooms[1] + _ROOM, rooms[2] + _ROOM]
     a, b, c = (
@@ -123,7 +123,7 @@ def _with_room(
 
 
 def _framed(stack: LabelStack, sections: Sections, box: tuple[slice, slice, slice]) -> Sections:
-    """Return the sections with the empty slices beside them, which say that the body ends."""
+    """Return the sections with the adjacent empty slices, which mark the ends of the body."""
     start, stop = box[0].start, box[0].stop
     below, above = int(start > 0), int(stop < len(stack.positions))
     masks = np.pad(sections.masks, ((below, above), (0, 0), (0, 0)))

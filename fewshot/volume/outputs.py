@@ -1,4 +1,4 @@
-"""What is written of measured structures: tables, grids as NIfTI, surfaces, linked masks."""
+"""Writing measured structures: tables, NIfTI grids, surfaces, linked masks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -24,7 +24,7 @@ _COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY)
 
 
 def rows(figures: Iterable[Volumetry]) -> list[dict[str, Any]]:
-    """Return the table's rows: volumes in mm3 with three decimals, and by voxels in ml too."""
+    """Return the rows of the table: volumes in mm3, by voxels in ml too."""
     found = []
     for one in figures:
         row = {
@@ -36,16 +36,16 @@ def rows(figures: Iterable[Volumetry]) -> list[dict[str, Any]]:
 
 
 def write_tables(folder: Path, figures: Sequence[Volumetry], notes: Sequence[str]) -> None:
-    """Write `volumes.csv` and `volumes.json` (with the notes on missing slices) to a folder."""
+    """Write `volumes.csv` and `volumes.json` (with notes on missing slices) to a folder."""
     table = rows(figures)
     write_text(folder / "volumes.csv", as_csv(table, ["volume", "structure"]))
     write_json(folder / "volumes.json", {"structures": table, "notes": list(notes)})
 
 
 def write_grid(target: Path, stack: LabelStack, labels: Labels) -> None:
-    """Write label maps as a NIfTI volume, int16, where they lie in their volume's own arrangement.
+    """Write label maps as an int16 NIfTI volume with the axes of their volume.
 
-    Slices that are missing between the first and the last are those of their nearest neighbour.
+    Missing slices between the first and the last are copies of the nearest one.
     """
     volume = stack.volume
     if volume is None:
@@ -65,9 +65,9 @@ def write_grid(target: Path, stack: LabelStack, labels: Labels) -> None:
 def write_fine_grid(
     target: Path, stack: LabelStack, structures: Sequence[Structure], per_step: int, most: int
 ) -> None:
-    """Write structures interpolated to `per_step` planes a step as a NIfTI volume, int16.
+    """Write structures, interpolated to `per_step` planes per step, as an int16 NIfTI volume.
 
-    Axes are columns, rows, planes; where structures overlap the smaller one is kept.
+    Axes are columns, rows, planes; where structures overlap, the smaller one is kept.
     Raises `InputError` for more than `most` voxels.
     """
     whole = Sections(np.zeros((0, 0, 0), np.bool_), stack.positions, stack.step, stack.pixel)
@@ -131,7 +131,7 @@ def write_linked(target: Path, slices: SliceSet, stacks: Sequence[LabelStack]) -
 
 
 def _placed(record: Any, stacks: Sequence[LabelStack]) -> Any:
-    """Return the record of a slice with the place that its stack gives it."""
+    """Return the record of a slice with its place in its stack."""
     for stack in stacks:
         for one, position in zip(stack.records, stack.positions, strict=True):
             number = position / stack.step * stack.every

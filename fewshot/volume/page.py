@@ -1,4 +1,4 @@
-"""A page that turns the surfaces and steps through the slices: one file, works without network."""
+"""A page to rotate the surfaces and step through the slices: one self-contained file."""
 
 import base64
 import io
@@ -45,7 +45,7 @@ def write_page(
 ) -> None:
     """Write the page of one volume.
 
-    `annotators` are stacks on the same slices. Slices whose image is missing, broken or of another
+    `annotators` are stacks of the same slices. Slices whose image is missing, broken or of another
     size are black. The same input gives the same bytes.
     """
     here = Path(__file__).parent
@@ -89,7 +89,7 @@ def write_page(
         script=Markup(script),
         script_digest="sha256-" + base64.b64encode(sha256(script.encode()).digest()).decode(),
         notice=NOTICE,
-        # A "<" could end the script element, or begin a comment in it.
+        # A "<" could end the script element or start a comment in it.
         data=Markup(
             json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         ),
@@ -105,7 +105,7 @@ def _shown(stack: LabelStack, structures: Sequence[Structure]) -> Labels:
 
 
 def _picture(stack: LabelStack, index: int, images: Path | None) -> str | None:
-    """Return a slice's image as a JPEG in a data URL, smaller where there are many."""
+    """Return a slice's image as a JPEG data URI, smaller if there are many slices."""
     if images is None or not stack.records:
         return None
     try:
@@ -125,7 +125,7 @@ def _picture(stack: LabelStack, index: int, images: Path | None) -> str | None:
 
 
 def _outlines(labels: Labels) -> list[list[list[Any]]]:
-    """Return for each slice the outlines, [structure, [x0, y0, x1, y1, …]] in pixels."""
+    """Return the outlines of each slice, [structure, [x0, y0, x1, y1, …]] in pixels."""
     found = []
     for section in labels:
         own: list[list[Any]] = []
@@ -139,7 +139,7 @@ def _outlines(labels: Labels) -> list[list[list[Any]]]:
 
 
 def _mesh(one: Structure, stack: LabelStack, structures: int) -> dict[str, Any]:
-    """Return a surface with points as 16-bit parts of its box, coarser where it is large."""
+    """Return a surface with points as 16-bit fractions of its box, coarser if it is large."""
     mesh = one.mesh
     assert mesh is not None
     if len(mesh.faces) > _MOST_FACES // structures:
@@ -158,7 +158,7 @@ def _mesh(one: Structure, stack: LabelStack, structures: int) -> dict[str, Any]:
 
 
 def _coarser(one: Structure, stack: LabelStack, most: int) -> Mesh | None:
-    """Return the surface of every n-th slice, row and column: about `most` triangles."""
+    """Return the surface from every n-th slice, row and column: about `most` triangles."""
     assert one.mesh is not None
     every = math.ceil(math.sqrt(len(one.mesh.faces) / most))
     whole = one.framed
@@ -174,7 +174,7 @@ def _coarser(one: Structure, stack: LabelStack, most: int) -> Mesh | None:
 
 
 def _bounds(stack: LabelStack) -> list[list[float]]:
-    """Return the lowest and highest corner of what is shown, mm: the structures with a margin."""
+    """Return the lowest and highest corner of the structures, mm."""
     places = np.argwhere(stack.labels.any(axis=0))
     slices = np.flatnonzero(stack.labels.any(axis=(1, 2)))
     if not slices.size:

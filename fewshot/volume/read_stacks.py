@@ -30,11 +30,11 @@ def read_stacks(
 ) -> list[LabelStack]:
     """Return the sequences in a COCO file, or in one or a folder of NIfTI label volumes.
 
-    A COCO file says by its volumes, or by positions and pixel sizes, where the slices lie; where it
-    does not, `spacing` does, and then all its slices are one sequence, numbered by their names. A
-    pixel of several masks belongs to the one with the highest score.
-    Raises `InputError` naming the file, for slices without a place, of several sizes, or when there
-    are more than `max_voxels`.
+    The places of the slices come from the volumes, or positions and pixel sizes, in the COCO file;
+    without them, `spacing` makes all slices one sequence, numbered by name. A pixel in several
+    masks belongs to the one with the highest score.
+    Raises `InputError` naming the file, for slices without a place or of several sizes, or more
+    than `max_voxels`.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
@@ -146,7 +146,7 @@ def _place(
 def _stack(
     volume: Volume, name: str, records: Sequence[SliceRecord], numbers: Sequence[float]
 ) -> LabelStack:
-    """Return a stack without labels of slices that lie at these numbers of steps."""
+    """Return a stack without labels, with slices at these numbers of steps."""
     order = np.argsort(np.array(numbers), kind="stable")
     places = np.array(numbers, dtype=np.float64)[order]
     affine = picture_affine(volume)
@@ -171,7 +171,7 @@ def _stack(
 
 
 def _unit(places: NDArray[np.float64]) -> int:
-    """Return the slices of a volume from one to the next: 5 where every fifth is there."""
+    """Return the stride of the slices in their volume: 5 if every fifth is there."""
     whole = np.round(places).astype(np.int64)
     if np.abs(whole - places).max() > UNEVEN:
         return 1
@@ -179,7 +179,7 @@ def _unit(places: NDArray[np.float64]) -> int:
 
 
 def _common_step(gaps: NDArray[np.float64]) -> float:
-    """Return the most common distance; the median where none is common."""
+    """Return the most common distance, or the median if all differ."""
     rounded = np.round(gaps / gaps.min(), 2)
     values, counts = np.unique(rounded, return_counts=True)
     if counts.max() > 1:

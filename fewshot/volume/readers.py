@@ -1,4 +1,4 @@
-"""Stacks of several readers, brought onto the same slices."""
+"""Stacks of several readers on the same slices."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from fewshot.volume.stack import Labels, LabelStack
 def link_stacks(
     stacks: Sequence[LabelStack], link: Link, rule: LinkRule
 ) -> tuple[bool, list[LabelStack]]:
-    """Return whether structures were linked, and the stacks with one id a structure."""
+    """Return whether structures were linked, and the stacks, linked if wanted."""
     if link == "never" or (link == "auto" and all(stack.linked for stack in stacks)):
         return False, list(stacks)
     return True, [
@@ -36,8 +36,8 @@ def read_annotators(
 ) -> dict[str, dict[str, LabelStack]]:
     """Return annotator → volume → stack on the slices of the model's stacks.
 
-    The name of an annotator is that of the file. Raises `InputError` when a file has none of the
-    volumes, or slices of another size.
+    Annotators are named by their files. Raises `InputError` if a file has none of the volumes, or
+    slices of another size.
     """
     found: dict[str, dict[str, LabelStack]] = {}
     for path in paths:
@@ -55,7 +55,7 @@ def read_annotators(
 def pairs(
     stacks: Sequence[LabelStack], others: Sequence[LabelStack]
 ) -> list[tuple[LabelStack, LabelStack]]:
-    """Return the stacks of two readers that show one volume: by name, or if each has only one."""
+    """Return the stacks of two readers for the same volume: by name, or if each has only one."""
     if len(stacks) == len(others) == 1:
         return [(stacks[0], others[0])]
     named = {other.name: other for other in others}
@@ -65,12 +65,12 @@ def pairs(
 def on_slices(
     other: LabelStack, stack: LabelStack, path: Path, *, measured: bool = False
 ) -> LabelStack:
-    """Return another reader's labels on the slices of a stack; 0 where that reader has none.
+    """Return another reader's labels on the slices of a stack, 0 on slices that it lacks.
 
-    Slices are matched by where they lie in space, or, where the two do not share a space, by their
-    index in the volume; how many are not shared is said. Raises `InputError` when sizes or spacings
-    differ, or no slice is shared; where they are to be `measured`, also when the reader has, say,
-    every fifth slice, for the others would count as empty.
+    Slices are matched by position in space or, without a common space, by index in the volume; a
+    warning says how many have no partner. Raises `InputError` when sizes or spacings differ, or no
+    slice is shared; if the labels are to be `measured`, also when the reader has only every n-th
+    slice, because the others would count as empty.
     """
     where = f"{path}: volume {other.name!r}"
     if other.labels.shape[1:] != stack.labels.shape[1:]:
@@ -108,9 +108,9 @@ def on_slices(
 
 
 def _apart(other: LabelStack, stack: LabelStack) -> float | None:
-    """Return how far the first slice of another stack lies above that of a stack, mm.
+    """Return the position of another stack's first slice above that of a stack, mm.
 
-    None where neither space nor the index in the volume can tell.
+    None if neither space nor the index in the volume tells.
     """
     if not np.allclose(other.pixel, stack.pixel, rtol=1e-3):
         return None

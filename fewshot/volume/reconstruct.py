@@ -1,4 +1,4 @@
-"""`fewshot volume`: from slices with masks to volumes, grids, surfaces and a page."""
+"""`fewshot volume`: from masks of slices to volumes, grids, surfaces and a page."""
 
 import re
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ _UNUSUAL = re.compile(r"[^\w.+-]")
 
 @dataclass(frozen=True)
 class Request:
-    """What is reconstructed, and how; `masks` and `annotators` are COCO or NIfTI label volumes."""
+    """What to reconstruct, and how; `masks` and `annotators` are COCO or NIfTI label volumes."""
 
     masks: Path
     images: Path | None = None
@@ -45,11 +45,10 @@ class Request:
 
 
 def reconstruct(request: Request, out: Path, overwrite: bool = False) -> dict[str, Any]:
-    """Write what a request asks for to a folder that is empty or not there, all of it or nothing.
+    """Write what is requested to a folder, all or nothing; return the table and the file names.
 
     `volumes.csv` and `volumes.json`; NIfTI grids `NAME.nii.gz`; surfaces `meshes/NAME_ID.ply`;
-    `linked.json` where structures were linked; `NAME.html`. Returns the rows of the table and the
-    names of the files.
+    `linked.json` if structures were linked; `NAME.html`.
     """
     settings = request.settings
     stacks = read_stacks(

@@ -1,11 +1,10 @@
-"""Where parts of a structure flow together between two slices, and what that does to its area.
+"""Where parts of a structure merge between two slices, and the effect on its area.
 
-Around the height at which two parts touch first, the surface is a saddle, s + x² / a - y² / b = 0
-with s the distance from that height: on one side the parts are apart by 2 sqrt(a |s|), on the other
-they hang together by a waist of 2 sqrt(b s). The area of such sections is a smooth curve less
-sqrt(a b) s log|s|, whose slope is infinite at the saddle: no parabola follows it. Gaps and waists,
-measured in four to six sections around, give the height, a and b; what is left of the area can be
-interpolated as anywhere else.
+Around the height at which two parts first touch, the surface is a saddle, s + x² / a - y² / b = 0
+with s the distance from that height: on one side is a gap of 2 sqrt(a |s|) between the parts, on
+the other a waist of 2 sqrt(b s) joins them. The area is a smooth curve minus sqrt(a b) s log|s|,
+whose slope is infinite at the saddle, so that no parabola fits. Gaps and waists, measured in four
+to six sections around, give the height, a and b; the rest of the area is interpolated as usual.
 """
 
 import math
@@ -22,14 +21,14 @@ from fewshot.volume.distances import Field, signed_distance
 
 Floats = NDArray[np.float64]
 
-_HALVINGS = 16  # of a range of distances, until the level is known to a part of a pixel
-_SECTIONS = 3  # on either side, by which a saddle is measured; two are enough
-_REACH = 2.0  # steps within which a saddle is told from the smooth rest
+_HALVINGS = 16  # of a range of distances: subpixel precision
+_SECTIONS = 3  # on either side to measure a saddle with; two are enough
+_REACH = 2.0  # steps within which a saddle adds to the area
 
 
 @dataclass(frozen=True)
 class Saddle:
-    """Parts touch at a height (mm); `side` is 1 where they hang together above, -1 below it.
+    """A saddle at a height (mm); `side` is 1 if the parts are joined above it, -1 if below.
 
     `strength` is sqrt(a b) in mm, `step` the distance of the slices in mm.
     """
@@ -40,7 +39,7 @@ class Saddle:
     step: float
 
     def area(self, positions: Floats) -> Floats:
-        """Return what the saddle adds to the smooth area at some positions, mm², float64."""
+        """Return the contribution of the saddle to the area at some positions, mm², float64."""
         steps = np.asarray((positions - self.height) * self.side / self.step)
         with np.errstate(divide="ignore", invalid="ignore"):
             bare = np.where(steps == 0, 0.0, -steps * np.log(np.abs(steps)))
@@ -53,7 +52,7 @@ def find_saddles(
 ) -> list[Saddle]:
     """Return the saddles between the sections of a structure, (slices, height, width).
 
-    Only where two sections on either side show them: the parts apart twice, then together twice.
+    They need two sections on either side: twice separate parts, then twice a joined one.
     """
     labelled = [cv2.connectedComponents(one.view(np.uint8), connectivity=4) for one in masks]
     found = []
@@ -82,7 +81,7 @@ def find_saddles(
 
 
 def _flowing_together(labels: NDArray[np.int32], following: NDArray[np.int32]) -> list[Mask]:
-    """Return the parts that meet a larger part of their section within one of the next."""
+    """Return the parts that merge with a larger part of their section in the next one."""
     found = []
     pairs = np.unique(np.stack([following, labels])[:, (labels > 0) & (following > 0)], axis=1)
     for whole in np.unique(pairs[0]):
@@ -97,7 +96,7 @@ def _saddle(
 ) -> Saddle | None:
     """Return the saddle between two heights from half gaps (negative) and half waists by height.
 
-    Their squares are followed by parabolas, and by lines where these turn back.
+    Parabolas are fitted to their squares, or lines if the parabolas are not monotonic.
     """
     side = 1 if together > apart else -1
     gaps, waists = [], []
@@ -126,15 +125,15 @@ def _through(points: list[tuple[float, float]]) -> Polynomial:
 
 
 def _zero(curve: Polynomial, near: float) -> float:
-    """Return the real root nearest to a place; the place itself where there is none."""
+    """Return the real root nearest to a place, or the place itself."""
     real = [float(root.real) for root in curve.roots() if abs(root.imag) < 1e-9]
     return min(real, key=lambda root: abs(root - near), default=near)
 
 
 def _level(field: Field, part: Mask, rest: Mask) -> float | None:
-    """Return the distance at which two parts are joined: half a waist, or less half a gap, in mm.
+    """Return the level at which two parts join: half a waist, or minus half a gap, in mm.
 
-    None where one of them has nothing in this section.
+    None if one of them is not in this section.
     """
     seeds = []
     for region in (part, rest):

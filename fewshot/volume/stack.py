@@ -22,17 +22,16 @@ class LabelStack:
     Attributes:
         name: of the volume or sequence.
         labels: ids, uint16, (slices, height, width), 0 for background.
-        positions: where the slices lie along their axis, mm, (slices,), ascending.
+        positions: of the slices along their axis, mm, (slices,), ascending.
         pixel: size of a pixel, mm: (row, column).
-        step: distance of neighbouring slices along their normal, mm; where it differs, the most
-            common.
+        step: distance of neighbouring slices along their normal, mm; the most common one.
         affine: 4 x 4 from (steps above the first slice, row, column) to mm: right, anterior,
             superior.
-        linked: whether an id is one structure on all slices.
-        volume: the volume that they were cut from, if any; the first is its slice `first`, and a
-            step is `every` of its slices.
-        records: the slices as their file describes them; empty for a label volume.
-        reading: how the places were found, in words, where it is not plain.
+        linked: whether an id is the same structure on all slices.
+        volume: from which they were cut, if any; the first is its slice `first`, and a step is
+            `every` of its slices.
+        records: the slices as in the COCO file; empty for a label volume.
+        reading: how the positions were found, in words, if not obvious.
     """
 
     name: str
@@ -50,7 +49,7 @@ class LabelStack:
 
     @property
     def grid(self) -> Grid:
-        """Return the lengths of the stack: of a step, of a pixel, and how it is sheared."""
+        """Return the stack's geometry: step, pixel size and shear."""
         return grid_of(self.affine)
 
     @property
@@ -61,15 +60,15 @@ class LabelStack:
     def to_world(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return points in mm of the volume (right, anterior, superior).
 
-        They are given along the stack's axes, which may be oblique, as (points, 3): mm above the
-        first slice, mm from the first row and from the first column.
+        `points` is (points, 3), along the stack's axes, which may be oblique: mm above the first
+        slice, from the first row and from the first column.
         """
         steps = points / np.array([self.step, *self.pixel])
         found: NDArray[np.float64] = steps @ self.affine[:3, :3].T + self.affine[:3, 3]
         return found
 
     def described(self) -> str:
-        """Return how the stack was read: its slices, their distance and what they stand for."""
+        """Return how the stack was read: slices, spacing and extent, in words."""
         found = describe_slices(len(self.positions), self.grid, float(self.thickness().sum()))
         return f"volume {self.name!r}: {found}" + (f" ({self.reading})" if self.reading else "")
 
@@ -79,15 +78,15 @@ class LabelStack:
         return bool((np.abs(np.diff(self.positions) / self.step - 1) <= UNEVEN).all())
 
     def thickness(self) -> NDArray[np.float64]:
-        """Return what each slice stands for, mm: half of the way to both its neighbours.
+        """Return the thickness of each slice, mm: half of the distances to both neighbours.
 
-        Slices at an even step stand for one step each; beyond the first and last lies half a step.
+        Half a step is added beyond the first and the last.
         """
         half = np.diff(self.positions) / 2
         return np.append(half, self.step / 2) + np.insert(half, 0, self.step / 2)
 
     def warnings(self) -> list[str]:
-        """Return a line for slices that are missing, and one for steps that differ."""
+        """Return a line about missing slices or uneven steps, if any."""
         steps = np.diff(self.positions) / self.step
         if self.even:
             return []
@@ -108,6 +107,6 @@ class LabelStack:
 
 
 def crop(labels: Labels) -> list[tuple[int, tuple[slice, slice, slice]]]:
-    """Return each id that occurs with the box it lies in."""
+    """Return each id that occurs, and its bounding box."""
     boxes = ndimage.find_objects(labels)
     return [(one, box) for one, box in enumerate(boxes, start=1) if box is not None]

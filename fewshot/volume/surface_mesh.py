@@ -11,7 +11,7 @@ from fewshot.volume.distances import Field
 from fewshot.volume.interpolate import Sections, plane_positions, planes
 
 MAX_FIELD = 1 << 24
-"""The most samples a surface is found in; of larger structures every second is left out, and so on.
+"""Samples at most for a surface; larger structures are subsampled.
 
 64 MB, and about five times as much for the triangles.
 """
@@ -22,8 +22,8 @@ _MOST_HULL_POINTS = 3000
 class Mesh:
     """A closed surface: vertices (points, 3) float64 in mm, and its triangles.
 
-    The vertices of `field_mesh` are (slice, row, column), those of a measured structure lie in
-    space: right, anterior, superior.
+    The vertices of `field_mesh` are (slice, row, column), those of a measured structure right,
+    anterior, superior.
     """
 
     vertices: NDArray[np.float64]
@@ -32,18 +32,18 @@ class Mesh:
     def volume(self) -> float:
         """Return the enclosed volume in mm3, by the divergence theorem."""
         a, b, c = (self.vertices[self.faces[:, one]] for one in range(3))
-        # From the middle, so that far-away coordinates cost no digits.
+        # Relative to the middle, so that large coordinates lose no precision.
         middle = self.vertices.mean(axis=0) if len(self.vertices) else np.zeros(3)
         products = np.einsum("ij,ij->i", a - middle, np.cross(b - middle, c - middle))
         return float(abs(products.sum()) / 6)
 
 
 def field_mesh(sections: Sections, per_step: int, most: int = MAX_FIELD) -> Mesh | None:
-    """Return the surface of a structure, None where it is too small to have one.
+    """Return the surface of a structure, None if it is too small to have one.
 
-    The surface of the planes of `fewshot.volume.interpolate` by marching cubes (T. Lewiner et al.,
-    2003, as scikit-image has it). Row and column 0 are the first pixel's centre, slice 0 is
-    position 0.
+    By marching cubes (T. Lewiner et al., 2003, from scikit-image) on the planes of
+    `fewshot.volume.interpolate`. Row and column 0 are the first pixel's centre, slice 0 is position
+    0.
     """
     from skimage.measure import marching_cubes
 
@@ -61,14 +61,14 @@ def field_mesh(sections: Sections, per_step: int, most: int = MAX_FIELD) -> Mesh
 
 
 def caliper(mesh: Mesh) -> tuple[float, float]:
-    """Return length and width of a structure in mm, as a caliper finds them.
+    """Return length and width of a structure in mm, as measured with a caliper.
 
     The length is the largest distance of two points, the width the largest across it.
     """
     points = mesh.vertices
     with suppress(QhullError):  # flat, or too few points
         points = points[ConvexHull(points).vertices]
-    # A hull has thousands of points only where it is round, and every n-th serves as well.
+    # A hull with thousands of points is round, and every n-th point is enough.
     points = points[:: -(-len(points) // _MOST_HULL_POINTS)]
     a, b, length = _farthest(points)
     along = (points[b] - points[a]) / length if length else np.zeros(3)
@@ -77,12 +77,12 @@ def caliper(mesh: Mesh) -> tuple[float, float]:
 
 
 def caliper_volume(length: float, width: float) -> float:
-    """Return a tumour's volume by V = W²·L/2, mm3, as it is estimated from two diameters."""
+    """Return a tumour's volume estimated from two diameters, V = W²·L/2, mm3."""
     return width * width * length / 2
 
 
 def _density(sections: Sections, per_step: int, most: int) -> tuple[int, int]:
-    """Return planes a step and the stride of pixels for at most so many samples."""
+    """Return planes per step and stride of pixels for at most so many samples."""
     height, width = sections.masks.shape[1:]
     steps = (sections.positions[-1] - sections.positions[0]) / sections.step + 3
     while per_step > 1 and steps * per_step * height * width > most:
@@ -94,7 +94,7 @@ def _density(sections: Sections, per_step: int, most: int) -> tuple[int, int]:
 
 
 def _field(sections: Sections, positions: NDArray[np.float64], stride: int) -> Field:
-    """Return the planes with a frame of one sample outside on all sides."""
+    """Return the planes, padded by one sample outside on all sides."""
     height, width = (-(-side // stride) for side in sections.masks.shape[1:])
     outside = -max(sections.pixel)
     field = np.full((len(positions) + 2, height + 2, width + 2), outside, dtype=np.float32)

@@ -417,7 +417,7 @@ def test_foreground_submission_leads_with_the_foreground_score(tmp_path: Path) -
     page = report(make_run(tmp_path, test=3, metric="foreground"))
     assert "ARI, foreground pixels 0.650 what the submission is tuned for" in page.text
     assert "takes the nearest region" in page.text
-    assert "its outlines here do not show it" in page.text
+    assert "the outlines here do not show it" in page.text
 
 
 def test_names_are_shown_as_text_never_as_markup(tmp_path: Path) -> None:

@@ -62,9 +62,9 @@ difference may be chance; otherwise it is bold.") %}
 every model alike; the other columns use the rule tuned for {{ metric_words[scores.metric] }}, as
 the submission does, and mask AP is that of the masks before merging. The watershed has nothing to
 tune. Foreground leaves out the pixels whose true label is 0. Dice is the mean over the best
-one-to-one matching of regions, where a region without a partner counts as 0; a structure is missed, or extra,
-if its partner overlaps it by an IoU below 0.50. This is one run with one seed: small differences
-may be chance{% if scores.answer.images > 2 %}, and slices of one patient are not independent\
+one-to-one matching of regions, where a region without a partner counts as 0; a structure is missed,
+or extra, if its partner overlaps it by an IoU below 0.50. This is one run with one seed: small
+differences may be chance{% if scores.answer.images > 2 %}, and slices of one patient are not independent\
 {% endif %}.</p>
 <p><strong>Merge rule of the submission.</strong> {{ rule_text }}</p>
 {% for part in tables if part != scores.part %}
