@@ -32,7 +32,7 @@ def extract(
     ] = "blue",
     frame: Annotated[
         str,
-        typer.Option(help="The image's place in a capture: auto, none, or LEFT,TOP,WIDTH,HEIGHT."),
+        typer.Option(help="Of the image in a capture: auto, none, or LEFT,TOP,WIDTH,HEIGHT."),
     ] = "auto",
     size: Annotated[
         int | None,
@@ -46,10 +46,10 @@ def extract(
     ] = None,
     max_gap: Annotated[
         float,
-        typer.Option(min=0, max=2, help="Largest gap closed, as part of the frame's shorter side."),
+        typer.Option(min=0, max=2, help="Largest gap to close, per shorter side of the frame."),
     ] = 0.25,
     min_area: Annotated[
-        int, typer.Option(min=1, help="Fewest pixels of the capture that a region has.")
+        int, typer.Option(min=1, help="Smallest region, in pixels of the capture.")
     ] = 64,
     keep_line: Annotated[
         bool, typer.Option("--keep-line", help="Leave the outlines in the images.")
@@ -59,8 +59,8 @@ def extract(
 ) -> None:
     """Turn screen captures with drawn outlines into images, masks and COCO.
 
-    Finds the image in the capture, the outlines in it by their colour, closes and fills them, and
-    paints the lines over. Look at check.png afterwards.
+    Finds the image in the captures and the outlines by their colour, closes and fills them, and
+    inpaints the lines. Look at check.png afterwards.
     """
     from fewshot.captures.colour import parse_colour
     from fewshot.captures.extract import ExtractRequest

@@ -1,4 +1,4 @@
-"""`fewshot`: all commands, and what every command does on an error."""
+"""`fewshot`: all commands, and how errors are reported."""
 
 import os
 import sys
@@ -29,8 +29,8 @@ from fewshot.files import check_regular
 from fewshot.pipeline.plan import commands
 from fewshot.progress import complain, say
 
-# Threads that spin while they wait cost a shared machine several times the time of the work itself.
-# OpenMP reads this when torch is first imported, which no command has done yet.
+# Threads that spin while waiting cost several times the CPU time of the work itself. OpenMP reads
+# this when torch is first imported, which no command has done yet.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
@@ -56,7 +56,7 @@ _SAM = "Segment Anything"
 _FORMS = "Pictures, and forms for other tools"
 _VOLUMES = "From slices to volumes"
 _CHECKS = "Scores and checks"
-# What Typer raises for wrong options; newer versions bring a click of their own.
+# What Typer raises for wrong options; newer versions have their own copy of click.
 _WrongUsage: Any = typer.BadParameter.__base__
 
 app.command("demo", rich_help_panel=_WHOLE)(run.demo)
@@ -114,19 +114,19 @@ def main() -> None:
     except ModuleNotFoundError as error:
         _missing(error)
     except BrokenPipeError:
-        # The reader of standard output went away, as `fewshot score | head -1` does.
+        # The reader of standard output is gone, as in `fewshot score | head -1`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        # A disk that is full or gone, where no reader or writer of ours has a better word for it.
+        # A full or missing disk, without a better message from the code that used it.
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", exit_code=1)
     except MemoryError:
-        _fail("the machine's memory does not suffice; use smaller slices or batches", exit_code=1)
+        _fail("out of memory; use smaller slices or batches", exit_code=1)
 
 
 def _missing(error: ModuleNotFoundError) -> NoReturn:
-    """Say how a package that is not installed is had; Detectron2 can be had at once."""
+    """Say how to install a missing package; offer to install Detectron2."""
     name = (error.name or "").partition(".")[0]
     if name == "detectron2":
         if offer_setup():
@@ -145,7 +145,7 @@ def _fail(*lines: str, exit_code: int) -> NoReturn:
 
 
 def _one_line(error: Any) -> str:
-    """Return what is wrong with a command's options, and where to read about them."""
+    """Return what is wrong with the options of a command, and where to read about them."""
     text = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "fewshot"

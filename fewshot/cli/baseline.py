@@ -1,4 +1,4 @@
-"""`fewshot baseline`: segmentation without learning, and the table of filters before it."""
+"""`fewshot baseline`: segmentation without learning, and a table of filters before it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,35 +37,37 @@ def baseline(
         list[str] | None,
         typer.Option(
             "--preprocess",
-            help="Steps done first, as the setting of this name has them: a step such as clahe, or "
-            "a list. Given several times, each pixel takes the region that most of them say.",
+            help="Steps before the watershed, as in the setting preprocess: one such as clahe, or "
+            "a list. If given several times, each pixel takes its most frequent region.",
         ),
     ] = None,
     table: Annotated[
-        bool, typer.Option("--table", help="Score the report's filters on labelled slices.")
+        bool,
+        typer.Option("--table", help="Score filters before the watershed on labelled slices."),
     ] = False,
     slices: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many slices.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Only so many slices.", show_default=False),
     ] = None,
     config: Config = None,
     set_: Sets = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Threads; as many as processors by default.")
+        int | None, typer.Option(min=1, max=256, help="Threads; by default one per processor.")
     ] = None,
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Segment slices by the challenge organisers' watershed, after any preprocessing.
 
-    The watershed's constants are the settings `baseline`, and without --preprocess the steps are
-    those of the settings `preprocess`. With --table the report's Table 1 is made on labelled
-    slices: table.csv, table.json and table.png with filtered slices and their segmentations.
+    The constants of the watershed are the settings `baseline`; without --preprocess the steps are
+    the settings `preprocess`. --table makes Table 1 of the reference report on labelled slices:
+    table.csv, table.json, and table.png with filtered slices and their segmentations.
     """
     settings = settings_of(config, overrides_of(set_, None, None))
     chosen = _first(_slices(images, data, labels, groups), slices)
     if table:
         if preprocess:
-            raise InputError("--preprocess: --table has rows of its own; leave out one of them")
+            raise InputError("--preprocess: --table has its own rows; give only one of the two")
         with filled_folder(out, overwrite) as folder:
             shown = _table(folder, chosen, settings)
     else:
@@ -114,7 +116,7 @@ def _baseline(settings: "RunSettings", texts: list[str]) -> "Baseline":
     chosen = chosen or [settings.preprocess]
     for one in chosen:
         if one.channels is not None or one.input != "grey":
-            raise InputError("preprocess: the baseline sees one grey channel; give steps alone")
+            raise InputError("preprocess: the baseline has one grey channel; give only steps")
     watershed = settings.baseline
     return Baseline(watershed, tuple(one.steps for one in chosen))
 

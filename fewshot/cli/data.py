@@ -29,8 +29,8 @@ Groups = Annotated[
     Path | None,
     typer.Option(
         "--groups",
-        help="CSV of image, file or volume and patient, for a split by patient; left out, patients "
-        "are guessed from names that tell them; none switches that off.",
+        help="CSV of image, file or volume and patient, for a split by patient; by default "
+        "patients are guessed from the names; none switches that off.",
     ),
 ]
 
@@ -65,10 +65,11 @@ def convert(
     labels: Labels = None,
     groups: Groups = None,
     test: Annotated[
-        bool, typer.Option("--test", help="One file test.json, nothing is split off.")
+        bool, typer.Option("--test", help="Write one file, test.json, without a split.")
     ] = False,
     validation_fraction: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="Part of the labelled slices to validate on.")
+        float,
+        typer.Option(min=0.01, max=0.99, help="Fraction of labelled slices for validation."),
     ] = 0.2,
     check: Annotated[
         bool, typer.Option("--check", help="Also draw slices with outlines: check.png.")
@@ -78,8 +79,8 @@ def convert(
         typer.Option(
             "--window",
             help="Grey window: soft-tissue, lung, bone, brain, abdomen, …, centre/width, "
-            "percentile or minmax; the file's own or percentile when left out. Given three times, "
-            "each is a channel of a colour PNG (see preprocess.input).",
+            "percentile or minmax; by default the file's own, or percentile. Given three times, "
+            "each becomes a channel of a colour PNG (see preprocess.input).",
             show_default=False,
         ),
     ] = None,
@@ -111,18 +112,18 @@ def convert(
         float | None,
         typer.Option(
             "--label-threshold",
-            help="Labels show one structure: where they reach this value, as 128 for JPEGs.",
+            help="Labels show one structure, where they reach this value; 128 for JPEGs.",
             show_default=False,
         ),
     ] = None,
     trust_labels: Annotated[
         bool,
-        typer.Option("--trust-labels", help="Take labels that look like pictures as they are."),
+        typer.Option("--trust-labels", help="Accept labels that look like pictures."),
     ] = False,
     skip_bad: Annotated[
         bool,
         typer.Option(
-            "--skip-bad", help="Report and pass over slices and annotations that cannot be read."
+            "--skip-bad", help="Report and skip slices and annotations that cannot be read."
         ),
     ] = False,
     keep_ids: Annotated[
@@ -137,10 +138,10 @@ def convert(
 ) -> None:
     """Turn images and labels of any form into two-class COCO files.
 
-    Says what was found. Writes train.json, validation.json and unlabelled.json; test.json with
-    --test; unlabelled.json alone when there are no labels, with boxes.json for a box table. Slices
-    that are no folder of 8-bit images become PNGs in images/. The largest slice that is read has
-    2**26 pixels; the environment variable FEWSHOT_MAX_PIXELS raises that.
+    Says what was found. Writes train.json, validation.json and unlabelled.json, or test.json with
+    --test; without labels only unlabelled.json, and boxes.json for a box table. Slices other than a
+    folder of 8-bit images become PNGs in images/. Slices have at most 2**26 pixels, or what the
+    environment variable FEWSHOT_MAX_PIXELS says.
     """
     from fewshot.drawing.contact_sheet import write_contact_sheet
     from fewshot.importing.convert import ConvertRequest

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Form = Literal["label-png", "nifti", "coco-results"]
 Images = Annotated[
-    Path | None, typer.Option(help="Folder of the images, if it is not the one the file names.")
+    Path | None, typer.Option(help="Folder of the images, if other than in the file.")
 ]
 
 
@@ -27,7 +27,7 @@ def look(
     slices: Annotated[int, typer.Option(min=1, max=400, help="Show at most so many slices.")] = 40,
     json_: Json = False,
 ) -> None:
-    """Draw a contact sheet of slices with outlines, to see at once how images and masks lie."""
+    """Draw a contact sheet of slices with outlines, to check images and masks at a glance."""
     from fewshot.drawing.contact_sheet import write_contact_sheet
     from fewshot.masks.coco import read_coco
 
@@ -59,16 +59,16 @@ def export(
         typer.Option(help="keep unlabelled pixels, or give them the nearest region."),
     ] = "keep",
     max_voxels: Annotated[
-        int, typer.Option(min=1, help="Refuse larger volumes, for a file may claim any size.")
+        int, typer.Option(min=1, help="Refuse larger volumes, because a file may claim any size.")
     ] = 1 << 30,
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Write masks as label PNGs, as NIfTI volumes or as COCO results, for other tools.
 
-    In PNGs and volumes a pixel of several masks belongs to the one with the highest score. Ids are
-    the structures' where the file knows them (see fewshot volume), else they run from 1 on each
-    slice, by score. Slices without masks are all 0.
+    In PNGs and volumes a pixel in several masks belongs to the one with the highest score. Ids are
+    those of the structures if the file has them (see fewshot volume); otherwise they run from 1 by
+    score on each slice. Slices without masks are all 0.
     """
     from fewshot.masks.coco import read_coco
     from fewshot.masks.merge import MergeRule

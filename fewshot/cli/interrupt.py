@@ -1,8 +1,8 @@
-"""Being stopped: by Ctrl-C or by a system that wants its machine back, within two seconds.
+"""Stopping within two seconds, after Ctrl-C or SIGTERM.
 
-Every file is whole at every moment, so that any moment is a good one to stop at. The work is asked
-to end first, which lets it take its temporary files and its lock along; if it does not, because it
-is deep in a computation that does not look up, the process ends all the same.
+Every file is complete at every moment, so that any moment is a good one to stop at. The work is
+asked to end first, so that it can remove its temporary files and its lock; if it does not, because
+it is in a long computation, the process ends anyway.
 """
 
 import os
@@ -16,13 +16,13 @@ from types import FrameType
 
 from fewshot.progress import say
 
-_PATIENCE = 1.5  # seconds that the work has to end by itself
+_PATIENCE = 1.5  # seconds for the work to end by itself
 _RESUMABLE = {"run", "demo"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """A signal asked the process to end; no error, and for nobody to catch but the command line."""
+    """A signal asked the process to end; not an error, and only caught by the command line."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -31,9 +31,9 @@ class Stopped(BaseException):
 
 @contextmanager
 def stoppable(arguments: Sequence[str]) -> Iterator[None]:
-    """Within it SIGINT and SIGTERM raise `Stopped`, and end the process if that is not enough.
+    """Make SIGINT and SIGTERM raise `Stopped`, and end the process if that is not enough.
 
-    `arguments` are those of the command, for the line that says how to go on.
+    `arguments` are those of the command, for the line that says how to continue.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -43,7 +43,7 @@ def stoppable(arguments: Sequence[str]) -> Iterator[None]:
     os.set_blocking(writer, False)
     old_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     finished = threading.Event()
-    # A thread, for Python runs signal handlers between two of its own instructions alone.
+    # A thread, because Python runs signal handlers only between its own instructions.
     watch = threading.Thread(target=_watch, args=(reader, finished, arguments), daemon=True)
     watch.start()
     try:
@@ -78,7 +78,7 @@ _forking = threading.local()
 
 
 def _hold_signals() -> None:
-    """Let signals wait until a forked process has forgotten what its parent does with them."""
+    """Block signals until a forked process has reset its parent's handlers."""
     _forking.before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
@@ -87,7 +87,7 @@ def _release_signals() -> None:
 
 
 def _forget() -> None:
-    """Give a forked process, such as a reader of slices, the usual signals of its own."""
+    """Give a forked process, such as a data loader's worker, the default signal handlers."""
     if signal.getsignal(signal.SIGTERM) is _raise:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -99,7 +99,7 @@ os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, afte
 
 
 def _watch(reader: int, finished: threading.Event, arguments: Sequence[str]) -> None:
-    """Wait for a signal, then for the work to end; end the process when it does not."""
+    """Wait for a signal, then for the work to end; end the process if it does not."""
     with os.fdopen(reader, "rb", buffering=0) as signals:
         number = next(
             (one for one in iter(lambda: signals.read(1), b"") if one[0] in _SIGNALS), b""

@@ -18,26 +18,26 @@ Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", show_def
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what fewshot wrote to --out before.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random choices.")]
 SeedSetting = Annotated[
     int | None, typer.Option("--seed", min=0, help="Same as --set seed=N.", show_default=False)
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"] | None,
-    typer.Option("--device", help="Where to compute; as the settings say when left out."),
+    typer.Option("--device", help="Where to compute; by default as in the settings."),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
         "--workers",
         min=0,
-        help="Processes that read slices while training; they change no result.",
+        help="Processes that read slices during training; the result does not depend on it.",
         show_default=False,
     ),
 ]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", help="Settings file (YAML); the built-in settings when left out."),
+    typer.Option("--config", help="Settings file (YAML); by default the built-in settings."),
 ]
 Sets = Annotated[
     list[str] | None,
@@ -52,7 +52,7 @@ Sets = Annotated[
 def overrides_of(
     set_: list[str] | None, device: str | None, seed: int | None, workers: int | None = None
 ) -> list[str]:
-    """Return these options as overrides of settings, `--set` last; the last of a key holds."""
+    """Return these options as overrides of settings, `--set` last; the last value of a key wins."""
     given = [("device", device), ("seed", seed), ("training.workers", workers)]
     return [*(f"{key}={value}" for key, value in given if value is not None), *(set_ or [])]
 
@@ -63,12 +63,12 @@ def settings_of(config: Path | None, overrides: list[str]) -> "RunSettings":
 
     if config is not None:
         return load_settings(config, overrides)
-    # A command on files needs no data settings; the phantom stands in for them.
+    # A command on files needs no data settings; the phantom is a placeholder.
     return parse_settings({"data": {"phantom": {}}}, overrides)
 
 
 def print_line(text: str) -> None:
-    """Print one line of an answer on standard output; control characters are shown, not obeyed."""
+    """Print one line on standard output, with control characters escaped."""
     print(printable(text))
 
 

@@ -13,15 +13,15 @@ def report(
     run: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
     other: Annotated[
         Path | None,
-        typer.Argument(help="A second run directory, to be compared with.", show_default=False),
+        typer.Argument(help="A second run directory to compare with.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="HTML file to write; in the (second) run when left out."),
+        typer.Option("--out", help="HTML file to write; by default in the (second) run."),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Write the report of a run anew, or compare two runs: one HTML file that opens anywhere."""
+    """Write the report of a run again, or compare two runs: one self-contained HTML file."""
     from fewshot.report.compare import report_two
     from fewshot.report.page import report_run
 
@@ -43,10 +43,10 @@ def review(
     ] = 0,
     json_: Json = False,
 ) -> None:
-    """Go through soft labels in a browser: accept, reject or delete single masks with keys.
+    """Review soft labels in a browser: accept, reject or delete masks by keys.
 
     Decisions are saved at once to review.json in the run directory, which fewshot run --resume and
-    train-final --review honour. The page is for this machine alone; stop with Ctrl-C.
+    train-final --review use. The page is only accessible from this machine; stop with Ctrl-C.
     """
     from fewshot.review.server import ReviewServer
     from fewshot.review.session import open_session

@@ -25,7 +25,7 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Empty the run directory first, if it holds a run.")
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue a run; stages that are done are skipped.")
+    bool, typer.Option("--resume", help="Continue a run; finished stages are skipped.")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say which stages would run, and why.")
@@ -62,15 +62,16 @@ def run(
     control: Annotated[
         bool,
         typer.Option(
-            "--control", help="Also train a fair control of the final model, on labels alone."
+            "--control",
+            help="Also train a fair control of the final model, on labels only.",
         ),
     ] = False,
     json_: Json = False,
 ) -> None:
     """Run all stages: from images and labels to a scored submission and a report.
 
-    Leaves submission.csv, metrics.json, report.html, config.resolved.yaml and
-    soft_labels/annotations.json in the run directory.
+    Writes submission.csv, metrics.json, report.html, config.resolved.yaml and
+    soft_labels/annotations.json to the run directory.
     """
     mode = _mode(resume, overwrite)
     overrides = overrides_of(set_, device, seed, workers)

@@ -1,4 +1,4 @@
-"""`fewshot sam`: embed, refine, auto and prompt; the other commands of the group are attached."""
+"""`fewshot sam`: embed, refine, auto and prompt; the rest of the group is in `sam_models`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,13 +36,13 @@ def embed(
     out: Out,
     encoder: EncoderSettings,
     number: Annotated[
-        Literal["float16", "float32"], typer.Option(help="How embeddings are kept.")
+        Literal["float16", "float32"], typer.Option(help="Number format of the embeddings on disk.")
     ] = "float16",
     json_: Json = False,
 ) -> None:
     """Run the image encoder once on every slice and keep the embeddings.
 
-    Goes on where it stopped. Says beforehand how much disk that takes.
+    Says beforehand how much disk space that takes. Continues where it stopped.
     """
     from fewshot.masks.coco import read_coco
     from fewshot.sam import commands
@@ -70,21 +70,22 @@ def refine(
     objective: Annotated[
         Literal["foreground", "all", "overlap"],
         typer.Option(
-            help="What must rise: adjusted Rand of merged masks, over the foreground or all "
-            "pixels; or the overlap of single masks, for soft labels."
+            help="What must improve: adjusted Rand of merged masks, over the foreground or all "
+            "pixels, or the overlap of single masks, for soft labels."
         ),
     ] = "foreground",
     least_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Masks of --truth below are not looked at.")
+        float,
+        typer.Option(min=0, max=1, help="Ignore predictions of --truth below this score."),
     ] = 0.0,
     embeddings: Embeddings = None,
     *,
     encoder: EncoderSettings,
     json_: Json = False,
 ) -> None:
-    """Let masks ask for better ones; keep these only where validation slices say it pays.
+    """Refine masks by prompting with them, if that improves the validation slices.
 
-    Also writes beside --out, as NAME.refinement.json, what was chosen and why.
+    Also writes NAME.refinement.json next to --out, with what was chosen and why.
     """
     from fewshot.sam.refining import Refinement, refine
 
@@ -107,9 +108,9 @@ def auto(
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Segment slices without any prompt, straight to regions and a submission CSV.
+    """Segment slices without prompts, to regions and a submission CSV.
 
-    Leaves masks.json, submission.csv and scores.json, with scores where the slices are labelled.
+    Writes masks.json, submission.csv and scores.json, with scores if the slices are labelled.
     """
     from fewshot.masks.coco import read_coco
     from fewshot.sam import commands

@@ -27,13 +27,13 @@ Precision = Annotated[
 ]
 Checkpoints = Annotated[
     list[str],
-    typer.Option("--checkpoint", help="As often as there are networks.", show_default=False),
+    typer.Option("--checkpoint", help="A checkpoint; may be repeated.", show_default=False),
 ]
 EmbeddingsOfMany = Annotated[
     Path | None,
     typer.Option(
         "--embeddings",
-        help="Folder below which embeddings are kept and reused, by encoder.",
+        help="Folder in which embeddings are kept for reuse, by encoder.",
     ),
 ]
 Limit = Annotated[
@@ -58,16 +58,16 @@ def finetune(
     loop: FinetuneLoopSettings,
     stop_after: Annotated[
         int | None,
-        typer.Option(min=1, help="Do so many iterations now; call again to go on."),
+        typer.Option(min=1, help="Stop after so many iterations; call again to continue."),
     ] = None,
     embeddings: Embeddings = None,
     device: Device = "auto",
     seed: Seed = 0,
     json_: Json = False,
 ) -> None:
-    """Fine-tune the mask decoder, or all but the prompt encoder; goes on where it stopped.
+    """Fine-tune the mask decoder, or all but the prompt encoder; continues where it stopped.
 
-    Leaves model.pth, the best by validation Dice, which plain segment_anything loads.
+    Writes model.pth, the best by validation Dice, which plain segment_anything loads.
     """
     from fewshot.config.logging import LoggingSettings
     from fewshot.config.names import TRAIN, VALIDATION
@@ -133,9 +133,9 @@ def compare(
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Ask several networks the same about labelled slices: IoU, Dice, and a picture.
+    """Prompt several networks in the same way on labelled slices: IoU, Dice, and a picture.
 
-    Leaves scores.csv, a row a structure, summary.json and comparison.png.
+    Writes scores.csv, with a row per structure, summary.json and comparison.png.
     """
     from fewshot.masks.coco import read_coco
     from fewshot.sam.embeddings import embedder_below
@@ -189,10 +189,10 @@ def study(
     device: Device = "auto",
     json_: Json = False,
 ) -> None:
-    """Try every prompt, input, resolution and network with each other; goes on where it stopped.
+    """Try all combinations of prompts, inputs, resolutions and networks.
 
-    Every option with several values may be given several times. Leaves study.csv, study.json and
-    study.png.
+    Options with several values may be repeated. Writes study.csv, study.json and study.png, and
+    continues where it stopped.
     """
     from fewshot.masks.coco import read_coco
     from fewshot.sam.model import load_sam

@@ -1,4 +1,4 @@
-"""Options that the commands of Segment Anything share, and what they stand for."""
+"""Options shared by the commands of Segment Anything, and their objects."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ Embeddings = Annotated[
     Path | None,
     typer.Option(
         "--embeddings",
-        help="Folder of embeddings: what is in it is used, what is not is added.",
+        help="Folder of embeddings, which are reused or added.",
         show_default=False,
     ),
 ]
@@ -37,7 +37,7 @@ def embedder_of(
     encoder: "EncoderSettings",
     number: Literal["float16", "float32"] = "float16",
 ) -> "Embedder":
-    """Return what gives embeddings by a checkpoint; `InputError` when it cannot be used."""
+    """Return the embedder of a checkpoint; `InputError` when it cannot be used."""
     from fewshot.sam.embeddings import Embedder
     from fewshot.sam.model import load_sam
 
@@ -51,7 +51,7 @@ def embedder_of(
 
 
 def treatment_of(name: Filter) -> "InputTransform":
-    """Return the filter of a name, with its usual constants."""
+    """Return the filter of this name, with its default constants."""
     from fewshot.preprocess.filters import canny, clahe, laplacian_of_gaussian, sobel
     from fewshot.sam.input_transforms import Image, InputTransform
 

@@ -16,11 +16,9 @@ Groups = Annotated[
     typer.Option(help="CSV of image and patient; intervals are then resampled by patient."),
 ]
 Table = Annotated[
-    Path | None, typer.Option(help="Write the scores of each image here (.csv or .json).")
+    Path | None, typer.Option(help="Write the scores of each image to this file (.csv or .json).")
 ]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Threads; as many as there are processors by default.")
-]
+Workers = Annotated[int | None, typer.Option(min=1, help="Threads; by default one per processor.")]
 
 
 def score(
@@ -31,7 +29,7 @@ def score(
     workers: Workers = None,
     json_: Json = False,
 ) -> None:
-    """Score a submission by the adjusted Rand index and region by region, with 95 % intervals."""
+    """Score a submission by adjusted Rand index and by regions, with 95 % intervals."""
     from fewshot.submission.scoring import score_submission, write_score_table
 
     report = score_submission(truth, submission, groups, workers)
@@ -49,13 +47,13 @@ def agree(
     b: Annotated[Path, typer.Option(help="Label CSV of the other.")],
     groups: Groups = None,
     count_empty: Annotated[
-        bool, typer.Option("--count-empty", help="An all-zero column is an answer, not a gap.")
+        bool, typer.Option("--count-empty", help="All-zero columns are labelled as empty.")
     ] = False,
     table: Table = None,
     workers: Workers = None,
     json_: Json = False,
 ) -> None:
-    """Say how two annotators agree on the images that both labelled (Cohen's kappa and more)."""
+    """Measure how two annotators agree on the images both labelled (Cohen's kappa and more)."""
     from fewshot.submission.scoring import compare_annotators, write_score_table
 
     agreement = compare_annotators(a, b, groups, count_empty=count_empty, workers=workers)
@@ -94,7 +92,7 @@ def _as_json(report: "ScoreReport") -> dict[str, Any]:
 
 
 def _print_means(report: "ScoreReport", *, annotators: bool = False) -> None:
-    """Print the mean of each metric; of two annotators only of those that need no truth."""
+    """Print the mean of each metric; for two annotators only of those that need no truth."""
     from fewshot.metrics.slice_metrics import METRICS
 
     if report.group_of is None:
@@ -125,12 +123,10 @@ def _print_empty(report: "ScoreReport") -> None:
 
 def validate(
     file: Annotated[Path, typer.Argument(help="A COCO .json, or a label or submission .csv[.gz].")],
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images that the file is about.")
-    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(help="Label CSV of the same or similar images, to notice transposed masks."),
+        typer.Option(help="Label CSV of the same or similar images, to detect transposed masks."),
     ] = None,
     json_: Json = False,
 ) -> None:
@@ -161,7 +157,7 @@ def validate(
 def _validate_coco(file: Path, images: Path | None) -> tuple[list[str], list[str], str]:
     """Return errors, warnings and what the file is.
 
-    A file that names no folder of its images, and has none of them beside it, is checked alone.
+    If the file neither names the folder of its images nor lies next to them, only it is checked.
     """
     from fewshot.masks.coco import check_images, read_coco
     from fewshot.slices.images import name_a_few

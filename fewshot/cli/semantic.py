@@ -1,4 +1,4 @@
-"""`fewshot semantic`: networks that tell foreground from background, pixel by pixel."""
+"""`fewshot semantic`: networks that separate foreground and background, pixel by pixel."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -58,14 +58,14 @@ def lgg(
     out: Out,
     seed: Seed = 0,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Report and pass over slices that cannot be read.")
+        bool, typer.Option("--skip-bad", help="Report and skip slices that cannot be read.")
     ] = False,
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Describe brain MRI in the LGG form as train, validation and test COCO files, by patient.
 
-    80, 10 and 10 % of the slices, no patient on two sides. The images stay where they are; train on
+    80, 10 and 10 % of the slices, each patient in one file. The images stay in place; train on
     their three channels with --set model.channels=3.
     """
     from fewshot.config.names import TEST, TRAIN, VALIDATION
@@ -115,12 +115,12 @@ def predict(
     ] = None,
     regions: Annotated[
         Literal["components", "watershed"] | None,
-        typer.Option("--regions", help="How regions are found; as in training when left out."),
+        typer.Option("--regions", help="How regions are found; by default as in training."),
     ] = None,
     device: Device = "auto",
     json_: Json = False,
 ) -> None:
-    """Predict regions with scores as COCO: for merge, submit, export and score as any model's."""
+    """Predict regions with scores as COCO, for merge, submit, export and score."""
     from fewshot.importing import datasets
     from fewshot.masks.coco import read_coco
     from fewshot.semantic import commands
@@ -138,10 +138,11 @@ def compare(
     data: Data,
     out: Out,
     test: Annotated[
-        Path | None, typer.Option(help="COCO file of labelled slices; test.json of --data without.")
+        Path | None,
+        typer.Option(help="COCO file of labelled slices; default: test.json of --data."),
     ] = None,
     networks: Annotated[
-        str, typer.Option(help="Which, by comma.")
+        str, typer.Option(help="Which ones, separated by commas.")
     ] = "unet,unetplusplus,deeplabv3,deeplabv3plus,pan",
     gafl: Annotated[Switch, typer.Option(help="With a filter in front, without, or both.")] = "off",
     featup: Annotated[

@@ -1,4 +1,4 @@
-"""Options of a command from a class of settings, so that neither restates the other."""
+"""Options of a command from a class of settings."""
 
 import inspect
 from collections.abc import Callable
@@ -16,10 +16,10 @@ Result = TypeVar("Result")
 
 
 def settings_as_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Return a command with an option for each setting, in place of parameters that hold settings.
+    """Return a command with an option for each setting, in place of parameters of settings.
 
-    A parameter whose type is a class of settings gives way to one option a field: the field's name,
-    default, bounds and description. Impossible values raise `InputError` with the option's name.
+    Each field of the class of settings becomes an option with its name, default, bounds and
+    description. Impossible values raise `InputError` with the option's name.
     """
     hints = get_type_hints(command, include_extras=True)
     given = inspect.signature(command).parameters
@@ -52,7 +52,7 @@ def _is_settings(annotation: Any) -> bool:
 
 
 def _choices(settings: type[Settings]) -> dict[str, FieldInfo]:
-    """Return the fields that can have several values, but for settings with more below them."""
+    """Return the fields that can have several values, except nested settings."""
     return {
         name: field
         for name, field in settings.model_fields.items()
@@ -85,14 +85,14 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
 
 
 def _annotated(annotation: Any) -> list[tuple[Any, ...]]:
-    """Return the marks of an annotation such as `Annotated[int, Field(ge=1)] | None`."""
+    """Return the metadata of an annotation such as `Annotated[int, Field(ge=1)] | None`."""
     parts = [annotation, *get_args(annotation)]
     fields = [mark for one in parts for mark in getattr(one, "__metadata__", ())]
     return [tuple(one.metadata) if isinstance(one, FieldInfo) else (one,) for one in fields]
 
 
 def _plain(annotation: Any) -> Any:
-    """Return an annotation without the marks that only pydantic reads."""
+    """Return an annotation without pydantic's metadata."""
     if hasattr(annotation, "__metadata__"):
         return _plain(annotation.__origin__)
     inner = [one for one in get_args(annotation) if one is not type(None)]

@@ -1,4 +1,4 @@
-"""`fewshot doctor`: is all there? `fewshot setup`: install what pip alone cannot."""
+"""`fewshot doctor` checks the installation; `fewshot setup` installs what pip alone cannot."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,14 +13,14 @@ Source = Annotated[
         "--from",
         metavar="FILE",
         exists=True,
-        help="The source release pb1-detectron2-0.6.tar.gz, or a folder that holds it: no network.",
+        help="The source release pb1-detectron2-0.6.tar.gz, or its folder; needs no network.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Install without asking.")]
 
 
 def doctor(json_: Json = False) -> None:
-    """Say what is installed, which device and weights there are, and what to do about the rest."""
+    """Check what is installed, which devices and weights there are, and say what to do."""
     from fewshot.detector.doctor import examine
 
     checks = examine()
@@ -35,7 +35,7 @@ def doctor(json_: Json = False) -> None:
             print_line(f"{mark}  {check.name:{width}}  {check.found}")
             if check.mend:
                 print_line(f"{'':9}{'':{width}}  to fix: {check.mend}")
-        print("ready" if healthy else "the main job cannot run; see the lines marked MISSING")
+        print("ready" if healthy else "fewshot run cannot work; see the lines marked MISSING")
     if not healthy:
         raise typer.Exit(1)
 
@@ -55,7 +55,7 @@ QUESTION = "Detectron2 is not installed. Install its Python part now (2 MB, no c
 
 
 def offer_setup() -> bool:
-    """Ask on a terminal whether Detectron2 shall be installed, and do it; return whether it was."""
+    """Offer on a terminal to install Detectron2; return whether it was installed."""
     import sys
 
     from fewshot.detector import installation

@@ -1,4 +1,4 @@
-"""The stages of a run as commands: each one's own options, those of the settings, and `--json`."""
+"""The stages of a run as commands, with their own options, settings and `--json`."""
 
 import inspect
 from collections.abc import Callable
@@ -26,10 +26,9 @@ _SETTINGS = {
 
 
 def as_command(work: Callable[..., Any]) -> Callable[..., None]:
-    """Return a Typer command from what a stage module calls `command`.
+    """Return a Typer command from the function `command` of a stage module.
 
-    Its parameter `settings` is filled from `--config`, `--set` and their like; what it returns is
-    printed as JSON where `--json` asks for that.
+    Its parameter `settings` comes from `--config`, `--set` and so on; `--json` prints its result.
     """
     own = inspect.signature(work).parameters
     wanted = _SETTINGS if "settings" in own else {}

@@ -14,7 +14,7 @@ Spacing = Annotated[
     str | None,
     typer.Option(
         "--spacing",
-        help="For slices without geometry, mm of a column, of a row, and from one number to the "
+        help="For slices without geometry: mm of a column, of a row, and from one number to the "
         'next ("0.05 0.05 0.08").',
         show_default=False,
     ),
@@ -27,11 +27,11 @@ def volume(
     out: Out,
     settings: VolumeSettings,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the images, if not the one the file names.")
+        Path | None, typer.Option(help="Folder of the images, if other than in the file.")
     ] = None,
     annotator: Annotated[
         list[Path] | None,
-        typer.Option(help="Masks of an annotator, drawn on the page; may be repeated."),
+        typer.Option(help="Masks of an annotator to draw on the page; may be repeated."),
     ] = None,
     spacing: Spacing = None,
     overwrite: Overwrite = False,
@@ -40,7 +40,7 @@ def volume(
     """Stack masks into volumes: link structures, measure mm3 and ml, write grids and surfaces.
 
     Writes volumes.csv and volumes.json, NAME.nii.gz, meshes/NAME_ID.ply, NAME.html, and linked.json
-    where structures were linked across slices.
+    if structures were linked across slices.
     """
     from fewshot.slices.sequence import parse_spacing
     from fewshot.volume.reconstruct import Request, reconstruct

@@ -64,7 +64,8 @@ the submission does, and mask AP is that of the masks before merging. The waters
 tune. Foreground leaves out the pixels whose true label is 0. Dice is the mean over the best
 one-to-one matching of regions, where a region without a partner counts as 0; a structure is missed,
 or extra, if its partner overlaps it by an IoU below 0.50. This is one run with one seed: small
-differences may be chance{% if scores.answer.images > 2 %}, and slices of one patient are not independent\
+differences may be chance{% if scores.answer.images > 2 %}, and slices of one patient are not
+independent\
 {% endif %}.</p>
 <p><strong>Merge rule of the submission.</strong> {{ rule_text }}</p>
 {% for part in tables if part != scores.part %}
