@@ -12,22 +12,24 @@ from fewshot.folders import prepare_folder
 if TYPE_CHECKING:
     from fewshot.captures.frame import Frame
 
-annotations = typer.Typer(no_args_is_help=True, help="Annotations drawn in other programs.")
+annotations = typer.Typer(
+    no_args_is_help=True, help="Annotations that were drawn in other programs."
+)
 
 
 @annotations.command("extract")
 def extract(
-    captures: Annotated[Path, typer.Option(help="Folder of screen captures with outlines.")],
+    captures: Annotated[Path, typer.Option(help="Folder of screen captures with contours.")],
     out: Out,
     images: Annotated[
         Path | None,
-        typer.Option(help="The same captures without outlines, under the same names."),
+        typer.Option(help="The same captures without contours, with the same file names."),
     ] = None,
     colour: Annotated[
         str,
         typer.Option(
-            help="Of the outlines: blue, cyan, green, yellow, red, magenta, or "
-            "HUE,SATURATION,VALUE as 20-128,100-255,100-255 (hue 0 to 180)."
+            help="Colour of the contours: blue, cyan, green, yellow, red, magenta, or ranges of "
+            "HUE,SATURATION,VALUE such as 20-128,100-255,100-255 (hue 0 to 180)."
         ),
     ] = "blue",
     frame: Annotated[
@@ -41,7 +43,7 @@ def extract(
     spacing: Annotated[
         str | None,
         typer.Option(
-            help="mm of a column and a row of the capture, and from one capture to the next."
+            help="Spacing in mm: between the capture's columns, between its rows, between captures."
         ),
     ] = None,
     max_gap: Annotated[
@@ -52,12 +54,12 @@ def extract(
         int, typer.Option(min=1, help="Smallest region, in pixels of the capture.")
     ] = 64,
     keep_line: Annotated[
-        bool, typer.Option("--keep-line", help="Leave the outlines in the images.")
+        bool, typer.Option("--keep-line", help="Keep the contours in the images.")
     ] = False,
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Turn screen captures with drawn outlines into images, masks and COCO.
+    """Turn screen captures with drawn contours into images, masks and COCO.
 
     Finds the image in the captures and the outlines by their colour, closes and fills them, and
     inpaints the lines. Look at check.png afterwards.

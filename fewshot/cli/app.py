@@ -40,10 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help=(
-        "Segment medical slices from a few labelled and many unlabelled ones.\n\n"
-        "Three Mask R-CNNs (the radiologists) learn from the labelled slices, label the others, "
-        "and a final model learns from all of them.\n\n"
-        "Start with [bold]fewshot demo --out runs/demo[/bold]: it needs no data. "
+        "Segment medical slices when only a few of them are labelled.\n\n"
+        "Three Mask R-CNNs (the radiologists) are trained on the labelled slices and write soft "
+        "labels (pseudo-labels) for the others; a final model is trained on all of them.\n\n"
+        "Start with [bold]fewshot demo --out runs/demo[/bold], which needs no data. "
         "Then write a settings file like those in configs/ and call [bold]fewshot run[/bold]."
     ),
 )
@@ -53,7 +53,7 @@ _STAGES = "One stage at a time, in this order"
 _NETWORKS = "Other networks"
 _PAGES = "Pages to look at"
 _SAM = "Segment Anything"
-_FORMS = "Pictures, and forms for other tools"
+_FORMS = "Pictures, and formats for other tools"
 _VOLUMES = "From slices to volumes"
 _CHECKS = "Scores and checks"
 # What Typer raises for wrong options; newer versions have their own copy of click.

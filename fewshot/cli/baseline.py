@@ -19,7 +19,7 @@ _CSV = (".csv", ".csv.gz")
 
 def baseline(
     out: Annotated[
-        Path, typer.Option("--out", help="CSV or COCO JSON to write; with --table a folder.")
+        Path, typer.Option("--out", help="CSV or COCO JSON file to write; with --table, a folder.")
     ],
     images: Annotated[
         Path | None, typer.Option("--images", help="Folder of 8-bit slices.", show_default=False)
@@ -57,7 +57,7 @@ def baseline(
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Segment slices by the challenge organisers' watershed, after any preprocessing.
+    """Segment slices with the challenge organisers' watershed, after any preprocessing.
 
     The constants of the watershed are the settings `baseline`; without --preprocess the steps are
     the settings `preprocess`. --table makes Table 1 of the reference report on labelled slices:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 Images = Annotated[
     Path,
-    typer.Option("--images", help="PNG, JPEG, TIFF, .npy, .npz, NIfTI or DICOM; file or folder."),
+    typer.Option("--images", help="File or folder: PNG, JPEG, TIFF, .npy, .npz, NIfTI or DICOM."),
 ]
 Labels = Annotated[
     Path | None,
     typer.Option(
         "--labels",
         help="Label CSV, label images, .npy, .npz, NIfTI, COCO, or a box table; "
-        "slices without a label are unlabelled.",
+        "slices without labels count as unlabelled.",
     ),
 ]
 Groups = Annotated[
@@ -45,7 +45,7 @@ def phantom(
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Make up CT-like slices with labels, in the challenge's form."""
+    """Generate CT-like slices with labels, in the challenge's format."""
     from fewshot.config.tree import PhantomData
     from fewshot.importing.datasets import make_phantom, phantom_files
 
@@ -72,7 +72,7 @@ def convert(
         typer.Option(min=0.01, max=0.99, help="Fraction of labelled slices for validation."),
     ] = 0.2,
     check: Annotated[
-        bool, typer.Option("--check", help="Also draw slices with outlines: check.png.")
+        bool, typer.Option("--check", help="Also draw slices with contours, to check.png.")
     ] = False,
     window: Annotated[
         list[str] | None,
@@ -92,21 +92,21 @@ def convert(
         str,
         typer.Option(
             "--channel",
-            help="Which channel of each case, by the end of the NIfTI names (0000, flair), or all.",
+            help="Channel of each case, by the ending of NIfTI names (0000, flair), or all.",
         ),
     ] = "",
     spacing: Annotated[
         str | None,
         typer.Option(
             "--spacing",
-            help="Numbered slices are a volume: mm of a column, of a row, and from one number to "
-            'the next ("0.05 0.05 0.08").',
+            help="Treat numbered slices as a volume with this spacing in mm: between columns, "
+            'between rows, and between slices ("0.05 0.05 0.08").',
             show_default=False,
         ),
     ] = None,
     structures: Annotated[
         bool,
-        typer.Option("--structures", help="A label id is the same structure on every slice."),
+        typer.Option("--structures", help="Label ids mean the same structure on every slice."),
     ] = False,
     label_threshold: Annotated[
         float | None,
@@ -128,15 +128,13 @@ def convert(
     ] = False,
     keep_ids: Annotated[
         bool,
-        typer.Option(
-            "--keep-ids", help="Keep PatientID of DICOM in names, for those who may; no pseudonyms."
-        ),
+        typer.Option("--keep-ids", help="Keep DICOM's PatientID in names, instead of pseudonyms."),
     ] = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Turn images and labels of any form into two-class COCO files.
+    """Convert images and labels in any supported format to two-class COCO files.
 
     Says what was found. Writes train.json, validation.json and unlabelled.json, or test.json with
     --test; without labels only unlabelled.json, and boxes.json for a box table. Slices other than a

@@ -24,7 +24,9 @@ def look(
     file: Annotated[Path, typer.Argument(help="COCO file of slices, with masks or without.")],
     out: Annotated[Path, typer.Option("--out", help="PNG file to write.", show_default=False)],
     images: Images = None,
-    slices: Annotated[int, typer.Option(min=1, max=400, help="Show at most so many slices.")] = 40,
+    slices: Annotated[
+        int, typer.Option(min=1, max=400, help="Largest number of slices to show.")
+    ] = 40,
     json_: Json = False,
 ) -> None:
     """Draw a contact sheet of slices with outlines, to check images and masks at a glance."""
@@ -46,7 +48,7 @@ def export(
     form: Annotated[
         Form,
         typer.Option(
-            help="label-png: one 8-bit PNG a slice; nifti: volumes with the original affine; "
+            help="label-png: an 8-bit PNG per slice; nifti: volumes with the original affine; "
             "coco-results: results.json."
         ),
     ],
@@ -56,7 +58,7 @@ def export(
     ] = 0.0,
     background: Annotated[
         Literal["keep", "nearest"],
-        typer.Option(help="keep unlabelled pixels, or give them the nearest region."),
+        typer.Option(help="Keep pixels without a region, or give them the nearest one."),
     ] = "keep",
     max_voxels: Annotated[
         int, typer.Option(min=1, help="Refuse larger volumes, because a file may claim any size.")
@@ -64,7 +66,7 @@ def export(
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Write masks as label PNGs, as NIfTI volumes or as COCO results, for other tools.
+    """Export masks as label PNGs, NIfTI volumes or COCO results, for other tools.
 
     In PNGs and volumes a pixel in several masks belongs to the one with the highest score. Ids are
     those of the structures if the file has them (see fewshot volume); otherwise they run from 1 by

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from fewshot.config.tree import RunSettings
 
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+    bool,
+    typer.Option("--json", help="Print one JSON object, and nothing else, on standard output."),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what fewshot wrote to --out before.")
+    bool, typer.Option("--overwrite", help="Replace what fewshot wrote to --out earlier.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random choices.")]
 SeedSetting = Annotated[

@@ -39,7 +39,7 @@ def review(
         ),
     ],
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any free port.")
     ] = 0,
     json_: Json = False,
 ) -> None:

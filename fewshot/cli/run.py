@@ -27,8 +27,9 @@ Overwrite = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", help="Continue a run; finished stages are skipped.")
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue a run, skipping finished stages.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only say which stages would run, and why.")
+    bool, typer.Option("--dry-run", help="Only list the stages that would run, and why.")
 ]
 ConfigFile = Annotated[Path, typer.Option("--config", help="Settings file (YAML).")]
 
@@ -42,7 +43,7 @@ def demo(
     seed: SeedSetting = None,
     json_: Json = False,
 ) -> None:
-    """Make a phantom dataset and run everything on it, on the CPU, in a few minutes."""
+    """Generate a phantom data set and run everything on it, on the CPU, in a few minutes."""
     from fewshot.config.load import builtin_config
 
     overrides = overrides_of(set_, device, seed)
@@ -68,7 +69,7 @@ def run(
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Run all stages: from images and labels to a scored submission and a report.
+    """Run all stages, from images and labels to a scored submission and a report.
 
     Writes submission.csv, metrics.json, report.html, config.resolved.yaml and
     soft_labels/annotations.json to the run directory.

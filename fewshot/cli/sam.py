@@ -19,8 +19,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help=(
         "Segment Anything: refine masks, prompt, fine-tune, and measure when it helps.\n\n"
-        "Checkpoints are files, or vit_b, vit_l, vit_h and medsam in the folder that "
-        "FEWSHOT_WEIGHTS names. Without any, train [bold]tiny[/bold] on your own labels: "
+        "A checkpoint is a file, or vit_b, vit_l, vit_h or medsam in the folder FEWSHOT_WEIGHTS. "
+        "Without one, train [bold]tiny[/bold] on your own labels: "
         "fewshot sam finetune --checkpoint tiny --train all."
     ),
 )
@@ -40,7 +40,7 @@ def embed(
     ] = "float16",
     json_: Json = False,
 ) -> None:
-    """Run the image encoder once on every slice and keep the embeddings.
+    """Run the image encoder once on every slice and store the embeddings.
 
     Says beforehand how much disk space that takes. Continues where it stopped.
     """
@@ -142,14 +142,14 @@ def prompt(
         Path | None, typer.Option("--data", help="COCO file of slices, for a CSV or --whole-slice.")
     ] = None,
     whole_slice: Annotated[
-        bool, typer.Option("--whole-slice", help="One box over each whole slice.")
+        bool, typer.Option("--whole-slice", help="Use one box around each entire slice.")
     ] = False,
     embeddings: Embeddings = None,
     *,
     encoder: EncoderSettings,
     json_: Json = False,
 ) -> None:
-    """Turn boxes into masks, all boxes of a slice at once."""
+    """Turn boxes into masks."""
     from fewshot.masks.coco import read_coco
     from fewshot.sam import commands
 

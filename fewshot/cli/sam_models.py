@@ -1,4 +1,4 @@
-"""`fewshot sam finetune`, `compare` and `study`: training networks, and measuring them."""
+"""`fewshot sam finetune`, `compare` and `study`: training and evaluating networks."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -22,7 +22,7 @@ Precision = Annotated[
     Literal["auto", "off", "bfloat16", "float16"],
     typer.Option(
         "--mixed-precision",
-        help="Number format of the encoder's arithmetic; auto: bfloat16 on GPUs.",
+        help="Number format that the encoder computes in; auto: bfloat16 on GPUs.",
     ),
 ]
 Checkpoints = Annotated[
@@ -37,7 +37,7 @@ EmbeddingsOfMany = Annotated[
     ),
 ]
 Limit = Annotated[
-    int | None, typer.Option("--slices", min=1, help="Only so many slices, evenly spread.")
+    int | None, typer.Option("--slices", min=1, help="Use only this many slices, evenly spaced.")
 ]
 
 
@@ -45,9 +45,7 @@ Limit = Annotated[
 def finetune(
     checkpoint: Annotated[
         str,
-        typer.Option(
-            "--checkpoint", help="Where to start; tiny without a file starts from scratch."
-        ),
+        typer.Option("--checkpoint", help="Initial weights; tiny: a small network from scratch."),
     ],
     data: Annotated[
         Path, typer.Option("--data", help="Folder with train.json and validation.json.")
@@ -180,7 +178,8 @@ def study(
     phase: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=FILE.json: the same places in another phase, combined by mean and maximum."
+            help="NAME=FILE.json: the same slices in another contrast phase, combined by mean and "
+            "maximum."
         ),
     ] = None,
     slices_: Limit = None,
@@ -205,7 +204,7 @@ def study(
         StudyPrompt(count, kind) for kind in kinds for count in points if count or kind != "none"
     ]
     if not prompts:
-        raise InputError("study: --points 0 with --box none asks nothing; give points or a box")
+        raise InputError("study: --points 0 with --box none leaves no prompt; give points or a box")
     request = StudyRequest(
         models=[load_sam(one, device) for one in checkpoint],
         slices=read_coco(data),

@@ -15,7 +15,7 @@ Checkpoint = Annotated[
     str,
     typer.Option(
         "--checkpoint",
-        help="A file of SAM, MedSAM or our own, or vit_b, vit_l, vit_h, medsam by name.",
+        help="Checkpoint file of SAM, MedSAM or fewshot, or vit_b, vit_l, vit_h or medsam.",
         show_default=False,
     ),
 ]

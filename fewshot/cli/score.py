@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Groups = Annotated[
     Path | None,
-    typer.Option(help="CSV of image and patient; intervals are then resampled by patient."),
+    typer.Option(help="CSV of image and patient, to resample intervals by patient."),
 ]
 Table = Annotated[
     Path | None, typer.Option(help="Write the scores of each image to this file (.csv or .json).")
@@ -130,7 +130,7 @@ def validate(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Check a COCO file, a label CSV or a submission; say what is wrong and where."""
+    """Check a COCO file, a label CSV or a submission; report what is wrong and where."""
     from fewshot.submission.validate import Findings, validate_submission
 
     if not file.name.endswith((".json", ".csv", ".csv.gz")):

@@ -30,7 +30,7 @@ Data = Annotated[
 OwnConfig = Annotated[
     Path | None,
     typer.Option(
-        "--config", help="Settings file (YAML) of such a training; the defaults when left out."
+        "--config", help="Settings file (YAML) of fewshot semantic; by default built-in settings."
     ),
 ]
 OwnSets = Annotated[
@@ -46,8 +46,8 @@ Switch = Literal["off", "on", "both"]
 app = typer.Typer(
     no_args_is_help=True,
     help=(
-        "U-Net, U-Net++, DeepLabV3, DeepLabV3+ and PAN on the same slices as the detectors: "
-        "foreground and boundaries pixel by pixel, then regions."
+        "U-Net, U-Net++, DeepLabV3, DeepLabV3+ and PAN on the same slices as the detectors: they "
+        "predict foreground and boundaries per pixel, from which regions are made."
     ),
 )
 
@@ -63,7 +63,7 @@ def lgg(
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Describe brain MRI in the LGG form as train, validation and test COCO files, by patient.
+    """Convert brain MRI of the LGG data set to train, validation and test COCO files.
 
     80, 10 and 10 % of the slices, each patient in one file. The images stay in place; train on
     their three channels with --set model.channels=3.
@@ -95,7 +95,7 @@ def train(
     device: Device = None,
     json_: Json = False,
 ) -> None:
-    """Train a network by its own settings (docs/settings.md); go on where it was cut off."""
+    """Train a network with settings of its own (docs/settings.md); resume if interrupted."""
     from fewshot.semantic import commands
     from fewshot.training.model_folder import DESCRIPTION
 
@@ -144,12 +144,12 @@ def compare(
     networks: Annotated[
         str, typer.Option(help="Which ones, separated by commas.")
     ] = "unet,unetplusplus,deeplabv3,deeplabv3plus,pan",
-    gafl: Annotated[Switch, typer.Option(help="With a filter in front, without, or both.")] = "off",
+    gafl: Annotated[Switch, typer.Option(help="With a GAFL filter in front, or not.")] = "off",
     featup: Annotated[
-        Switch, typer.Option(help="With sharper features, without, or both.")
+        Switch, typer.Option(help="With features upsampled by FeatUp, or not.")
     ] = "off",
     run: Annotated[
-        Path | None, typer.Option(help="Finished run whose final model joins the table.")
+        Path | None, typer.Option(help="Finished run whose final model is added to the table.")
     ] = None,
     append: Annotated[
         bool, typer.Option("--append", help="Keep the rows of an earlier comparison in --out.")
@@ -160,9 +160,9 @@ def compare(
     device: Device = None,
     json_: Json = False,
 ) -> None:
-    """Train networks alike and score them on the same slices: table, figure, JSON.
+    """Train several networks in the same way and score them on the same slices.
 
-    Leaves comparison.md, .csv, .png and .json, and the models. Call it again to go on.
+    Writes comparison.md, .csv, .png and .json, and the models. Call it again to resume.
     """
     from fewshot.config.names import TEST
     from fewshot.semantic import commands

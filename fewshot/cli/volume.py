@@ -37,7 +37,7 @@ def volume(
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Stack masks into volumes: link structures, measure mm3 and ml, write grids and surfaces.
+    """Stack masks into volumes: link structures, measure mm³ and ml, write grids and surfaces.
 
     Writes volumes.csv and volumes.json, NAME.nii.gz, meshes/NAME_ID.ply, NAME.html, and linked.json
     if structures were linked across slices.

@@ -1,1 +1,1 @@
-"""The whole run: its stages, its directory, and picking up where it stopped."""
+"""The complete run: its stages, their order, and resuming where it stopped."""

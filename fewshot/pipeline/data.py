@@ -1,4 +1,4 @@
-"""The first stages: a phantom where one is wanted, and slices and labels as COCO files."""
+"""The first stages: a phantom where the settings ask for one, and COCO files of the slices."""
 
 from dataclasses import replace
 from functools import cache
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def stages(layout: RunLayout) -> list[Stage]:
-    """Return the stage that makes the phantom, if one is wanted, and that of the COCO files."""
+    """Return the stage that makes the phantom, if the settings ask for one, and the data stage."""
     phantom, source = layout.settings.data.phantom, layout.source
     read = cache(lambda: read_datasets(layout))
 
@@ -79,7 +79,7 @@ def _labelled(source: "DataSettings") -> "Labelled":
 def read_datasets(layout: RunLayout) -> dict[str, "SliceSet"]:
     """Return the slices of a run by the names of their COCO files.
 
-    Raises `InputError` for whatever is wrong with the user's files.
+    Raises `InputError` for unusable files.
     """
     from fewshot.errors import InputError
     from fewshot.importing.datasets import TrainingFiles, read_test, read_training, tell

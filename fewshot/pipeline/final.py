@@ -1,4 +1,4 @@
-"""Training the final model, and the control and the twins that it is compared with."""
+"""Training of the final model, and of the control and the twins."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,11 +32,11 @@ def command(
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
     soft_labels: Annotated[
         Path | None,
-        typer.Option(help="annotations.json of soft-label; the labelled slices alone without."),
+        typer.Option(help="annotations.json of soft-label; by default labelled slices only."),
     ] = None,
     review: Annotated[
         Path | None,
-        typer.Option("--review", help="review.json of fewshot review: what a person decided."),
+        typer.Option("--review", help="review.json of fewshot review: a person's decisions."),
     ] = None,
     radiologists: Annotated[
         Path | None,
@@ -45,7 +45,7 @@ def command(
 ) -> Any:
     """Train the final model on labelled and soft-labelled slices.
 
-    Masks to be ignored are read from uncertain.json beside the soft labels, where there is one.
+    Masks to ignore are read from uncertain.json next to the soft labels, if there is one.
     """
     from fewshot.files import read_json, remove_remains
     from fewshot.lock import locked
@@ -76,7 +76,7 @@ def command(
     if settings.final.warm_start and model.warm_start is None:
         warn(
             f"{settings.final.warm_start} has learnt from unlabelled slices; without soft labels "
-            "the model starts from scratch"
+            "the final model does not start from it"
         )
     with locked(out):
         refuse_links(out)

@@ -1,4 +1,4 @@
-"""Merging: the merge rules chosen for each model, and the final model's masks without overlaps."""
+"""Merging: choosing a merge rule for each model, and merging the final model's masks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +17,7 @@ NAME = "merge"
 
 
 def stages(layout: RunLayout) -> list[Stage]:
-    """Return the stages that choose merge rules, one a model, and that of the merge."""
+    """Return a stage per model that chooses its merge rule, and the stage that merges."""
     return [*(_calibrate(layout, name) for name in layout.models), _merge(layout)]
 
 
@@ -61,7 +61,7 @@ def _merge(layout: RunLayout) -> Stage:
 
 
 def merge(predictions: Path, rule: "MergeRule", target: Path) -> None:
-    """Write predictions without overlaps, as COCO: one mask a region of the merged label map."""
+    """Write predictions without overlaps as COCO, one mask per region of the merged label map."""
     from dataclasses import asdict
 
     from fewshot.masks.coco import open_coco, write_masks
@@ -80,7 +80,7 @@ def command(
     predictions: Annotated[Path, typer.Option(help="COCO file that predict made.")],
     out: Annotated[Path, typer.Option("--out", help="COCO file to write, without overlaps.")],
     score_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Masks below are dropped; else calibrated.")
+        float | None, typer.Option(min=0, max=1, help="Lowest score of a mask; else calibrated.")
     ] = None,
     min_area: Annotated[
         int | None,
@@ -88,13 +88,13 @@ def command(
     ] = None,
     background: Annotated[
         Literal["auto", "keep", "nearest"],
-        typer.Option(help="keep unlabelled pixels, or give them the nearest region."),
+        typer.Option(help="Keep pixels without a region, or give them the nearest one."),
     ] = "auto",
     metric: Annotated[
-        Literal["foreground", "all"], typer.Option(help="What to calibrate for.")
+        Literal["foreground", "all"], typer.Option(help="Adjusted Rand index to calibrate for.")
     ] = "foreground",
     truth: Annotated[
-        Path | None, typer.Option(help="validation.json, to choose what is not given.")
+        Path | None, typer.Option(help="validation.json, to calibrate what is not given.")
     ] = None,
     truth_predictions: Annotated[
         Path | None, typer.Option(help="The same model's predictions of --truth.")

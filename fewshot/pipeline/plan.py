@@ -1,4 +1,4 @@
-"""Which stages a run consists of; what each reads and leaves says in which order they run."""
+"""The stages of a run, ordered by what each reads and writes."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -20,10 +20,10 @@ from fewshot.run.stages import Stage, in_order
 
 
 class StageModule(Protocol):
-    """A module of stages; with `NAME` and `command` it is a command of that name as well."""
+    """A module of stages; with `NAME` and `command` it also provides a command of that name."""
 
     def stages(self, layout: RunLayout) -> list[Stage]:
-        """Return the stages of a run that are this module's, as its settings want them."""
+        """Return this module's stages of a run, as its settings ask for."""
 
 
 STAGES: tuple[StageModule, ...] = (
@@ -41,12 +41,12 @@ STAGES: tuple[StageModule, ...] = (
 
 
 def stages(layout: RunLayout) -> list[Stage]:
-    """Return all stages of a run, in an order in which they can run."""
+    """Return all stages of a run in an executable order."""
     return in_order([stage for module in STAGES for stage in module.stages(layout)])
 
 
 def commands() -> dict[str, Callable[..., Any]]:
-    """Return the commands that do the work of one stage on files, by name, in order.
+    """Return the commands that run one stage on files, by name, in order.
 
     >>> list(commands())[:3]
     ['train-radiologists', 'soft-label', 'train-final']

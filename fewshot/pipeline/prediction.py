@@ -1,4 +1,4 @@
-"""Predicting: every model's masks of validation and test slices."""
+"""Prediction of masks on validation and test slices by every model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ _MOST_VIEWS = 16
 
 
 def stages(layout: RunLayout) -> list[Stage]:
-    """Return one stage a model."""
+    """Return one stage per model."""
     return [_predict(layout, name) for name in layout.models]
 
 
@@ -71,11 +71,12 @@ def predict(
     weights: Mapping[str, float] | None = None,
     refine_with: Path | None = None,
 ) -> None:
-    """Write the predicted masks of some slices as COCO with scores.
+    """Write the predicted masks of slices as COCO with scores.
 
-    Several models, or several views of one, vote, by `weights` or alike; the masks then bear the
-    last model's name. The foreground of the model `refine_with`, where given, redraws them (see
-    `radiologists.mask_source.refine_masks`); it sees the slice as it is.
+    Several models, or several views (test-time augmentation), vote with `weights`, equal by
+    default; the masks then carry the last model's name. The foreground of the model `refine_with`,
+    predicted without test-time augmentation, refines them (see
+    `radiologists.mask_source.refine_masks`).
     """
     from fewshot.masks.coco import check_images, write_masks
     from fewshot.models.ensemble import PLAIN, predict_together
@@ -98,7 +99,8 @@ def predict(
 
 def command(
     model: Annotated[
-        list[Path], typer.Option(help="Model folder; several (--model A --model B) vote.")
+        list[Path],
+        typer.Option(help="Model folder; several (--model A --model B) are an ensemble."),
     ],
     out: Annotated[Path, typer.Option("--out", help="COCO file to write, with scores.")],
     data: Annotated[Path | None, typer.Option("--data", help="COCO file of slices.")] = None,
@@ -106,23 +108,23 @@ def command(
         Path | None, typer.Option("--images", help="Folder of slices, instead of --data.")
     ] = None,
     flip: Annotated[
-        bool, typer.Option("--flip", help="Look at mirrored slices too, and vote.")
+        bool, typer.Option("--flip", help="Test-time augmentation: mirrored slices, too.")
     ] = False,
     scale: Annotated[
         list[float] | None,
         typer.Option(
-            min=0.2, max=5, help="Look at slices of this size too, and vote; above 1 is enlarged."
+            min=0.2, max=5, help="Test-time augmentation: slices scaled by this factor, too."
         ),
     ] = None,
     refine_with: Annotated[
         Path | None,
-        typer.Option(help="Folder of a semantic model, whose foreground redraws the masks."),
+        typer.Option(help="Folder of a semantic model whose foreground refines the masks."),
     ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to compute.")
     ] = "auto",
 ) -> dict[str, Any]:
-    """Predict instance masks with scores, all above 0.05: merge chooses from them."""
+    """Predict instance masks with scores of at least 0.05, from which merge chooses."""
     from fewshot.importing.datasets import read_test
     from fewshot.masks.coco import open_coco, read_coco
 
@@ -145,5 +147,5 @@ def _settings(flip: bool, scales: list[float]) -> "PredictionSettings":
     sides = (False, True) if flip else (False,)
     views = [ViewSettings(scale=one, flip=side) for one in (1.0, *scales) for side in sides]
     if len(views) > _MOST_VIEWS:
-        raise InputError(f"predict: {len(views)} looks at a slice; at most {_MOST_VIEWS} can vote")
+        raise InputError(f"predict: {len(views)} views of a slice; give at most {_MOST_VIEWS}")
     return PredictionSettings(tta=tuple(views))

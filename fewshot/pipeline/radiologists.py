@@ -1,4 +1,4 @@
-"""Training the radiologists, and weighing them by their validation average precision."""
+"""Training the radiologists, and weighting them by their validation average precision."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ NAME = "train-radiologists"
 
 
 def stages(layout: RunLayout) -> list[Stage]:
-    """Return one stage a radiologist, and that of their weights."""
+    """Return one stage per radiologist, and the stage of their weights."""
     return [*(training_stage(layout, name) for name in layout.radiologists), _weigh(layout)]
 
 
@@ -50,13 +50,14 @@ def command(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
     only: Annotated[
-        str | None, typer.Option("--only", help="Train this radiologist alone, without weights.")
+        str | None,
+        typer.Option("--only", help="Train only this radiologist, without weights.json."),
     ] = None,
 ) -> Any:
-    """Train the radiologists on the labelled slices and weigh them by validation AP.
+    """Train the radiologists on the labelled slices and weight them by validation AP.
 
-    Leaves one model folder a radiologist, and weights.json. Given again with the same settings and
-    slices, an interrupted command goes on where it stopped.
+    Writes a model folder per radiologist, and weights.json. An interrupted command, called again
+    with the same settings and slices, continues where it stopped.
     """
     from fewshot.files import read_json, remove_remains
     from fewshot.lock import locked

@@ -1,4 +1,4 @@
-"""Refining with Segment Anything: soft labels, and predictions, each where the settings say so."""
+"""Refinement of soft labels and predictions with Segment Anything, if the settings ask for it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ CHOICE = "refinement.json"
 
 
 def stages(layout: RunLayout) -> list[Stage]:
-    """Return the stages that are wanted: that of the soft labels, and one a model."""
+    """Return the stages that the settings ask for: of the soft labels, and one per model."""
     sam = layout.settings.sam
     soft_labels = [_refine_soft_labels(layout)] if sam.soft_labels else []
     models = layout.models if sam.predictions else []
@@ -54,8 +54,8 @@ def _refine_predictions(layout: RunLayout, name: str) -> Stage:
 def _refine_soft_labels(layout: RunLayout) -> Stage:
     """Return the stage between soft labels and the final training.
 
-    It is chosen on what the radiologists predict of the validation slices, as certain as the least
-    certain soft label, by the overlap of single masks: they are to be learnt from.
+    The refinement is chosen on the radiologists' validation predictions with scores no lower than
+    those of the soft labels, by the overlap of single masks, since a model is to learn from them.
     """
     source, target = layout.soft_labels, layout.refined_soft_labels
     predictions = [
@@ -91,7 +91,7 @@ def _inputs(layout: RunLayout, read: list[Path]) -> dict[str, Path]:
 
 
 def _checkpoint(layout: RunLayout) -> Path:
-    """Return the file; that it is missing is said before any work starts."""
+    """Return the file, or raise `InputError` before any work starts."""
     from fewshot.sam.checkpoints import find_checkpoint
 
     try:

@@ -5,12 +5,12 @@ from typing import Any
 from fewshot.run.layout import DATA_KEYS, RunLayout
 from fewshot.run.stages import Stage
 
-# Where files lie decides nothing of a report; what is in them is among its inputs.
+# A report does not depend on where files are; their contents are among its inputs.
 _PLACES = {*DATA_KEYS, "weights", "checkpoint"}
 
 
 def stages(layout: RunLayout) -> list[Stage]:
-    """Return the stage of the report; of all that it reads, only the metrics must be there."""
+    """Return the stage of the report; of its inputs only the metrics must exist."""
     from fewshot.report.page import report_inputs
 
     def work() -> None:

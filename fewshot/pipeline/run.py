@@ -25,18 +25,18 @@ Mode = Literal["new", "resume", "overwrite"]
 
 
 def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
-    """Run every stage whose results do not hold yet, and return what is in `metrics.json`.
+    """Run every stage that is not up to date, and return the contents of `metrics.json`.
 
     Args:
         settings: of the run; saved as `config.resolved.yaml`.
         out: the run directory.
-        mode: `new` wants an empty or absent directory; `resume` continues one, `overwrite` deletes
-            first what runs wrote there, and refuses a directory that holds anything else.
+        mode: `new` needs an empty or absent directory; `resume` continues a run; `overwrite` first
+            deletes what a run wrote there, and refuses a directory with anything else in it.
 
     Raises:
-        InputError: the directory cannot be used, or the data or settings are wrong; then the
-            directory is as it was.
-        FewshotError: another process works in the directory.
+        InputError: the directory cannot be used, or data or settings are wrong; the directory is
+            then unchanged.
+        FewshotError: another process is working in the directory.
     """
     refuse_if_locked(out)
     _check_directory(out, mode)
@@ -52,7 +52,7 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     _check_models(settings)
     check_mlflow(settings.logging)
     with locked(out):
-        _check_directory(out, mode)  # another run may have begun and ended here meanwhile
+        _check_directory(out, mode)  # another run may have started and finished here meanwhile
         if mode == "overwrite":
             owned.empty(out)
         remove_remains(out)
@@ -73,7 +73,7 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
 def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tuple[str, str]]:
     """Return each stage's name and why it would run, or `done and unchanged`.
 
-    See `forecast`. Raises `InputError` for a directory that `run` would refuse.
+    Raises `InputError` for a directory that `run` would refuse. See `StageRunner.forecast`.
     """
     _check_directory(out, mode)
     settings = _resolve(settings)
@@ -87,9 +87,9 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
 
 
 def _resolve(settings: RunSettings) -> RunSettings:
-    """Return the settings with device and starting weights as they are on this machine.
+    """Return the settings with device and initial weights resolved on this machine.
 
-    A detector that no model is made from stays as it is: Detectron2 need not be there.
+    A detector that no model uses is left unresolved, so that Detectron2 need not be installed.
     """
 
     def found(model: ModelSettings) -> ModelSettings:
@@ -110,7 +110,7 @@ def _resolve(settings: RunSettings) -> RunSettings:
 
 
 def _models(settings: RunSettings) -> dict[str, ModelSettings]:
-    """Return the models of a run that differ, by the settings that say so."""
+    """Return the settings of a run's models, by their keys."""
     named = {f"radiologists.{one.name}.model": one.model for one in settings.radiologists}
     named["final.model"] = settings.final.model
     own = {key: model for key, model in named.items() if model is not None}
@@ -118,7 +118,7 @@ def _models(settings: RunSettings) -> dict[str, ModelSettings]:
 
 
 def _check_models(settings: RunSettings) -> None:
-    """Refuse options that no network can be built with, and weights that fit none of it."""
+    """Refuse options that no network can be built with, and weights that fit no layer."""
     for model in _models(settings).values():
         if model.weights_file is not None:
             check_regular(model.weights_file)
@@ -136,7 +136,7 @@ def _check_inputs(layout: RunLayout) -> None:
 
 
 def _check_outside(settings: RunSettings, out: Path) -> None:
-    """Refuse to empty a directory that holds what the run is to read."""
+    """Refuse to empty a directory that contains inputs of the run."""
     data = settings.data
     files = {f"data.{key}": getattr(data, key) for key in DATA_KEYS}
     for key, model in _models(settings).items():
@@ -158,12 +158,12 @@ def _check_directory(out: Path, mode: Mode) -> None:
         raise InputError(f"{out}: is not empty; use --resume, --overwrite, or another directory")
     if not owned.is_run(out):
         raise InputError(
-            f"{out}: is not a run directory (no record of a run is in it); left as it is"
+            f"{out}: is not a run directory (it has no record of a run); left unchanged"
         )
     owned.refuse_links(out)
     if mode == "overwrite" and (out / REVIEW).exists():
         raise InputError(
-            f"{out / REVIEW}: is a person's work, which --overwrite would delete; "
+            f"{out / REVIEW}: contains a person's review, which --overwrite would delete; "
             "move it away first"
         )
     if mode == "overwrite":

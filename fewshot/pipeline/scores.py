@@ -1,4 +1,4 @@
-"""Scoring every model and the baseline on the same slices: `metrics.json` and a table per image."""
+"""Scoring of all models and the baseline on the same slices: `metrics.json`, a table per image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,16 +37,16 @@ def write_scores(
     target: Path,
     per_image: Path,
 ) -> None:
-    """Score all models and the watershed on every labelled part; write JSON and CSV.
+    """Score all models and the watershed on every labelled part, and write JSON and CSV.
 
     Args:
         truths: `validation` and, where labels are known, `test` → COCO file.
         models: those to be scored.
-        final: the name of the model whose score is the run's answer.
+        final: name of the model whose score is the run's result.
         metric: what the submission was tuned for.
         watershed: the baseline's constants.
-        target: of the JSON file.
-        per_image: of the CSV file, one row an image, model and tuning.
+        target: path of the JSON file.
+        per_image: path of the CSV file, one row per image, model and tuning.
     """
     parts = {
         part: {

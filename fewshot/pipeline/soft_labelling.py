@@ -1,4 +1,4 @@
-"""Soft-labelling: from radiologists and unlabelled slices to COCO files and an audit."""
+"""Soft-labelling of unlabelled slices by the radiologists: COCO files and an audit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def stages(layout: RunLayout) -> list[Stage]:
 
 @dataclass(frozen=True)
 class SoftLabelling:
-    """What soft-labelling reads: the data folder, model folders by name, and weights."""
+    """Inputs of soft-labelling: data folder, model folders by name, and weights."""
 
     data: Path
     models: Mapping[str, Path]
@@ -60,9 +60,9 @@ class SoftLabelling:
 
 
 def make_soft_labels(what: SoftLabelling, settings: "RunSettings", folder: Path) -> None:
-    """Write the soft labels, the uncertain masks, who read what, and an audit, which is printed.
+    """Write soft labels, uncertain masks, assignment and audit, and print the audit.
 
-    Raises `InputError` when the weights are of other radiologists than the settings.
+    Raises `InputError` when weights and settings are of different radiologists.
     """
     from fewshot.masks.coco import check_images, read_coco, write_coco
     from fewshot.radiologists.audit import audit_soft_labels, print_audit
@@ -76,8 +76,8 @@ def make_soft_labels(what: SoftLabelling, settings: "RunSettings", folder: Path)
     missing = set(weights) ^ set(what.models)
     if missing:
         raise InputError(
-            f"{what.weights}: {sorted(missing)[0]!r} is in there or in the settings, not in both; "
-            "give the settings that these radiologists were trained with"
+            f"{what.weights}: {sorted(missing)[0]!r} is either in this file or in the settings, "
+            "not in both; give the settings that these radiologists were trained with"
         )
     radiologists = Radiologists(what.models, weights, _thresholds(settings), settings.device)
     soft = soft_label(
@@ -106,12 +106,12 @@ def command(
     radiologists: Annotated[Path, typer.Option(help="Folder that train-radiologists made.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what fewshot wrote to --out before.")
+        bool, typer.Option("--overwrite", help="Replace what fewshot wrote to --out earlier.")
     ] = False,
 ) -> Any:
     """Let the radiologists label unlabelled.json; print and save an audit.
 
-    Each reads its share of the slices, or all read every slice and vote
+    Each labels its share of the slices, or all label every slice and vote
     (--set soft_labels.assignment=vote).
     """
     from fewshot.folders import filled_folder

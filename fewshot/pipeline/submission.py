@@ -1,4 +1,4 @@
-"""Submitting: merged masks as the challenge's CSV."""
+"""The submission: merged masks as the challenge's CSV."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal

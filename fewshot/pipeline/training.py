@@ -1,7 +1,4 @@
-"""Training as a stage: which data and settings a model of a run has.
-
-Every function reads its inputs from the paths it is given, and leaves whole files or none.
-"""
+"""Training a model of a run: its data, its settings and its initial weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,10 +20,10 @@ from fewshot.training.sampling import TrainingSource
 
 @dataclass(frozen=True)
 class SoftTraining:
-    """Soft labels that join the labelled slices, and how: COCO files and settings.
+    """Soft labels that are trained on together with the labelled slices: COCO files and settings.
 
-    With `score_weighted` a soft label counts by its score in the losses. `review` holds a person's
-    decisions about them, where the file is there.
+    With `score_weighted`, losses are weighted by the soft labels' scores. `review` is the file of a
+    person's decisions, which need not exist.
     """
 
     annotations: Path
@@ -38,10 +35,10 @@ class SoftTraining:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Radiologists of which one is what a training starts from: model folders by name, weights.
+    """Radiologists whose weights a training can start from: model folders by name, and weights.
 
-    `source` is its name; without one it is the best. `supervised` ones have learnt from labelled
-    slices alone, whatever the settings say of the radiologists of these names.
+    `source` names the one to start from; by default it is the best. `supervised`: they were trained
+    on labelled slices only, whatever the settings say of radiologists of these names.
     """
 
     models: Mapping[str, Path]
@@ -52,9 +49,9 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class PlannedTraining:
-    """A training of a run before its slices are read: its job without them, and their files.
+    """A training of a run before its slices are read: its job without slices, and their files.
 
-    `unlabelled` is there if the model learns from such slices.
+    `unlabelled` is None unless the model learns from unlabelled slices.
     """
 
     job: TrainingJob
@@ -72,19 +69,19 @@ def plan_training(
     soft: SoftTraining | None = None,
     radiologists: WarmStart | None = None,
 ) -> PlannedTraining:
-    """Return what a run's settings say of a model: a radiologist by name, or the final model.
+    """Return the training of a model of a run: a radiologist by name, or the final model.
 
-    Any other name, such as the control's, stands for the final model's settings. Final and control
-    share a seed, and so do a radiologist and its twin (`RunSettings.twins`), and no other models:
-    they differ in their data alone.
+    Any other name, such as the control's, means the final model's settings. Final and control share
+    a seed, as do a radiologist and its twin (`RunSettings.twins`), so that they differ only in
+    their data.
 
     Args:
         settings: of the run.
         name: of the model.
-        data: a folder with `train.json` and `validation.json`, and `unlabelled.json` where a
-            radiologist learns from slices without labels.
-        soft: what joins the labelled slices, if anything.
-        radiologists: whose weights a warm start can take; needed where the settings ask for one.
+        data: folder with `train.json` and `validation.json`, and `unlabelled.json` where a
+            radiologist learns from unlabelled slices.
+        soft: soft labels to train on, if any.
+        radiologists: initial weights of a warm start; needed where the settings ask for one.
     """
     originals = {twin: one for one, twin in settings.twins.items()}
     part = originals.get(name, name)
@@ -121,9 +118,9 @@ def plan_training(
 def train_model(
     planned: PlannedTraining, folder: Path, logs: Path | None = None, replace: bool = True
 ) -> None:
-    """Train one model into its folder; without `replace` another model there is refused.
+    """Train one model into its folder; without `replace`, refuse a folder of another model.
 
-    `logs` is where TensorBoard finds all models of a run.
+    `logs` is the TensorBoard folder of all models of a run.
     """
     from fewshot.models import registry
 
@@ -134,10 +131,10 @@ def train_model(
 
 
 def _with_slices(planned: PlannedTraining, logs: Path) -> TrainingJob:
-    """Return a planned training's job with its slices and its start, as they are on the disk."""
+    """Return a planned training's job with its slices and initial weights read from disk."""
     labelled = check_images(read_coco(planned.train))
     if not len(labelled):
-        raise InputError(f"{planned.train}: holds no slices; there is nothing to train on")
+        raise InputError(f"{planned.train}: contains no slices; there is nothing to train on")
     warm_start, unlabelled = planned.warm_start, planned.unlabelled
     return replace(
         planned.job,
@@ -160,7 +157,7 @@ def _sources(planned: PlannedTraining, labelled: SliceSet) -> list[TrainingSourc
         soft, uncertain = reviewed.soft, reviewed.with_ignored(uncertain)
     soft = check_images(with_soft_labels(soft))
     if not len(soft):
-        warn(f"{path}: holds no soft labels; {planned.job.name} trains on labels alone")
+        warn(f"{path}: contains no soft labels; {planned.job.name} trains on labelled slices only")
         return [TrainingSource(labelled)]
     share = settings.labelled_share
     return [
@@ -174,10 +171,10 @@ def _sources(planned: PlannedTraining, labelled: SliceSet) -> list[TrainingSourc
 def _warm_start(
     settings: RunSettings, soft: SoftTraining | None, radiologists: WarmStart | None
 ) -> WarmStart | None:
-    """Return the radiologists that a final model or a control starts from one of; None for none.
+    """Return the radiologists, one of which a final model or a control starts from, or None.
 
-    What learns from labelled slices alone, such as a control, starts from no radiologist that has
-    seen others, but may from its twin.
+    A model trained on labelled slices only, such as a control, may not start from a radiologist
+    that has seen unlabelled ones, but may start from its twin.
     """
     source = settings.final.warm_start
     if source is False:
@@ -187,13 +184,13 @@ def _warm_start(
         return None
     if radiologists is None:
         raise InputError(
-            "final.warm_start: needs the radiologists; name their folder or switch it off"
+            "final.warm_start: needs the radiologists; give their folder, or set it to false"
         )
     return radiologists if source is True else replace(radiologists, source=source)
 
 
 def _source(radiologists: WarmStart) -> Path:
-    """The folder of the one that is named, else of the greatest weight, the first of equals."""
+    """Return the folder of the named radiologist, else of the first with the largest weight."""
     if radiologists.source is not None:
         return radiologists.models[radiologists.source]
     weights = read_weights(radiologists.weights)

@@ -1,4 +1,4 @@
-"""The training of any model of a run as a stage."""
+"""The stage that trains a model of a run."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from fewshot.run.stages import Stage
 
 
 def training_stage(layout: RunLayout, name: str) -> Stage:
-    """Return the stage that trains a radiologist, the final model, or one it is compared with."""
+    """Return the stage that trains a radiologist, the final model, its control, or a twin."""
     from fewshot.models.registry import modules_of
     from fewshot.pipeline.training import SoftTraining, WarmStart, plan_training
 
@@ -28,7 +28,7 @@ def training_stage(layout: RunLayout, name: str) -> Stage:
     job = planned.job
     read = [layout.train, layout.validation]
     if soft is not None:
-        # A person's review may come, and may change.
+        # A person's review may appear later, and may change.
         read += [layout.labels_to_learn, layout.uncertain, layout.review]
     if planned.warm_start is not None:
         read += [layout.weights, *layout.model_files([*counterparts.values()])]
@@ -65,5 +65,5 @@ def training_stage(layout: RunLayout, name: str) -> Stage:
 
 
 def _portable(identity: dict[str, Any]) -> dict[str, Any]:
-    """Return a model's settings but for the file it starts from, whose content is an input."""
+    """Return a model's settings without its weights file, whose contents are an input."""
     return {key: value for key, value in identity.items() if key != "weights"}

@@ -86,7 +86,7 @@ def test_each_radiologist_labels_its_share(
     assert len(read_coco(tmp_path / "nothing" / "annotations.json")) == 0
 
     only_rough = replace(what, models={"rough": what.models["rough"]})
-    with pytest.raises(InputError, match=r"weights\.json: .*'fine' is in there or in the settings"):
+    with pytest.raises(InputError, match=r"weights\.json: .*'fine' is either in this file or"):
         make_soft_labels(only_rough, settings(), tmp_path / "refused")
     assert not (tmp_path / "refused").exists()
 

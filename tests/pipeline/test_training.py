@@ -160,7 +160,7 @@ def test_soft_labels_take_part_and_none_at_all_is_a_warning(
     train_model(job, tmp_path / "alone")
     assert "warning" not in capfd.readouterr().err
     train_model(replace(job, soft=none), tmp_path / "none")
-    assert "none.json: holds no soft labels" in capfd.readouterr().err
+    assert "none.json: contains no soft labels" in capfd.readouterr().err
     train_model(replace(job, soft=soft), tmp_path / "soft")
     alone = parameters(tmp_path / "alone")
     assert torch.equal(parameters(tmp_path / "none"), alone)
@@ -216,6 +216,6 @@ def test_nothing_to_train_on_is_refused(
     job: PlannedTraining, miniature: SliceSet, tmp_path: Path
 ) -> None:
     write_coco(job.train, miniature.subset([]), "no slices")
-    with pytest.raises(InputError, match=r"train\.json: holds no slices"):
+    with pytest.raises(InputError, match=r"train\.json: contains no slices"):
         train_model(job, tmp_path / "model")
     assert not (tmp_path / "model").exists()

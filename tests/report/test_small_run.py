@@ -133,7 +133,7 @@ def test_a_review_trains_the_final_model_again_and_nothing_before_it(
         assert "review: 0 accepted, 1 rejected, 1 deleted" in said
         assert "[train final] runs" in said
         assert "[soft labels] skipped" in said
-        with pytest.raises(InputError, match=r"review.json: is a person's work"):
+        with pytest.raises(InputError, match=r"review.json: contains a person's review"):
             run(settings, small_run, "overwrite")
     finally:
         shutil.rmtree(small_run)
