@@ -31,21 +31,21 @@ _INTRO = """# Settings
 
 <!-- Made by scripts/settings_reference.py from fewshot/config; edit the classes, not this page. -->
 
-All that a settings file can hold: {count} settings. Every one has a default that works, but for
-`data`, which says where the slices are. `--set KEY=VALUE` changes one, such as
-`--set final.iterations=900`; items of a list are addressed by name, such as
-`--set radiologists.rough.score_threshold=0.6`. Unknown keys and impossible values are refused
-before any work starts. `config.resolved.yaml` in a run directory has all of them as they were used.
+All {count} settings of a run. All but `data`, which names the files of the slices, have defaults
+that work. `--set KEY=VALUE` changes one, such as `--set final.iterations=900`; items of a list are
+addressed by name, such as `--set radiologists.rough.score_threshold=0.6`. Unknown keys and
+impossible values are refused before any work starts. `config.resolved.yaml` in a run directory
+lists all settings as they were used.
 
-*Renews* says what is made again when a setting changes and the run is resumed: `training`: the
-model it belongs to is trained again; `prediction`: models keep their weights, and what they predict
-is made again; `nothing`: no result depends on it. What follows from that is made again as well.
+The column *renews* says what happens when a setting changes and the run is resumed. `training`: its
+model is trained again. `prediction`: models keep their weights but predict again. `nothing`: no
+result depends on it. Later stages that depend on a renewed result run again, too.
 """
 _KINDS: dict[type[Settings], tuple[str, str]] = {
     DetectorSettings: (
         "A Mask R-CNN",
-        "`detector`, the model of all radiologists and of the final model that have none of their\n"
-        "own; and `radiologists[].model` and `final.model` with `kind: mask_rcnn`, or without one.",
+        "`detector`, the model of the radiologists and the final model that have no `model` of\n"
+        "their own; and `radiologists[].model` and `final.model` of `kind: mask_rcnn` or none.",
     ),
     SemanticSettings: (
         "A semantic network",
@@ -55,14 +55,14 @@ _KINDS: dict[type[Settings], tuple[str, str]] = {
 }
 _STEPS = """## Steps of preprocessing
 
-Items of `preprocess.steps` and `preprocess.channels`: the name of a step alone, or with parameters,
-such as `{step: tv, weight: 0.1}`. A list, `preprocess: [clahe]`, stands for `preprocess.steps`.
+Items of `preprocess.steps` and `preprocess.channels`: the name of a step, or a step with parameters
+such as `{step: tv, weight: 0.1}`. A list, `preprocess: [clahe]`, is short for `preprocess.steps`.
 """
 _OWN = """## The settings of `fewshot semantic`
 
-`fewshot semantic train` and `compare` take a file, or `--set`, of their own, with these keys:
-{keys}. Those that are not told of here are as in a run; `model` is a semantic network, and
-`learning_rate` is {rate} where it is left out.
+`fewshot semantic train` and `compare` have settings of their own, in a file or by `--set`:
+{keys}. `model` is a semantic network, `learning_rate` is {rate} by default, and all else is as in a
+run.
 """
 _HEADER = ["key", "value", "default", "meaning", "renews"]
 

@@ -1,4 +1,4 @@
-"""What all settings have in common: strict, immutable models and what their values are used by."""
+"""What all settings share: strict, immutable models that say what depends on each value."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -18,11 +18,11 @@ Use = Literal["training", "prediction", "nothing"]
 
 @dataclass(frozen=True)
 class UsedBy:
-    """Marks, in a field's `Annotated`, what depends on a setting; a training where it is left out.
+    """Marks, in a field's `Annotated`, what depends on a setting; by default training.
 
-    - `training`: the weights, and so everything made with them.
-    - `prediction`: what a trained model answers (and its validation scores), not its weights.
-    - `nothing`: no result; how often one looks, and what runs beside one another.
+    - `training`: the weights, and thus everything made with them.
+    - `prediction`: a trained model's predictions and validation scores, but not its weights.
+    - `nothing`: no result, such as of logging and the number of processes.
     """
 
     use: Use
@@ -47,11 +47,10 @@ class Settings(BaseModel):
     def identity(self, part: Part) -> dict[str, Any]:
         """Return the settings that a part of the work depends on, as plain JSON values.
 
-        For `training` these are the settings that the weights depend on. For `prediction` they are
-        those and the ones that only prediction uses, so that settings with the same identity for
-        `training` and another one for `prediction` need no new training, but new predictions (and
-        a new description and validation scores). Marks of `UsedBy` hold for all settings below a
-        field that have no mark of their own.
+        The identity for `prediction` adds the settings that only prediction uses: where only this
+        one differs, the model keeps its weights and needs new predictions, a new description and
+        new validation scores. A mark `UsedBy` applies to all settings below its field that have no
+        mark of their own.
 
         >>> class Demo(Settings):
         ...     width: int = 4
@@ -70,12 +69,12 @@ class Settings(BaseModel):
     def _switches_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         field = cls.model_fields[info.field_name or ""]
         if isinstance(value, bool) and bool not in (field.annotation, *get_args(field.annotation)):
-            raise ValueError("is no switch (YAML reads on, off, yes and no as true and false)")
+            raise ValueError("cannot be true or false")
         return value
 
 
 def use_of(field: FieldInfo, above: Use = "training") -> Use:
-    """Return what depends on a field; `above` is what depends on the settings it belongs to."""
+    """Return what depends on a field; `above` is the mark of the settings it belongs to."""
     marks = [one.use for one in field.metadata if isinstance(one, UsedBy)]
     return marks[-1] if marks else above
 

@@ -1,4 +1,4 @@
-"""The single settings below a class of settings, with their types, defaults and meanings."""
+"""All leaf settings below a class of settings, with types, defaults and descriptions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fewshot.config.base import Settings, Use, use_of
 
 @dataclass(frozen=True)
 class Leaf:
-    """One setting that has no settings below it.
+    """A setting with no settings below it.
 
     Attributes:
         path: its key, such as `final.learning_rate`; `[]` follows the key of a list.
@@ -35,7 +35,7 @@ class Leaf:
 def leaves(settings: type[Settings], path: str = "", above: Use = "training") -> Iterator[Leaf]:
     """Yield every setting below a class, in the order of the fields.
 
-    A setting of a model that may be of several kinds is yielded for each kind.
+    Where a model may be of several kinds, the settings of each kind are yielded.
     """
     for name, field in settings.model_fields.items():
         use = use_of(field, above)
@@ -48,18 +48,17 @@ def leaves(settings: type[Settings], path: str = "", above: Use = "training") ->
 
 
 def count_leaves(settings: type[Settings]) -> int:
-    """Return how many settings there are below a class; one that stands in several places is one.
+    """Return the number of distinct settings below a class: how many a person has to learn.
 
-    That is how many a person has to learn: `learning_rate` of a radiologist and of the final model
-    are one, as are the settings of a semantic network wherever one can stand. The word that says
-    the kind of a model or step is one, too, whatever the kinds.
+    `learning_rate` of a radiologist and of the final model count once, as do the settings of a
+    semantic network wherever it can be used, and the key that selects the kind of a model or step.
     """
     found = {(_definer(leaf), leaf.key) for leaf in leaves(settings) if not _says_kind(leaf)}
     return len(found) + len({leaf.key for leaf in leaves(settings) if _says_kind(leaf)})
 
 
 def settings_below(annotation: Any) -> list[type[Settings]]:
-    """Return the classes of settings in an annotation, such as the kinds of a union."""
+    """Return the classes of settings in an annotation, such as those in a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation] if issubclass(annotation, Settings) else []
     found = [one for part in get_args(annotation) for one in settings_below(part)]
@@ -78,7 +77,7 @@ def _says_kind(leaf: Leaf) -> bool:
 
 
 def _definer(leaf: Leaf) -> type[BaseModel]:
-    """The highest class that has the field: subclasses that only change a default share it."""
+    """Return the topmost class with the field, which subclasses that change a default share."""
     name = leaf.key
     owners = [one for one in leaf.owner.__mro__ if name in getattr(one, "model_fields", {})]
     return owners[-1]

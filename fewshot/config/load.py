@@ -1,4 +1,4 @@
-"""Reading a settings file: YAML, environment variables in paths, dotted overrides, clear errors."""
+"""Reading settings files: YAML, environment variables in paths, dotted overrides, errors."""
 
 import difflib
 import os
@@ -21,8 +21,8 @@ Given = TypeVar("Given", bound=Settings)
 
 _TYPES = ("int", "float", "str", "bool")
 _LONGEST = 100  # characters of a value in a message
-# Where environment variables are read: paths that differ from machine to machine. Anywhere else a
-# settings file of somebody else could carry what is in them away, to a server or into a report.
+# Environment variables are only read in paths, which differ between machines. Elsewhere, somebody
+# else's settings file could leak their values to a server or into a report.
 _PATH_KEYS = {"data", "weights", "checkpoint", "base", "groups"}
 _ADDRESS = re.compile(r"(\w+)://\S+")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -31,24 +31,24 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 def load_settings(path: Path, overrides: Sequence[str] = ()) -> RunSettings:
     """Return the settings in a YAML file, with overrides such as `final.iterations=900` applied.
 
-    A list of named things may be addressed by position or by name: `radiologists.0.iterations` or
+    Items of a list are addressed by position or by name: `radiologists.0.iterations` or
     `radiologists.rough.iterations`. `${NAME}` and `${NAME:-default}` are replaced from the
     environment in the paths of `data` and of weights, and refused elsewhere. Raises `InputError`
-    with one line for each thing that is wrong.
+    with one line for each error.
     """
     return load_settings_of(RunSettings, path, overrides)
 
 
 def load_settings_of(kind: type[Given], path: Path | None, overrides: Sequence[str] = ()) -> Given:
-    """Return settings of a class from a YAML file, or its defaults without one; see above."""
+    """Return settings of a class from a YAML file, or its defaults; see `load_settings`."""
     tree = {} if path is None else _read_yaml(path)
     return parse_settings_of(kind, tree, overrides, "settings" if path is None else str(path))
 
 
 def read_tree(path: Path) -> dict[str, Any]:
-    """Return the plain tree in a YAML file, with environment variables replaced in its paths.
+    """Return the tree in a YAML file, with environment variables replaced in its paths.
 
-    Raises `InputError` for a file that is missing or is not such a tree.
+    Raises `InputError` if the file is missing or has no such tree.
     """
     expanded: dict[str, Any] = _expand(_read_yaml(path), str(path))
     return expanded
@@ -68,7 +68,7 @@ def parse_settings_of(
     try:
         expanded: dict[str, Any] = _expand(dict(tree), source)
     except RecursionError as error:
-        raise InputError(f"{source}: a value holds itself, or is nested too deeply") from error
+        raise InputError(f"{source}: a value contains itself, or is nested too deeply") from error
     for override in overrides:
         _apply_override(kind, expanded, override)
     try:
@@ -83,7 +83,7 @@ def dump_settings(settings: BaseModel) -> str:
 
 
 def builtin_config(name: str) -> Path:
-    """Return the path of one of the configurations that come with fewshot, such as `demo.yaml`."""
+    """Return the path of a configuration that comes with fewshot, such as `demo.yaml`."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "configs", package.parent / "configs"):
         if (folder / name).is_file():
@@ -97,7 +97,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         with path.open(encoding="utf-8") as file:
             tree = parse_yaml(file.read(MAX_BYTES + 1))
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such settings file; configs/ holds examples") from error
+        raise InputError(f"{path}: no such settings file; see configs/ for examples") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -105,7 +105,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: not valid YAML ({error})") from error
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
-        raise InputError(f"{path}: must hold settings such as 'seed: 0', one key a line")
+        raise InputError(f"{path}: must contain settings such as 'seed: 0', one key per line")
     return tree
 
 
@@ -121,7 +121,7 @@ def _expand(value: Any, where: str, is_path: bool = False) -> Any:
         return value
     if not is_path and _VARIABLE.search(value):
         raise InputError(
-            f"{where}: environment variables are read in the paths of data and weights alone; "
+            f"{where}: environment variables are only read in the paths of data and weights; "
             "write the value itself"
         )
 
@@ -188,8 +188,8 @@ def _explain(kind: type[BaseModel], error: ValidationError, source: str) -> list
     problems = error.errors()
     for problem in problems:
         if problem["type"] == "too_short" and len(problems) > 1:
-            continue  # the items were refused one by one, each with a line of its own
-        # Pydantic names the branch of a union in the location; users know only their keys.
+            continue  # each item was refused on a line of its own
+        # Pydantic adds the branch of a union to the location; users know only their keys.
         *parents, last = problem["loc"] or ("",)
         unknown = problem["type"] == "extra_forbidden"
         keys = [_shown(key) for key in parents if not _is_branch(key)]
@@ -210,24 +210,24 @@ def _explain(kind: type[BaseModel], error: ValidationError, source: str) -> list
 
 
 def _path(location: Sequence[int | str]) -> list[int | str]:
-    """Return where a key is, without the branches of unions that pydantic names in between."""
+    """Return the location of a key without the branches of unions that pydantic adds."""
     *parents, last = location
     return [*(key for key in parents if not _is_branch(key)), last]
 
 
 def _is_branch(key: int | str) -> bool:
-    """Whether pydantic put this into a location for a branch of a union, not for a key."""
+    """Whether this part of pydantic's location is the branch of a union, not a key."""
     return isinstance(key, str) and (key in _TYPES or not key.isidentifier())
 
 
 def _shown(value: object, quoted: bool = False) -> str:
-    """Return a key or value on one line of bearable length, without passwords of addresses."""
+    """Return a key or value on one short line, with URLs hidden as they may have passwords."""
     try:
         text = _ADDRESS.sub(r"\1://...", str(value))
         value = text if isinstance(value, str) else value
         text = repr(value) if quoted or not text.isprintable() else text
     except ValueError:  # more digits than Python converts
-        return "a number beyond all bounds"
+        return "a huge number"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
@@ -246,7 +246,7 @@ def _model_below(model: type[BaseModel], key: int | str) -> type[BaseModel] | No
     if isinstance(key, int):
         return model
     field = model.model_fields.get(key)
-    if field is None and "step" in model.model_fields:  # one kind of step stands for all of them
+    if field is None and "step" in model.model_fields:  # the kind of step is part of the location
         return STEPS.get(key)
     candidates = [field.annotation] if field else []
     while candidates:

@@ -1,4 +1,4 @@
-"""Settings of the loggers that trainings write to; no result depends on them."""
+"""Settings of training logs; no result depends on them."""
 
 import socket
 from importlib.util import find_spec
@@ -16,11 +16,11 @@ _PATIENCE = 5.0  # seconds
 
 
 def _without_password(address: str | None) -> str | None:
-    """Refuse an address with a password in it: settings are written to files and reports."""
+    """Refuse an address with a password, since settings are written to files and reports."""
     parts = urlsplit(address or "")
     if "@" in parts.netloc or (parts.scheme and (parts.query or parts.fragment)):
         raise ValueError(
-            "has a name, a password or a query in it, which would be written to the run's files; "
+            "contains a name, a password or a query, which would be written to the run's files; "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN "
             "in the environment instead"
         )
@@ -28,24 +28,24 @@ def _without_password(address: str | None) -> str | None:
 
 
 class LoggingSettings(Settings):
-    """Logs of trainings: TensorBoard in the run directory, and MLflow where a server is named."""
+    """Training logs: TensorBoard in the run directory, and MLflow if a server is given."""
 
     tensorboard: bool = True
-    """Whether trainings write TensorBoard logs, to `tensorboard/` in the run directory."""
+    """Whether to write TensorBoard logs to `tensorboard/` in the run directory."""
     images: Annotated[int, Field(ge=0, le=32)] = 4
-    """How many validation slices are drawn at each evaluation."""
+    """Number of validation slices to draw at each evaluation."""
     mlflow: Annotated[str | None, AfterValidator(_without_password)] = None
-    """Tracking URI of an MLflow server, such as http://localhost:5000; without a password."""
+    """Tracking URI of an MLflow server, such as http://localhost:5000, without a password."""
 
 
 def check_mlflow(settings: LoggingSettings) -> None:
-    """Say where MLflow sends to; `InputError` when it is not installed, or nobody answers there."""
+    """Report where MLflow logs go; `InputError` if it is not installed or nothing answers there."""
     if settings.mlflow is None:
         return
     if find_spec("mlflow") is None:
         raise InputError(
-            "logging.mlflow: MLflow is not installed; pip install 'fewshot[mlflow]', or leave it "
-            "out"
+            "logging.mlflow: MLflow is not installed; pip install 'fewshot[mlflow]', or leave the "
+            "setting out"
         )
     say(f"logging.mlflow: losses, settings and names of folders go to {settings.mlflow}")
     parts = urlsplit(settings.mlflow)
@@ -55,7 +55,7 @@ def check_mlflow(settings: LoggingSettings) -> None:
             socket.create_connection(place, timeout=_PATIENCE).close()
         except (OSError, ValueError) as error:
             raise InputError(
-                f"logging.mlflow: {settings.mlflow}: nobody answers there "
+                f"logging.mlflow: {settings.mlflow}: nothing answers there "
                 f"({getattr(error, 'strerror', None) or error}); give the address of a running "
-                "MLflow server, or leave it out"
+                "MLflow server, or leave the setting out"
             ) from error

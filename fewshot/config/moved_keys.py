@@ -1,9 +1,9 @@
-"""Keys that settings files of earlier releases have and this one does not: what became of each."""
+"""Settings keys of earlier releases that were renamed or removed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-# Where the settings of a model could be → where they are now.
+# Old places of a model's settings → new places.
 _PLACES_OF_MODELS: Mapping[str, str] = {
     "detector": "detector",
     "radiologists.*.model": "radiologists.*.model",
@@ -12,8 +12,8 @@ _PLACES_OF_MODELS: Mapping[str, str] = {
 }
 _OWN_FILE = ", in the settings of fewshot semantic"
 
-# Old key → new key, with a word on the value where it changed. `MODEL` stands for every place where
-# the settings of a model can be, `*` for a position in a list; keys below an old key move with it.
+# Old key → new key, with a note on the value where it changed. `MODEL` stands for every place of a
+# model's settings, `*` for a position in a list; keys below an old key move with it.
 RENAMED: Mapping[str, str] = {
     "live": "logging",
     "prediction.outlines": "prediction.refine_with",
@@ -47,34 +47,34 @@ RENAMED: Mapping[str, str] = {
     "semantic": "",
 }
 
-# Old key → why it is gone.
+# Removed key → reason.
 GONE: Mapping[str, str] = {
-    "soft_labels.teacher": "renewing soft labels while training made the answer worse",
-    "soft_labels.runaway_ratio": "the warning comes at twice the labelled slices' masks",
+    "soft_labels.teacher": "renewing soft labels during training made results worse",
+    "soft_labels.runaway_ratio": "the warning always comes at twice the masks per labelled slice",
     "MODEL.recovery": "see training.nan_retries",
     "MODEL.featup": "FeatUp has one setting left, experimental.featup",
-    "MODEL.augmentation": "all models take the run's augmentation, which has no such change",
+    "MODEL.augmentation": "all models use the run's augmentation, which has no such option",
 }
 
 
 def what_became_of(path: Sequence[int | str], value: Any = None) -> list[tuple[str, str]]:
-    """Return what to tell a user of an old key, and of each key that is given below it.
+    """Return the explanation of an old key, and of each key that was given below it.
 
     Args:
-        path: of a key that is not known, as keys and positions in lists.
-        value: what the user gave it.
+        path: of an unknown key, as keys and positions in lists.
+        value: its value in the user's settings.
 
     Returns:
-        Pairs of a key and a sentence on it; nothing for a key that never was.
+        Pairs of key and explanation; none for a key that never existed.
     """
     if _sentence(path) is None:
         return []
-    told = [(".".join(map(str, one)), _sentence(one)) for one in _keys_below(path, value)]
-    return [(key, text) for key, text in told if text is not None]
+    pairs = [(".".join(map(str, one)), _sentence(one)) for one in _keys_below(path, value)]
+    return [(key, text) for key, text in pairs if text is not None]
 
 
 def _sentence(path: Sequence[int | str]) -> str | None:
-    """Return what became of a key: the longest part of it that the tables know decides."""
+    """Return the explanation of a key by its longest part that is in the tables."""
     for length in range(len(path), 0, -1):
         rest = [str(one) for one in path[length:]]
         for old, place in _names(path[:length]):
@@ -90,7 +90,7 @@ def _sentence(path: Sequence[int | str]) -> str | None:
 
 
 def _names(path: Sequence[int | str]) -> Iterator[tuple[str, str]]:
-    """Yield what the tables may call a key, and where the model is now that it belongs to."""
+    """Yield the names of a key in the tables, with the new place of its model."""
     key = ".".join("*" if isinstance(one, int) else one for one in path)
     for old, new in _PLACES_OF_MODELS.items():
         if key.startswith(f"{old}."):

@@ -1,8 +1,8 @@
-"""The vocabulary that settings, files and reports of a run share, each word defined once."""
+"""Names that the settings, files and reports of a run share."""
 
 from typing import Final
 
-# Models. The control learns from labelled slices alone; a radiologist's twin takes its part there.
+# Models. The control learns from labelled slices only; there, a twin replaces a radiologist.
 FINAL: Final = "final"
 CONTROL: Final = "control"
 WATERSHED: Final = "watershed"
@@ -14,9 +14,9 @@ VALIDATION: Final = "validation.json"
 UNLABELLED: Final = "unlabelled.json"
 TEST: Final = "test.json"
 
-REVIEW: Final = "review.json"  # what a person decided of soft labels
+REVIEW: Final = "review.json"  # a person's decisions on soft labels
 
 
 def is_radiologists_name(name: str) -> bool:
-    """Whether a model of this name is a radiologist, and none of what it is compared with."""
+    """Whether a model of this name is a radiologist, not the final model, a control or a twin."""
     return name not in (FINAL, CONTROL, WATERSHED) and not name.startswith(TWIN)

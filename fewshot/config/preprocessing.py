@@ -1,4 +1,4 @@
-"""Settings of preprocessing: named steps with their parameters, and the three input channels."""
+"""Settings of preprocessing: named steps with parameters, and the three input channels."""
 
 import difflib
 from typing import Annotated, Any, Literal, TypeAlias
@@ -14,20 +14,20 @@ class ClaheStep(Settings):
     step: Literal["clahe"] = "clahe"
     """Which step it is."""
     clip_limit: Annotated[float, Field(ge=0.1, le=1000)] = 2.0
-    """Limit of contrast, in heights of a flat histogram."""
+    """Contrast limit, as a multiple of a flat histogram's height."""
     tiles: Annotated[int, Field(ge=1, le=64)] = 8
-    """Tiles a side; each has a histogram of its own."""
+    """Tiles per side; each has its own histogram."""
 
 
 class BilateralStep(Settings):
-    """Mean of near pixels of similar grey."""
+    """Bilateral filter: the mean of nearby pixels of similar grey level."""
 
     step: Literal["bilateral"] = "bilateral"
     """Which step it is."""
     sigma_spatial: Annotated[float, Field(ge=0.5, le=64)] = 15.0
-    """Standard deviation of the weights by distance, pixels."""
+    """Standard deviation of the spatial weights, pixels."""
     sigma_grey: Auto | Annotated[float, Field(ge=0.1, le=255)] = "auto"
-    """Standard deviation of the weights by grey level; auto: that of the slice."""
+    """Standard deviation of the grey-level weights; auto: that of the slice."""
 
 
 class TotalVariationStep(Settings):
@@ -36,15 +36,15 @@ class TotalVariationStep(Settings):
     step: Literal["tv"] = "tv"
     """Which step it is."""
     weight: Annotated[float, Field(ge=1e-4, le=100)] = 0.08
-    """Strength of the smoothing: 1 / λ, for grey levels from 0 to 1."""
+    """Strength of smoothing: 1 / λ, for grey levels from 0 to 1."""
     tolerance: Annotated[float, Field(ge=1e-8, le=1)] = 2e-4
     """Relative change of the cost at which it stops."""
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 200
-    """Most iterations."""
+    """Maximum number of iterations."""
 
 
 class MedianStep(Settings):
-    """Median of a disk."""
+    """Median filter over a disk."""
 
     step: Literal["median"] = "median"
     """Which step it is."""
@@ -53,7 +53,7 @@ class MedianStep(Settings):
 
 
 class SobelStep(Settings):
-    """Strength of the gradient."""
+    """Magnitude of the Sobel gradient."""
 
     step: Literal["sobel"] = "sobel"
     """Which step it is."""
@@ -62,16 +62,16 @@ class SobelStep(Settings):
 
 
 class CannyStep(Settings):
-    """Thin edges: 255 on them, 0 elsewhere."""
+    """Canny edges: 255 on an edge, 0 elsewhere."""
 
     step: Literal["canny"] = "canny"
     """Which step it is."""
     sigma: Annotated[float, Field(ge=0, le=32)] = 1.0
-    """Standard deviation of the Gaussian before, pixels."""
+    """Standard deviation of the preceding Gaussian blur, pixels."""
     low: Annotated[float, Field(ge=0, le=255)] = 5.0
-    """Gradient above which an edge goes on, grey levels a pixel."""
+    """Gradient above which an edge continues, grey levels per pixel."""
     high: Annotated[float, Field(ge=0, le=255)] = 15.0
-    """Gradient above which an edge begins, grey levels a pixel."""
+    """Gradient above which an edge starts, grey levels per pixel."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "CannyStep":
@@ -88,7 +88,7 @@ class LogStep(Settings):
     sigma: Annotated[float, Field(ge=0.5, le=32)] = 2.0
     """Standard deviation of the Gaussian, pixels."""
     gain: Annotated[float, Field(ge=0.01, le=255)] = 4.0
-    """Factor from the filter's answer to grey levels."""
+    """Factor from the filter's response to grey levels."""
 
 
 KINDS = (
@@ -104,7 +104,7 @@ STEPS: dict[str, type[Settings]] = {kind.model_fields["step"].default: kind for 
 
 
 def _in_full(value: Any) -> Any:
-    """Let a bare name stand for a step with its default parameters; refuse unknown names."""
+    """Expand a bare name to a step with default parameters; refuse unknown names."""
     if isinstance(value, KINDS):
         return value
     step = {"step": value} if isinstance(value, str) else value
@@ -138,19 +138,19 @@ Steps = Annotated[
 
 
 class PreprocessSettings(Settings):
-    """What is done to every slice before a model sees it, in training and in prediction alike.
+    """Preprocessing of every slice before a model sees it, in training and prediction.
 
-    `steps` come first; `channels`, where given, go on from there, a sequence for each of the three
-    input channels. With `input: colour` the three channels of a colour image (such as three CT
-    windows of one slice) are kept apart; otherwise a slice is grey. A list stands for `steps`.
+    `steps` come first, then `channels`, if given: a list of steps for each of the three input
+    channels. With `input: colour` the three channels of a colour image (such as three CT windows of
+    one slice) are kept; otherwise a slice is converted to grey. A list is short for `steps`.
     """
 
     input: Literal["grey", "colour"] = "grey"
-    """Whether a slice is read as grey, or the three channels of a colour image are kept apart."""
+    """Whether a slice is converted to grey, or the channels of a colour image are kept."""
     steps: Steps = ()
-    """Steps that are done to every slice, in this order."""
+    """Steps applied to every slice, in this order."""
     channels: Annotated[tuple[Steps, ...], Field(min_length=3, max_length=3)] | None = None
-    """Steps after those, for each of the three input channels; all channels alike without."""
+    """Further steps for each of the three input channels; by default none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -161,7 +161,7 @@ class PreprocessSettings(Settings):
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether a slice goes to the model as it was read."""
+        """Whether slices go to the model unchanged."""
         return self == AS_READ
 
 

@@ -1,4 +1,4 @@
-"""Settings of Segment Anything: in a run, of its encoder, of automatic masks, of fine-tuning."""
+"""Settings of Segment Anything: refinement in a run, encoder, automatic masks, fine-tuning."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -18,18 +18,14 @@ Trained = Literal["decoder", "all"]
 
 
 class SamSettings(Settings):
-    """Whether Segment Anything refines a run's masks, and by which checkpoint.
-
-    Refinement is chosen on the validation slices, and is left out where they do not say that it
-    pays.
-    """
+    """Refinement of a run's masks by Segment Anything, where validation slices show a gain."""
 
     refine: Literal["off", "predictions", "soft_labels", "both"] = "off"
-    """Which masks Segment Anything refines, where validation slices say that it pays."""
+    """Masks to refine, where validation slices show a gain."""
     checkpoint: str | None = None
-    """A file, or vit_b, vit_l, vit_h or medsam in the folder that FEWSHOT_WEIGHTS names."""
+    """Checkpoint file, or vit_b, vit_l, vit_h or medsam in the folder FEWSHOT_WEIGHTS."""
     batch_size: Count = 4
-    """Slices an encoder pass."""
+    """Slices per encoder batch."""
 
     @field_validator("refine", mode="before")
     @classmethod
@@ -54,94 +50,94 @@ class SamSettings(Settings):
 
 
 class EncoderSettings(Settings):
-    """How the image encoder is run."""
+    """The image encoder's batches, number format and device."""
 
     batch_size: Count = 4
-    """Slices an encoder pass."""
+    """Slices per encoder batch."""
     mixed_precision: Precision = "auto"
-    """Number format of the encoder's arithmetic; auto: bfloat16 on GPUs."""
+    """Number format that the encoder computes in; auto: bfloat16 on GPUs."""
     device: Device = "auto"
-    """Where to compute."""
+    """Device to compute on."""
 
 
 class AutomaticMaskSettings(Settings):
-    """How masks are found without prompts; the first four defaults are the package's own."""
+    """Automatic masks without prompts; the first four defaults are segment_anything's own."""
 
     points_per_side: Annotated[int, Field(ge=1, le=128)] = 32
-    """Points of the grid that asks, a side."""
+    """Points per side of the grid of prompts."""
     min_quality: Annotated[float, Field(le=1)] = 0.88
-    """Least IoU that the network expects of a mask; its guesses may be below 0."""
+    """Minimum IoU that the network predicts for a mask; predictions can be negative."""
     min_stability: Fraction = 0.95
-    """Least IoU of a mask drawn wider and narrower."""
+    """Minimum IoU between a mask at a lower and at a higher threshold."""
     max_overlap: Fraction = 0.7
-    """Of two masks with a higher IoU, the better is kept."""
+    """IoU above which only the better of two masks is kept."""
     min_area: Fraction = 0.0005
-    """Smallest region, part of the slice."""
+    """Smallest region, as a fraction of the slice."""
     max_area: Fraction = 0.4
-    """Largest region, part of the slice."""
+    """Largest region, as a fraction of the slice."""
     max_border: Fraction = 0.25
-    """Part of the slice's border a region may cover."""
+    """Maximum fraction of the slice's border that a region may cover."""
     max_background: Fraction = 0.5
-    """Part of a region that may be dark surroundings."""
+    """Maximum fraction of a region that may be dark background."""
     background_grey: Annotated[int, Field(ge=0, le=255)] = 10
-    """Up to which grey level, 0 to 255, a pixel can be of the dark surroundings."""
+    """Maximum grey level, 0 to 255, of the dark background."""
     overlap: Literal["smaller", "better"] = "smaller"
-    """Which region gets common pixels."""
+    """Region that gets the pixels of an overlap."""
     background: Literal["keep", "nearest"] = "keep"
     """Keep pixels without a region, or give them the nearest one."""
 
     @model_validator(mode="after")
     def _areas_in_order(self) -> Self:
         if self.min_area > self.max_area:
-            raise ValueError("--min-area: is larger than --max-area; no region can be both")
+            raise ValueError("--min-area: is larger than --max-area; no region can satisfy both")
         return self
 
 
 class FinetuneSettings(NetworkSettings):
-    """How a Segment Anything network is fine-tuned."""
+    """Fine-tuning of Segment Anything."""
 
     kind: Literal["sam"] = "sam"
     """Segment Anything."""
     weights: Literal["none"] = "none"
-    """Those of the checkpoint that is fine-tuned."""
+    """Always none: training starts from the given checkpoint."""
     train: Trained = "decoder"
-    """What learns: the mask decoder alone, from embeddings; or all: the image encoder too."""
+    """What to train: only the mask decoder, on embeddings; or all: the image encoder, too."""
     prompts: PromptMix = "mix"
-    """The prompts that it learns to answer."""
+    """Prompts to train with."""
     loss: Literal["dice+ce", "dice+focal"] = "dice+ce"
-    """Dice with which loss by pixel."""
+    """Dice plus cross-entropy or focal loss."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Weight decay of the optimizer."""
     most_prompts: Count = 8
-    """Most prompts a slice."""
+    """Maximum number of prompts per slice."""
     jitter: Fraction = 0.1
-    """How far a box's sides are moved at random, part of the side."""
+    """Maximum random shift of a box's sides, as a fraction of their length."""
     warm_up: Fraction = 0.05
-    """Part of the iterations in which the learning rate rises."""
+    """Fraction of the iterations in which the learning rate rises."""
     prediction_batch_size: Annotated[Count, PREDICTION_ONLY] = 4
-    """Slices that are predicted at once."""
+    """Slices per prediction batch."""
 
     @property
     def architecture(self) -> str:
-        """What the network is called where models of all kinds are listed."""
+        """Name of the network in lists of models."""
         return f"Segment Anything, {self.train}"
 
 
 class FinetuneSchedule(ScheduleSettings):
-    """How long and how fast a network is fine-tuned."""
+    """Length and learning rate of a fine-tuning."""
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.0001
-    """Learning rate at its highest; tiny from scratch wants 0.001."""
+    """Peak learning rate; use 0.001 for tiny from scratch."""
     iterations: Count = 400
-    """Iterations of the training, a batch each."""
+    """Training iterations, of one batch each."""
 
 
 class FinetuneLoopSettings(LoopSettings):
-    """How a fine-tuning goes on; the best weights of its evaluations are kept."""
+    """The training loop of a fine-tuning, which keeps the best weights of its evaluations."""
 
     evaluation_period: Count = 50
-    """Iterations between evaluations on the validation slices; the best weights are kept."""
+    """Iterations between evaluations on validation slices; the best weights are kept."""
     checkpoint_period: Annotated[Count, NO_RESULT] = 50
     """Iterations between checkpoints."""
     clip_gradient_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Largest norm of the gradient; a longer one is scaled down to it."""
+    """Maximum norm of the gradient; a larger one is scaled down."""

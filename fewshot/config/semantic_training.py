@@ -1,4 +1,4 @@
-"""Settings of the commands that train semantic networks outside of a run."""
+"""Settings of `fewshot semantic`, which trains semantic networks outside a run."""
 
 from typing import Annotated
 
@@ -13,16 +13,16 @@ from fewshot.config.tree import AugmentationSettings
 
 
 class SemanticTrainingSettings(ScheduleSettings):
-    """Everything that `fewshot semantic train` and `compare` need to know besides their options."""
+    """All settings of `fewshot semantic train` and `compare`."""
 
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.002
-    """Learning rate at its highest."""
+    """Peak learning rate."""
     model: SemanticSettings = SemanticSettings()
     preprocess: PreprocessSettings = PreprocessSettings()
     device: Annotated[Device, PREDICTION_ONLY] = "auto"
-    """Where networks compute; auto: on a GPU if there is one."""
+    """Device that networks compute on; auto: a GPU if there is one."""
     augmentation: AugmentationSettings = AugmentationSettings()
     training: LoopSettings = LoopSettings()
     logging: Annotated[LoggingSettings, NO_RESULT] = LoggingSettings()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of everything that is random."""
+    """Seed of all random numbers."""

@@ -1,8 +1,7 @@
-"""The settings of a run, as one tree of strict models.
+"""The settings of a run, as a tree of strict pydantic models.
 
-Every default is a value that works; unknown keys, wrong types and impossible values are refused.
-The phrase `auto` in a value is resolved before it is used, and the resolved tree is saved with the
-run.
+All defaults work; unknown keys, wrong types and impossible values are refused. The value `auto` is
+resolved before use, and the resolved tree is saved with the run.
 """
 
 from pathlib import Path
@@ -37,7 +36,7 @@ from fewshot.config.watershed import WatershedSettings
 
 
 class PhantomData(Settings):
-    """Made-up CT-like slices, for trying fewshot without any data."""
+    """Synthetic CT-like slices, to try fewshot without data."""
 
     size: Annotated[int, Field(ge=64, le=1024)] = 128
     """Height and width of a slice, pixels."""
@@ -52,27 +51,27 @@ class PhantomData(Settings):
 
 
 class DataSettings(Settings):
-    """Where the slices are, in the challenge's form; or a phantom instead of files."""
+    """The slices and labels, in the challenge's format; or a phantom instead of files."""
 
     phantom: PhantomData | None = None
     train_images: Path | None = None
     """Folder of labelled and unlabelled slices."""
     train_labels: Path | None = None
-    """Labels of the labelled ones."""
+    """Label CSV of the labelled slices."""
     test_images: Path | None = None
     """Folder of test slices."""
     test_labels: Path | None = None
-    """Labels of the test slices, to score on; they are not needed."""
+    """Labels of the test slices, to score on; optional."""
     groups: Path | None = None
-    """CSV of image and patient, for whole patients in validation; else guessed; `none`: not."""
+    """CSV of image and patient, to split by patient; guessed by default; `none`: no patients."""
     test_groups: Path | None = None
-    """The same of the test slices: intervals then draw whole patients."""
+    """The same for the test slices, to resample intervals by patient."""
     labelled: Auto | Count = "auto"
-    """Labelled slices that are used, in file order; the others join the unlabelled. auto: all."""
+    """Number of labelled slices to use, in file order; others count as unlabelled. auto: all."""
     labelled_patients: Count | None = None
-    """Patients whose labels are used, all of each, in file order; needs groups. Without: all."""
+    """Number of patients whose labels to use, in file order; needs groups. By default all."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Part of the labelled slices that is kept for validation."""
+    """Fraction of the labelled slices for validation."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -89,89 +88,89 @@ class DataSettings(Settings):
 
 
 class DetectorSettings(NetworkSettings):
-    """The Mask R-CNN that radiologists and the final model are made from, unless they say."""
+    """The Mask R-CNN of the radiologists and the final model that have no `model` of their own."""
 
     kind: Literal["mask_rcnn"] = "mask_rcnn"
     """A Mask R-CNN."""
     architecture: str = "tiny"
-    """tiny, or a Mask R-CNN of Detectron2's model zoo by the name of its file."""
+    """tiny, or a Mask R-CNN of Detectron2's model zoo by its file name."""
     options: tuple[str | int | float | bool | list[int | float | str], ...] = ()
-    """Detectron2's own keys and values in turn."""
+    """Detectron2 configuration keys, each followed by its value."""
     input_size: Annotated[int, Field(ge=32, le=4096)] | None = None
-    """Shorter side that slices are resized to, pixels; their own size without."""
+    """Length that the shorter side of slices is resized to, pixels; by default not resized."""
     optimizer: Literal["auto", "adamw", "sgd"] = "auto"
     """Optimizer; auto: AdamW for tiny, SGD for the model zoo."""
     max_masks: Annotated[int, Field(ge=1, le=1000), PREDICTION_ONLY] = 100
-    """Most masks that are predicted on a slice."""
+    """Maximum number of masks predicted per slice."""
     experimental: Experiments = Experiments()
 
     @model_validator(mode="after")
     def _options_are_pairs(self) -> Self:
         if len(self.options) % 2:
-            raise ValueError("options: must be Detectron2 keys and values in turn")
+            raise ValueError("options: must be Detectron2 keys, each followed by its value")
         return self
 
 
 class AugmentationSettings(Settings):
-    """Random changes of a training slice and its masks; zero (or false) turns one off."""
+    """Random changes to a training slice and its masks; 0 (or false) turns one off."""
 
     flip: bool = True
-    """Whether half of the slices are mirrored, left for right."""
+    """Whether half of the slices are flipped left to right."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 12.0
-    """Largest turn, degrees, either way."""
+    """Maximum rotation in either direction, degrees."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    """Largest change of size, part of it, either way."""
+    """Maximum relative change of size, up or down."""
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.06
-    """Largest shift, part of the side, either way."""
+    """Maximum shift in either direction, as a fraction of the side."""
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Largest change of contrast, part of it, either way."""
+    """Maximum relative change of contrast, up or down."""
     brightness: Annotated[float, Field(ge=0, lt=1)] = 0.08
-    """Largest change of brightness, part of 255, either way."""
+    """Maximum change of brightness, up or down, as a fraction of 255."""
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.03
-    """Largest standard deviation of Gaussian noise, part of 255."""
+    """Maximum standard deviation of Gaussian noise, as a fraction of 255."""
     elastic: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """Largest elastic bend, part of the shorter side."""
+    """Maximum elastic displacement, as a fraction of the shorter side."""
     gamma: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Largest gamma: exponents up to 1 + gamma, or 1 / that."""
+    """Maximum gamma: exponents are between 1 / (1 + gamma) and 1 + gamma."""
     blur: Annotated[float, Field(ge=0, le=16)] = 0.0
-    """Largest standard deviation of a Gaussian blur, pixels."""
+    """Maximum standard deviation of a Gaussian blur, pixels."""
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Largest square that is blanked, part of the shorter side."""
+    """Maximum side of a blanked square, as a fraction of the shorter side."""
 
 
 class FinalAugmentationSettings(AugmentationSettings):
-    """The random changes of the final model's slices, where it has its own."""
+    """Augmentation of the final model's training slices."""
 
     copy_paste: Fraction = 0.0
-    """How often structures of another slice are pasted in; for a Mask R-CNN."""
+    """Probability that structures of another slice are pasted in; Mask R-CNN only."""
 
 
 class ViewSettings(Settings):
-    """One view of test-time augmentation: a slice enlarged or reduced, and left for right."""
+    """One view of test-time augmentation: a scaled or flipped slice."""
 
     scale: Annotated[float, Field(gt=0.1, lt=10)] = 1.0
-    """Size of the slice in this view; above 1 it is enlarged."""
+    """Scale of the slice in this view; above 1 it is enlarged."""
     flip: bool = False
-    """Whether the view is mirrored, left for right."""
+    """Whether the view is flipped left to right."""
 
 
 Tta = Annotated[tuple[ViewSettings, ...], Field(min_length=1, max_length=16)]
 
 
 class PredictionSettings(Settings):
-    """How validation and test slices are predicted, by all models alike.
+    """How every model predicts validation and test slices.
 
-    With several views of test-time augmentation (`tta`) a model votes with itself. `ensemble` lets
-    the radiologists vote with the final model where its answer is asked for; `refine_with` names
-    one whose foreground gives that answer's masks their pixels. Both are done to the control's as
-    well, there by the twins of radiologists that have learnt from unlabelled slices.
+    The masks of all views of test-time augmentation (`tta`) are merged by vote. With `ensemble`,
+    the radiologists vote together with the final model; with `refine_with`, a radiologist's
+    foreground refines the final model's masks. The control gets the same, by the twins of
+    radiologists that have learnt from unlabelled slices.
     """
 
     tta: Tta = (ViewSettings(),)
     ensemble: bool = False
-    """Whether the radiologists vote with the final model."""
+    """Whether the final model's predictions are those of an ensemble with the radiologists."""
     refine_with: Name | None = None
-    """A radiologist whose foreground gives the answer's masks their pixels."""
+    """Radiologist whose foreground refines the final model's masks."""
 
 
 def _kind_of(value: Any) -> str:
@@ -179,9 +178,9 @@ def _kind_of(value: Any) -> str:
     return f"kind:{kind}"
 
 
-# The table of kinds of models: the class of the settings of each, under the word that they have for
-# `kind`. What a kind can do is in the module `fewshot.models.<kind>`. The tags are no names that
-# settings could have, so that messages leave them out.
+# The table of kinds of models: the settings class of each, by its `kind`, which is also the name of
+# its module, `fewshot.models.<kind>`. The tags could not be settings' names, so that messages can
+# leave them out.
 _AnyKind = (
     Annotated[DetectorSettings, Tag("kind:mask_rcnn")]
     | Annotated[SemanticSettings, Tag("kind:semantic")]
@@ -201,81 +200,81 @@ ModelSettings = Annotated[
 
 
 class RadiologistSettings(ScheduleSettings):
-    """One intermediate model, and the score above which its masks become soft labels."""
+    """A radiologist: an intermediate model that writes soft labels (pseudo-labels)."""
 
     name: Name
-    """Its name, in files and tables."""
+    """Its name in files and tables."""
     score_threshold: Annotated[Score, PREDICTION_ONLY] = 0.7
-    """Score from which its masks become soft labels, where each radiologist reads its share."""
+    """Minimum score of its soft labels, where each radiologist labels its share."""
     model: ModelSettings | None = None
-    """The run's detector when left out."""
+    """Its own model; by default the run's `detector`."""
 
 
 class FinalSettings(ScheduleSettings):
-    """The final model; its score threshold is chosen on the validation slices when `auto`."""
+    """The final model, which is trained on labelled and soft-labelled slices."""
 
     score_threshold: Annotated[Auto | Score, PREDICTION_ONLY] = "auto"
-    """Score from which its masks are in the answer; auto: chosen on the validation slices."""
+    """Minimum score of its masks in the submission; auto: chosen on the validation slices."""
     warm_start: bool | Name = False
-    """Start from the best radiologist's weights, or a named one's (a semantic one: its encoder)."""
+    """Start from the best (or the named) radiologist's weights; of a semantic one, its encoder."""
     model: ModelSettings | None = None
-    """The run's detector when left out."""
+    """Its own model; by default the run's `detector`."""
 
 
 class SoftLabelSettings(Settings):
-    """How soft labels are taken and mixed with the labelled slices.
+    """How soft labels are chosen, and mixed with the labelled slices.
 
-    With `partition` each slice is read by one radiologist, whose `score_threshold` holds; with
-    `vote` all read every slice, and masks count from `vote_threshold` on.
+    With `partition` each slice is labelled by one radiologist, using its `score_threshold`; with
+    `vote` all radiologists label every slice and vote, using `vote_threshold`.
     """
 
     assignment: Literal["partition", "vote"] = "partition"
-    """Whether each slice is read by one radiologist, or all read every slice and vote."""
+    """Whether each slice is labelled by one radiologist, or by a vote of all."""
     vote_threshold: Score = 0.5
-    """Score from which a voted mask is a soft label."""
+    """Minimum score of a soft label by vote."""
     mask_source: str | None = None
-    """A radiologist whose foreground gives the pixels of what the others vote for."""
+    """Radiologist whose foreground refines the soft labels that the others vote for."""
     ignore_threshold: Fraction = 0.0
-    """From this score up, masks below the threshold are ignored by the losses; 0 is off."""
+    """Masks between this score and the threshold are ignored by the losses; 0: off."""
     tta: Tta = (ViewSettings(),)
     labelled_share: Score = 0.5
-    """Share of every batch that is labelled; the rest is soft-labelled."""
+    """Fraction of each batch that is labelled; the rest is soft-labelled."""
 
 
 class ExperimentalSettings(Settings):
-    """What has shown no gain so far, or has not been measured; it may go without notice."""
+    """Options without a proven gain; they may be removed without notice."""
 
     precision_thresholds: bool = False
-    """Thresholds of soft labels are the precision that scores have on the validation slices."""
+    """Read thresholds of soft labels as precisions, measured on the validation slices."""
     max_masks_per_slice: Auto | Count | None = None
-    """Most soft labels of a slice; auto: as many as the fullest labelled slice has masks."""
+    """Maximum number of soft labels per slice; auto: the most masks of a labelled slice."""
     score_weighted_loss: bool = False
-    """A soft label counts by its score in the losses."""
+    """Weight soft labels by their scores in the losses."""
     final_augmentation: FinalAugmentationSettings | None = None
-    """Other random changes for the final model's slices than for the radiologists'."""
+    """Augmentation of the final model, if different from the radiologists'."""
 
 
 class MergeSettings(Settings):
-    """How overlapping masks become one label map, and which metric that is tuned for."""
+    """How overlapping masks become a label map, and which metric this is tuned for."""
 
     background: Literal["auto", "keep", "nearest"] = "auto"
-    """Whether pixels without a region stay so or get the nearest one; auto: as validation says."""
+    """Keep pixels without a region, or give them the nearest one; auto: chosen on validation."""
     metric: Metric = "foreground"
-    """The adjusted Rand index that is tuned for: over the true foreground, or all pixels."""
+    """The adjusted Rand index to tune for: over the true foreground, or all pixels."""
     min_area: Auto | Annotated[int, Field(ge=0)] = "auto"
-    """Smaller regions are dropped, pixels; auto: as validation says."""
+    """Area below which regions are dropped, pixels; auto: chosen on validation."""
 
 
-# A detector's architecture → the encoder of a semantic network that has the same layers.
+# Architecture of a detector → encoder of a semantic network with the same layers.
 _BACKBONE_ENCODERS = {"tiny": "resnet18"}
 
 
-def _lends_a_backbone(lender: NetworkSettings, final: NetworkSettings) -> bool:
-    """Whether a radiologist is a semantic network whose encoder is the final model's backbone."""
+def _has_backbone_of(source: NetworkSettings, final: NetworkSettings) -> bool:
+    """Whether a semantic network's encoder can initialise a detector's backbone."""
     return (
-        isinstance(lender, SemanticSettings)
+        isinstance(source, SemanticSettings)
         and isinstance(final, DetectorSettings)
-        and lender.encoder == _BACKBONE_ENCODERS.get(final.architecture)
+        and source.encoder == _BACKBONE_ENCODERS.get(final.architecture)
     )
 
 
@@ -288,12 +287,12 @@ def _three_radiologists() -> tuple[RadiologistSettings, ...]:
 
 
 class RunSettings(Settings):
-    """Everything `fewshot run` needs to know."""
+    """All settings of `fewshot run`."""
 
     data: DataSettings
     preprocess: PreprocessSettings = PreprocessSettings()
     device: Annotated[Device, PREDICTION_ONLY] = "auto"
-    """Where networks compute; auto: on a GPU if there is one."""
+    """Device that networks compute on; auto: a GPU if there is one."""
     detector: DetectorSettings = DetectorSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     training: LoopSettings = LoopSettings()
@@ -309,22 +308,22 @@ class RunSettings(Settings):
     sam: SamSettings = SamSettings()
     experimental: ExperimentalSettings = ExperimentalSettings()
     control: bool = False
-    """Whether a control is trained too: the final model's settings on labelled slices alone."""
+    """Whether to train a control, too: the final model on labelled slices only."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of everything that is random."""
+    """Seed of all random numbers."""
 
     def model_of(self, name: str) -> ModelSettings:
-        """Return the settings of a model: a radiologist by name; any other name is the final's."""
+        """Return a model's settings: a radiologist's by name, or for other names the final's."""
         own = {radiologist.name: radiologist.model for radiologist in self.radiologists}
         return own.get(name, self.final.model) or self.detector
 
     @property
     def twins(self) -> dict[str, str]:
-        """Which radiologists stand beside the control as twins of theirs, and the twins' names.
+        """The radiologists that have a twin for the control, with the twins' names.
 
-        The control is to know nothing of unlabelled slices. A radiologist that has learnt from them
-        and has a part in the final model or its answers is trained a second time, on labelled
-        slices alone, and has the same part in the control.
+        The control must not have seen unlabelled slices. A radiologist that learns from them and
+        contributes to the final model or its predictions is therefore trained a second time, on
+        labelled slices only, and this twin contributes to the control.
         """
         if not self.control:
             return {}
@@ -339,26 +338,31 @@ class RunSettings(Settings):
     def _check_radiologist(self, name: str, setting: str) -> None:
         names = [radiologist.name for radiologist in self.radiologists]
         if name not in names:
-            raise ValueError(f"{setting}: {name!r} is no radiologist; there are {', '.join(names)}")
+            raise ValueError(
+                f"{setting}: {name!r} is not a radiologist; there are {', '.join(names)}"
+            )
 
     @model_validator(mode="after")
-    def _a_warm_start_is_of_the_same_model(self) -> Self:
-        final, lender = self.model_of(FINAL), self.final.warm_start
+    def _warm_start_fits(self) -> Self:
+        final, source = self.model_of(FINAL), self.final.warm_start
         names = [radiologist.name for radiologist in self.radiologists]
-        if lender is True and any(self.model_of(name) != final for name in names):
-            raise ValueError("final.warm_start: needs radiologists of the same model as the final")
-        if isinstance(lender, bool):
-            return self
-        self._check_radiologist(lender, "final.warm_start")
-        if self.model_of(lender) != final and not _lends_a_backbone(self.model_of(lender), final):
+        if source is True and any(self.model_of(name) != final for name in names):
             raise ValueError(
-                f"final.warm_start: {lender} is another model than the final, and no semantic "
-                "network whose encoder is the final's backbone (resnet18 and tiny)"
+                "final.warm_start: needs radiologists with the same model as the final one"
+            )
+        if isinstance(source, bool):
+            return self
+        self._check_radiologist(source, "final.warm_start")
+        if self.model_of(source) != final and not _has_backbone_of(self.model_of(source), final):
+            raise ValueError(
+                f"final.warm_start: {source} and the final model are different models, and "
+                f"{source} is not a semantic network whose encoder is the final model's backbone "
+                "(resnet18 for tiny)"
             )
         return self
 
     @model_validator(mode="after")
-    def _masks_are_a_radiologists(self) -> Self:
+    def _mask_sources_exist(self) -> Self:
         name, names = self.soft_labels.mask_source, [one.name for one in self.radiologists]
         if self.prediction.refine_with is not None:
             self._check_radiologist(self.prediction.refine_with, "prediction.refine_with")
@@ -366,7 +370,7 @@ class RunSettings(Settings):
             return self
         if name not in names or len(names) < 2:
             raise ValueError(
-                f"soft_labels.mask_source: must be one of several radiologists, not {name!r}; "
+                f"soft_labels.mask_source: must be one of at least two radiologists, not {name!r}; "
                 f"there are {', '.join(names)}"
             )
         if self.soft_labels.assignment != "vote":
@@ -377,8 +381,8 @@ class RunSettings(Settings):
     def _controls_see_no_unlabelled_slices(self) -> Self:
         if self.final.model is not None and self.final.model.learns_unlabelled:
             raise ValueError(
-                "final.model.consistency: is for radiologists; the final model learns from their "
-                "soft labels, and a control from labelled slices alone"
+                "final.model.consistency: only radiologists can use it; the final model learns "
+                "from their soft labels, and a control from labelled slices only"
             )
         return self
 
@@ -391,8 +395,8 @@ class RunSettings(Settings):
             and isinstance(self.model_of(FINAL), SemanticSettings)
         ):
             raise ValueError(
-                "experimental.final_augmentation.copy_paste: is for a final Mask R-CNN, not a "
-                "semantic network"
+                "experimental.final_augmentation.copy_paste: needs a Mask R-CNN as final model, "
+                "not a semantic network"
             )
         return self
 
@@ -403,5 +407,5 @@ class RunSettings(Settings):
             raise ValueError(f"radiologists: the names must differ, got {', '.join(names)}")
         for name in names:
             if not is_radiologists_name(name):
-                raise ValueError(f"radiologists: the name {name!r} is taken; choose another")
+                raise ValueError(f"radiologists: the name {name!r} is reserved; choose another")
         return self

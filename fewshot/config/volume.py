@@ -1,4 +1,4 @@
-"""Settings of volumes from stacks of slices, and of their agreement."""
+"""Settings of volumes made of stacks of slices, and of their agreement."""
 
 from typing import Annotated, Literal
 
@@ -16,48 +16,48 @@ class StackSettings(Settings):
     """How masks of slices are stacked."""
 
     score_threshold: Fraction = 0.0
-    """Masks with a lower score are left out."""
+    """Score below which masks are left out."""
     link: Link = "auto"
-    """Find out which masks are one structure; auto: where the file does not say."""
+    """Find which masks belong to one structure; auto: unless the file says so."""
     max_voxels: Count = MAX_VOXELS
-    """Larger stacks are refused, for a file may claim any size."""
+    """Refuse larger stacks: a file can claim any size."""
 
 
 class VolumeSettings(StackSettings):
-    """How structures are followed, cleaned, measured and written."""
+    """How structures are linked, cleaned, measured and written."""
 
     join: Link = "auto"
-    """Regions that lie apart and flow together are one structure; auto: as the data have it."""
+    """Join regions that merge on another slice into one structure; auto: as in the data."""
     planes: Annotated[int, Field(ge=1, le=32)] | None = None
-    """Planes a slice when interpolating; as many as make even voxels without."""
+    """Interpolated planes per slice; by default as many as make isotropic voxels."""
     keep: Literal["all", "largest"] = "all"
-    """All parts of a structure, or the largest."""
+    """Keep all parts of a structure, or only the largest."""
     min_mm3: Annotated[float, Field(ge=0)] = 0.0
-    """Parts smaller than this are left out."""
+    """Volume below which parts are left out."""
     fill_holes: bool = False
-    """Fill cavities closed on all sides."""
+    """Fill enclosed cavities."""
     smooth: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """σ in mm of a smoothing that keeps the volume."""
+    """Standard deviation, in mm, of a volume-preserving smoothing."""
     mesh: Annotated[tuple[Literal["ply", "stl", "glb", "none"], ...], Field(min_length=1)] = (
         "ply",
     )
-    """Form of surfaces; may be repeated."""
+    """File format of surfaces; may be repeated."""
     grid: Grid = "slices"
     """NIfTI grid to write."""
     page: bool = True
-    """Write a page to turn and step through."""
+    """Write an HTML page with a 3D view and the slices."""
 
     @property
     def meshes(self) -> tuple[MeshForm, ...]:
-        """The forms of surfaces, each once; nothing where `none` is among them."""
+        """The formats of surfaces, without repetition; empty if `none` is among them."""
         forms = tuple(dict.fromkeys(one for one in self.mesh if one != "none"))
         return () if "none" in self.mesh else forms
 
 
 class AgreementSettings(StackSettings):
-    """How a model's volumes are compared with those of annotators."""
+    """Comparison of a model's volumes with those of annotators."""
 
     model_seconds: Annotated[float, Field(ge=0)] | None = None
-    """Time the model took for all slices."""
+    """Time that the model took for all slices."""
     annotation_seconds: Annotated[float, Field(ge=0)] | None = None
-    """Time an annotator took for all."""
+    """Time that an annotator took for all slices."""

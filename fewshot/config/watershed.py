@@ -13,8 +13,8 @@ class WatershedSettings(Settings):
     median_radius: Count = 2
     """Radius of the median filter, pixels."""
     gradient_radius: Count = 5
-    """Radius in which the local gradient is taken, pixels."""
+    """Radius of the local gradient, pixels."""
     marker_gradient: Annotated[int, Field(ge=1, le=255)] = 20
-    """Regions grow from where the local gradient is below it, grey levels."""
+    """Local gradient below which regions start to grow, grey levels."""
     compactness: Annotated[float, Field(ge=0)] = 0.0001
-    """Compactness of the watershed: 0 is the plain one, larger values give rounder regions."""
+    """Compactness of the watershed; larger values give rounder regions, 0 the plain watershed."""

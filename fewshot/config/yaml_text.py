@@ -1,9 +1,8 @@
-"""YAML as settings need it: plain values as they are written, each key once, of a bearable size.
+"""Strict YAML for settings: plain values, unique keys, limited size.
 
-PyYAML reads YAML 1.1, where `010` is 8, `1:30` is 90, and `on`, `no` and dates are no texts; it
-keeps the last of two equal keys without a word, and a few lines of aliases can stand for billions
-of values. Here a value is null, true, false, a decimal number or a text; what it must be, the
-settings' models say.
+PyYAML reads YAML 1.1, where `010` is 8, `1:30` is 90, and `on`, `no` and dates are not strings; it
+silently keeps the last of two equal keys, and a few lines of aliases can stand for billions of
+values. Here a value is null, true, false, a decimal number or a string.
 """
 
 import re
@@ -13,11 +12,11 @@ import yaml
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 10_000
-"""How many values a text may stand for, aliases written out: a run's settings have about 100."""
+"""Maximum number of values with aliases expanded; a run's settings have about 100."""
 
 _TAG = "tag:yaml.org,2002:"
 _NUMBER = list("-+.0123456789")
-# Each kind of plain value, how it is written, and the characters it may begin with.
+# Each kind of plain value, its pattern, and its possible first characters.
 _KINDS = (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -33,7 +32,7 @@ def _line(where: yaml.Event | yaml.Node) -> int:
 
 
 class _Reader(yaml.SafeLoader):
-    """Makes these values, lists and mappings, and nothing else."""
+    """Loads these values, lists and mappings, and nothing else."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
     yaml_constructors = {  # noqa: RUF012
@@ -58,7 +57,7 @@ class _Reader(yaml.SafeLoader):
         elif id(node) in self._sizes:
             self._count += self._sizes[id(node)]
         else:
-            raise ValueError(f"line {_line(event)}: a value holds itself")
+            raise ValueError(f"line {_line(event)}: a value contains itself")
         if self._count > MAX_VALUES:
             raise ValueError(f"stands for more than {MAX_VALUES} values; settings have fewer")
         return node
@@ -68,7 +67,7 @@ class _Reader(yaml.SafeLoader):
         for key, _ in node.value:
             line = _line(key)
             if not isinstance(key, yaml.ScalarNode):
-                raise ValueError(f"line {line}: a key must be a word")
+                raise ValueError(f"line {line}: a key must be a plain string")
             if (key.tag, key.value) in seen and key.value != "<<":
                 raise ValueError(f"line {line}: {key.value[:40]!r} is given twice; keep one")
             seen.add((key.tag, key.value))
@@ -76,7 +75,7 @@ class _Reader(yaml.SafeLoader):
 
 
 class _Writer(yaml.SafeDumper):
-    """Quotes what either version of YAML would take for another kind of value."""
+    """Quotes strings that either version of YAML would read as another type."""
 
 
 for _name, _pattern, _first in _KINDS:
@@ -85,10 +84,10 @@ for _name, _pattern, _first in _KINDS:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the value that `text` stands for; `ValueError` says where and what is wrong with it.
+    """Return the value of a YAML text; `ValueError` says what is wrong, and where.
 
-    Besides what is no YAML, repeated keys, values that hold themselves, tags of other kinds, and
-    texts above `MAX_BYTES` or `MAX_VALUES` are refused.
+    Repeated keys, values that contain themselves, other tags, and texts above `MAX_BYTES` or
+    `MAX_VALUES` are refused.
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"longer than {MAX_BYTES} characters; settings are short")
@@ -102,12 +101,12 @@ def parse_yaml(text: str) -> Any:
         raise
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    except Exception as error:  # a tag on a value that it does not fit raises nearly anything
+    except Exception as error:  # a tag that does not fit its value raises nearly anything
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or type(error).__name__
         raise ValueError(f"line {mark.line + 1}: {problem}" if mark else str(problem)) from error
 
 
 def dump_yaml(value: Any) -> str:
-    """Return plain values as YAML text that any YAML reads back to the same."""
+    """Return plain values as YAML text that any YAML version reads back unchanged."""
     return yaml.dump(value, Dumper=_Writer, sort_keys=False)

@@ -92,7 +92,7 @@ BAD_COMMANDS: list[tuple[str, tuple[str, ...]]] = [
     (f"{SOFT} trained --out data", ("--out data: is not empty", "another folder")),
     # Settings files
     ("run --config nowhere.yaml --out new", ("nowhere.yaml: no such settings file", "configs/")),
-    ("run --config groups.csv --out new", ("groups.csv: must hold settings",)),
+    ("run --config groups.csv --out new", ("groups.csv: must contain settings",)),
     ("run --config Y_test.csv.gz --out new", ("Y_test.csv.gz: not a text file", "YAML")),
     ("run --config X_train --out new", ("X_train: cannot be read",)),
     (f"{TRAIN} --config nowhere.yaml", ("nowhere.yaml: no such settings file",)),

@@ -100,7 +100,7 @@ def test_lgg(fewshot: Call, work: Path) -> None:
         ),
         (
             "train --data data --out net --set model.experimental.featup=9",
-            ["unet answers at the slice's own resolution"],
+            ["unet already predicts at the slice's resolution"],
         ),
         ("predict --model nowhere --images X_test --out a.json", ["holds no trained model"]),
         ("predict --model nowhere --out a.json", ["--data or --images"]),

@@ -216,7 +216,7 @@ def test_an_override_of_an_aliased_part_changes_that_part_only(tmp_path: Path) -
         ("data..phantom=3", refused("unknown key")),
         ("data=", refused("data: ")),
         ("data={1: 2}", refused("keys should be strings")),
-        ("seed=true", refused("seed: is no switch")),
+        ("seed=true", refused("seed: cannot be true or false")),
         ("seed=yes", refused("seed: input should be a valid integer")),
     ],
 )
@@ -260,7 +260,7 @@ def test_any_override_is_taken_or_refused(overrides: list[str]) -> None:
         ("detector: {str: 1}", ["detector.str: unknown key"]),
         # A key with a line end in it does not break the line.
         ('"a\\nb": 1', [r"'a\nb': unknown key"]),
-        # Values are shown, at bearable length.
+        # Values are shown, cut to a readable length.
         ("seed: much", ["seed: input should be a valid integer", "got 'much'"]),
         (f"seed: {'x' * 500}", ["xxx..."]),
         ("final: {score_threshold: 2}", ["final.score_threshold: ", "less than 1, got 2"]),
@@ -284,9 +284,9 @@ def test_a_wrong_value_is_explained(text: str, words: list[str], tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "must hold settings"),
-        (b"- a\n- b\n", "must hold settings"),
-        (b"1: 2\n", "must hold settings"),
+        (b"", "must contain settings"),
+        (b"- a\n- b\n", "must contain settings"),
+        (b"1: 2\n", "must contain settings"),
         (b"seed: [1\n", "not valid YAML .line 2"),
         (b"\xff\xfe\x00", "not a text file"),
         (b"{}", "data: field required"),
@@ -395,7 +395,7 @@ def test_no_variable_goes_anywhere_but_into_paths(
 ) -> None:
     monkeypatch.setenv("FEWSHOT_TEST", "7")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
-    with refused("environment variables are read in the paths of data and weights alone") as caught:
+    with refused("environment variables are only read in the paths of data and weights") as caught:
         parse_settings({**PHANTOM, **tree})
     assert "wJalr" not in str(caught.value)
 
@@ -494,13 +494,13 @@ def test_what_is_written_is_read_by_us_and_by_any_yaml(value: Any) -> None:
     ("text", "words"),
     [
         ("a: 1\nb: 2\na: 3", "line 3: 'a' is given twice"),
-        ("a: 1\nb: &x {c: *x}", "line 2: a value holds itself"),
+        ("a: 1\nb: &x {c: *x}", "line 2: a value contains itself"),
         (
             "a: &a [1,2,3,4]\n"
             + "".join(f"{x}: &{x} [*{y},*{y},*{y},*{y},*{y}]\n" for y, x in pairwise("abcdefg")),
             "stands for more than 10000 values",
         ),
-        ("a: 1\n? [b]\n: 2", "line 2: a key must be a word"),
+        ("a: 1\n? [b]\n: 2", "line 2: a key must be a plain string"),
         ("- 1\n- !!python/object:os.system x", "line 2: could not determine a constructor"),
         ("a: [1\n", "line 2: "),
         ("[" + "1," * 10_000 + "1]", "more than 10000 values"),

@@ -109,8 +109,8 @@ def test_old_keys_of_overrides_are_refused_alike(tmp_path: Path) -> None:
         (
             {"soft_labels": {"teacher": {"renew": True}}},
             [
-                "soft_labels.teacher.renew: is gone: renewing soft labels while training made "
-                "the answer worse"
+                "soft_labels.teacher.renew: is gone: renewing soft labels during training made "
+                "results worse"
             ],
         ),
         # Not an old key at this place, and one that never was.

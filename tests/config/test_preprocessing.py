@@ -77,7 +77,7 @@ def test_every_step_has_defaults_and_survives_the_resolved_file(name: str) -> No
         ("[{step: median, radius: 1.5}]", "median.radius: input should be a valid integer"),
         ("[{step: clahe, tiles: 0}]", "clahe.tiles: input should be greater than or equal to 1"),
         ("[{step: canny, low: 9, high: 3}]", "canny: low must not be above high, got 9 and 3"),
-        ("true", "preprocess: is no switch"),
+        ("true", "preprocess: cannot be true or false"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(text: str, words: str) -> None:

@@ -52,14 +52,14 @@ def refused(words: str) -> AbstractContextManager[Any]:
         (DetectorSettings, {"batch_size": 1.5}, refused("integer")),
         (DetectorSettings, {"batch_size": 0}, refused("greater than or equal to 1")),
         # YAML's `yes` is no number and its `no` is no word.
-        (DetectorSettings, {"batch_size": True}, refused("no switch")),
-        (DetectorSettings, {"weight_decay": False}, refused("no switch")),
-        (DetectorSettings, {"weights": False}, refused("no switch")),
+        (DetectorSettings, {"batch_size": True}, refused("cannot be true or false")),
+        (DetectorSettings, {"weight_decay": False}, refused("cannot be true or false")),
+        (DetectorSettings, {"weights": False}, refused("cannot be true or false")),
         (DetectorSettings, {"mixed_precision": "off"}, nullcontext()),
-        (DetectorSettings, {"mixed_precision": True}, refused("no switch")),
+        (DetectorSettings, {"mixed_precision": True}, refused("cannot be true or false")),
         # Detectron2's own keys come in pairs.
         (DetectorSettings, {"options": ["A.B", 1, "A.C", [1, 2]]}, nullcontext()),
-        (DetectorSettings, {"options": ["A.B"]}, refused("in turn")),
+        (DetectorSettings, {"options": ["A.B"]}, refused("each followed by its value")),
         (RunSettings, {"data": PHANTOM, "device": "tpu"}, refused("'auto', 'cpu' or 'cuda'")),
         # Strengths are fractions; a scale of 1 would shrink a slice to nothing.
         (AugmentationSettings, {"flip": False, "scale": 0}, nullcontext()),
@@ -94,12 +94,12 @@ def refused(words: str) -> AbstractContextManager[Any]:
         (
             RunSettings,
             {"data": PHANTOM, "radiologists": [{"name": "final"}]},
-            refused("'final' is taken"),
+            refused("'final' is reserved"),
         ),
         (
             RunSettings,
             {"data": PHANTOM, "radiologists": [{"name": "control-a"}]},
-            refused("'control-a' is taken"),
+            refused("'control-a' is reserved"),
         ),
         (RunSettings, {"data": PHANTOM, "seed": 2**31}, refused("less than")),
         (
@@ -110,13 +110,13 @@ def refused(words: str) -> AbstractContextManager[Any]:
         (
             RunSettings,
             {"data": PHANTOM, "soft_labels": {"assignment": "vote", "mask_source": "net"}},
-            refused("one of several radiologists, not 'net'; there are rough"),
+            refused("one of at least two radiologists, not 'net'; there are rough"),
         ),
         (RunSettings, {"data": PHANTOM, "prediction": {"refine_with": "fine"}}, nullcontext()),
         (
             RunSettings,
             {"data": PHANTOM, "prediction": {"refine_with": "net"}},
-            refused("prediction.refine_with: 'net' is no radiologist; there are rough"),
+            refused("prediction.refine_with: 'net' is not a radiologist; there are rough"),
         ),
         (
             RunSettings,
@@ -126,7 +126,7 @@ def refused(words: str) -> AbstractContextManager[Any]:
         (
             RunSettings,
             {"data": PHANTOM, "final": {"model": {**LEARNS_UNLABELLED}}},
-            refused("is for radiologists"),
+            refused("only radiologists can use it"),
         ),
         (
             RunSettings,
@@ -138,7 +138,7 @@ def refused(words: str) -> AbstractContextManager[Any]:
         (
             RunSettings,
             {"data": PHANTOM, **PASTING, "final": {"model": {"kind": "semantic"}}},
-            refused("copy_paste: is for a final Mask R-CNN"),
+            refused("copy_paste: needs a Mask R-CNN"),
         ),
     ],
 )

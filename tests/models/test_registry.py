@@ -158,13 +158,13 @@ def test_settings_say_which_model_is_of_which_kind() -> None:
         ("radiologists.rough.model.kind=semantic", None),
         (
             "final={warm_start: true, model: {kind: semantic}}",
-            "final.warm_start: needs radiologists of the same model",
+            "final.warm_start: needs radiologists with the same model",
         ),
-        ("final.warm_start=nobody", "final.warm_start: 'nobody' is no radiologist"),
+        ("final.warm_start=nobody", "final.warm_start: 'nobody' is not a radiologist"),
         (
             "radiologists=[{name: rough}, {name: net, model: {kind: semantic}}];"
             "final.warm_start=net",
-            "final.warm_start: net is another model than the final, and no semantic network",
+            "final.warm_start: net and the final model are different models, and net is not a",
         ),
         (
             "radiologists=[{name: rough}, {name: net, model: {kind: semantic, encoder: resnet18}}];"

@@ -200,6 +200,6 @@ def test_an_mlflow_server_is_asked_for_before_anything_is_written(
         check_mlflow(LoggingSettings(mlflow=address))
         assert f"settings and names of folders go to {address}" in capsys.readouterr().err
     with pytest.raises(
-        InputError, match=rf"{address}: nobody answers there \(Connection refused\)"
+        InputError, match=rf"{address}: nothing answers there \(Connection refused\)"
     ):
         check_mlflow(LoggingSettings(mlflow=address))
