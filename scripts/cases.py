@@ -4,11 +4,13 @@ import argparse
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +62,15 @@ class Case:
         for name in names:
             shutil.copy(self.source / name, self.folder / name)
 
+    def harmless(self, answer: Answer, what: str) -> None:
+        """Note a problem unless a command was refused, or done in little time and memory."""
+        if answer.code:
+            self.refused(answer, what)
+            return
+        took = answer.seconds - _imports("light")[0]
+        self.check(took < _CPU, f"{what}: took {took:.1f} CPU-s beyond the imports")
+        self.check(answer.megabytes < _MEMORY, f"{what}: took {answer.megabytes:.0f} MB")
+
     def check(self, right: object, problem: str) -> None:
         """Note a problem unless something is right."""
         if not right:
@@ -97,8 +108,9 @@ def measured(command: Sequence[str], folder: Path, timeout: float = _LONGEST) ->
             if done or time.monotonic() > deadline:
                 break
             time.sleep(0.05)
+        with suppress(ProcessLookupError):  # with what it left running
+            os.killpg(process.pid, signal.SIGKILL)
         if not done:
-            os.killpg(process.pid, 9)
             _, status, used = os.wait4(process.pid, 0)
         process.returncode = code = os.waitstatus_to_exitcode(status)
         output.seek(0)

@@ -217,7 +217,9 @@ def _many_slices(case: Case) -> None:
         for old in (case.folder / "in").iterdir():
             old.unlink()
         (case.folder / "in" / name).write_bytes((case.source / name).read_bytes())
-        case.refused(case.run("fewshot", "convert", "--images", "in", "--out", "o"), name)
+        answer = case.run("fewshot", "convert", "--images", "in", "--out", f"o_{name}")
+        # A last axis of one is a channel: then 2,000,000 slices are the rows of a single one.
+        case.harmless(answer, name)
 
 
 def _dicom_patients(case: Case) -> None:
@@ -256,7 +258,7 @@ def _file_systems(case: Case) -> None:
     case.run("mkfifo pipe")
     answer = case.run("fewshot", "run", "--config", "pipe", "--out", "p", timeout=30)
     case.check(answer.code == 2, f"a FIFO as settings: exit code {answer.code}")
-    settings = case.folder.parent / "pkl-memory-corruption/mini.yaml"
+    settings = _mini(case)
     small = "mount -t tmpfs -o size=4k tmpfs /dev/shm"
     run = f"{sys.executable} -m fewshot run --config {settings} --out sh --set training.workers=1"
     if case.run(f"unshare -m sh -c '{small}'").code == 0:
@@ -310,16 +312,31 @@ def _overwrite(case: Case) -> None:
     case.check("Traceback" not in answer.text, "a traceback")
 
 
+def _mini(case: Case) -> Path:
+    """Write the miniature run of the cases under the names that its settings have today."""
+    import yaml
+
+    source = case.folder.parent / "pkl-memory-corruption/mini.yaml"
+    settings = yaml.safe_load(source.read_text())
+    own = settings["detector"]
+    settings["device"] = own.pop("device")
+    names = ("evaluation_period", "checkpoint_period")
+    settings["training"] = {name: own.pop(name) for name in names}
+    path = case.folder / "today.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
 def _pickle(case: Case) -> None:
-    case.take("obj3.pkl", "mini.yaml")
+    case.take("obj3.pkl")
     weights = ("--set", "detector.weights=obj3.pkl")
-    answer = case.run("fewshot", "run", "--config", "mini.yaml", "--out", "r", *weights)
+    answer = case.run("fewshot", "run", "--config", str(_mini(case)), "--out", "r", *weights)
     case.refused(answer, "obj3.pkl", "networks")
 
 
 def _weights(case: Case) -> None:
     case.make()
-    settings = case.folder.parent / "pkl-memory-corruption/mini.yaml"
+    settings = _mini(case)
     for path in sorted(case.folder.glob("*.p*")):
         weights = ("--set", f"detector.weights={path.name}")
         answer = case.run("fewshot", "run", "--config", str(settings), "--out", "r", *weights)

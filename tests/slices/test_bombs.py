@@ -45,14 +45,14 @@ def npz(path: Path, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> None:
 
 
 def many_slices_npz(path: Path) -> None:
-    npz(path, array_header((2_000_000, 1, 1)) + bytes(2_000_000))
+    npz(path, array_header((2_000_000, 1, 2)) + bytes(4_000_000))
 
 
 def many_slices_npy(path: Path) -> None:
     with path.open("wb") as file:
-        header = array_header((200_000_000, 1, 1))
+        header = array_header((200_000_000, 1, 2))
         file.write(header)
-        file.truncate(len(header) + 200_000_000)
+        file.truncate(len(header) + 400_000_000)
 
 
 def long_header_npz(path: Path) -> None:
