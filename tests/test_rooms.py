@@ -138,7 +138,7 @@ def test_help_loads_no_heavy_package() -> None:
         "from fewshot.cli.app import app\n"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0"
     )
-    heavy = {"torch", "detectron2", "cv2", "matplotlib", "skimage", "polars", "scipy", "pandas"}
+    heavy = {"torch", "detectron2", "cv2", "matplotlib", "skimage", "scipy", "pandas"}
     assert not heavy & loaded
 
 
