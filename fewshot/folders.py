@@ -21,6 +21,8 @@ from fewshot.lock import LOCK, locked
 
 RECORD = ".fewshot.json"
 FORM = "fewshot folder 1"
+RUN_FORM = "fewshot run"
+"""How the form of the record in a run directory begins."""
 # Digests are written in letters: whoever looks for the number of a patient in all that was written,
 # as one should before sharing it, finds none by chance.
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
@@ -80,6 +82,8 @@ def recorded(folder: Path) -> dict[str, str]:
         return {}
     content = read_json(path)
     files = content.get("files") if isinstance(content, dict) else None
+    if isinstance(content, dict) and str(content.get("form")).startswith(RUN_FORM):
+        return {}  # a run directory: its own record, of what no other command may replace
     if not isinstance(files, dict) or content.get("form") != FORM:
         raise InputError(f"{path}: is no record of a folder that fewshot wrote; move it away")
     return {str(name): str(digest) for name, digest in files.items()}

@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 from fewshot.errors import FewshotError, InputError
 from fewshot.files import TEMPORARY, read_json, write_json
 from fewshot.folders import RECORD as _FOLDER_RECORD
+from fewshot.folders import RUN_FORM
 from fewshot.lock import LOCK, REVIEW_LOCK
 from fewshot.run.names import RECORD, RESOLVED
 from fewshot.run.stages import Stage
 from fewshot.training.model_folder import CHECKPOINT, TIME
 
 OWNED = _FOLDER_RECORD
-FORM = "fewshot run 1"
+FORM = f"{RUN_FORM} 1"
 # Folders whose files have names of their own: learning curves by time, embeddings by content.
 _FOLDERS = ("tensorboard", "embeddings")
 # Links to the images that a run reads; it writes nothing there.
