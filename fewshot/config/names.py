@@ -14,6 +14,9 @@ VALIDATION: Final = "validation.json"
 UNLABELLED: Final = "unlabelled.json"
 TEST: Final = "test.json"
 
+WEIGHTS_FOLDER_VARIABLE: Final = "FEWSHOT_WEIGHTS"
+"""The environment variable that names a folder of published weights."""
+
 REVIEW: Final = "review.json"  # a person's decisions on soft labels
 
 

@@ -120,7 +120,8 @@ def _device() -> Check:
 
 
 def _weights(architecture: str) -> Check:
-    from fewshot.detector.weights import WEIGHTS_FOLDER_VARIABLE, zoo_weights_present
+    from fewshot.config.names import WEIGHTS_FOLDER_VARIABLE
+    from fewshot.detector.weights import zoo_weights_present
 
     name = f"weights {architecture.removeprefix('mask_rcnn_')}"
     if zoo_weights_present(f"COCO-InstanceSegmentation/{architecture}.yaml"):

@@ -15,6 +15,7 @@ from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.utils.file_io import PathManager
 from torch import Tensor, nn
 
+from fewshot.config.names import WEIGHTS_FOLDER_VARIABLE
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import TINY
 from fewshot.detector.encoders import SEMANTIC_ENCODER, backbone_weights
@@ -23,7 +24,6 @@ from fewshot.errors import InputError
 from fewshot.training.checkpoints import load_checkpoint
 from fewshot.training.schema import check_weights, reason
 
-WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
 # What Detectron2's matching of names raises where shapes or names are not as it takes for granted.
 _MATCHING = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError)
 

@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from fewshot.config.names import WEIGHTS_FOLDER_VARIABLE
 from fewshot.errors import InputError
 from fewshot.progress import warn
 
-WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
 TINY = "tiny"
 
 _BLOCK = 1 << 20

@@ -10,13 +10,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from fewshot.config.names import WEIGHTS_FOLDER_VARIABLE
 from fewshot.config.semantic import SemanticSettings
 from fewshot.errors import InputError
 from fewshot.semantic.networks import TIMM, SemanticNetwork, build_network
 from fewshot.training.checkpoints import load_checkpoint
 from fewshot.training.schema import check_weights
 
-WEIGHTS_FOLDER_VARIABLE = "FEWSHOT_WEIGHTS"
 _KEY = "weights of the encoder"
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from detectron2 import model_zoo
 
+from fewshot.config.names import WEIGHTS_FOLDER_VARIABLE
 from fewshot.config.tree import DetectorSettings
 from fewshot.detector.architecture import build_config, build_network
 from fewshot.detector.weights import (
-    WEIGHTS_FOLDER_VARIABLE,
     initial_weights,
     load_initial_weights,
     zoo_weights_present,

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from fewshot.config.names import WEIGHTS_FOLDER_VARIABLE
 from fewshot.errors import InputError
 from fewshot.sam import checkpoints
 from fewshot.sam.checkpoints import KnownCheckpoint, find_checkpoint, recognise
@@ -23,7 +24,7 @@ HELLO = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
 def test_a_missing_checkpoint_is_described(
     text: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(checkpoints.WEIGHTS_FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WEIGHTS_FOLDER_VARIABLE, str(tmp_path))
     with pytest.raises(InputError) as refusal:
         find_checkpoint(text)
     assert all(word in str(refusal.value) for word in words)
@@ -34,7 +35,7 @@ def test_a_name_finds_its_file_in_the_folder_of_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "medsam_vit_b.pth").write_bytes(b"hello")
-    monkeypatch.setenv(checkpoints.WEIGHTS_FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WEIGHTS_FOLDER_VARIABLE, str(tmp_path))
     assert find_checkpoint("medsam") == tmp_path / "medsam_vit_b.pth"
 
 
