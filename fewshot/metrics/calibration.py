@@ -6,7 +6,7 @@ its own.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,16 @@ class Calibration:
             "validation": asdict(self.validation),
             "curve": curve,
         }
+
+    @classmethod
+    def from_json(cls, metric: Metric, content: Mapping[str, Any]) -> Self:
+        """Return the calibration from `as_json`."""
+        curve = {
+            point["score_threshold"]: RandScore(point["foreground"], point["all_pixels"])
+            for point in content["curve"]
+        }
+        rule, validation = MergeRule(**content["rule"]), RandScore(**content["validation"])
+        return cls(metric, rule, validation, curve)
 
 
 def choose_rule(
@@ -148,5 +158,4 @@ def _mean(scores: Sequence[RandScore]) -> RandScore:
 
 
 def _of(metric: Metric, scores: Sequence[RandScore]) -> NDArray[np.float64]:
-    foreground = metric == "foreground"
-    return np.array([one.foreground if foreground else one.all_pixels for one in scores])
+    return np.array([one.of(metric) for one in scores])

@@ -68,4 +68,4 @@ def read_rule(path: Path, metric: Metric) -> MergeRule:
     try:
         return MergeRule(**content[metric]["rule"])
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: holds no merge rule for {metric}; calibrate again") from error
+        raise InputError(f"{path}: holds no merge rules for {metric}; calibrate again") from error

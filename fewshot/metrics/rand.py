@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fewshot.config.base import Metric
 from fewshot.metrics.contingency import Contingency, Counts, contingency
 from fewshot.slices.arrays import Labels
 
@@ -14,6 +15,10 @@ class RandScore:
 
     foreground: float
     all_pixels: float
+
+    def of(self, metric: Metric) -> float:
+        """Return one variant."""
+        return self.foreground if metric == "foreground" else self.all_pixels
 
 
 def adjusted_rand(truth: Labels, prediction: Labels, *, foreground: bool) -> float:

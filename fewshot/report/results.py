@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from fewshot.config.base import Metric
 from fewshot.config.load import load_settings
@@ -13,6 +12,7 @@ from fewshot.errors import InputError
 from fewshot.files import read_json
 from fewshot.masks.coco import read_coco
 from fewshot.metrics.bootstrap import PairedDifference, paired_difference
+from fewshot.metrics.merge_rules import read_rule
 from fewshot.metrics.slice_metrics import METRICS
 from fewshot.radiologists.audit import Audit
 from fewshot.report.answer_gallery import ModelMasks, answer_gallery
@@ -93,13 +93,7 @@ class RunResults:
     def _threshold(self, name: str) -> float | None:
         """Return the score threshold that was chosen for a model; None without a file."""
         path = self.layout.rule(name)
-        if not path.is_file():
-            return None
-        content: Any = read_json(path)
-        try:
-            return float(content[self.metric]["rule"]["score_threshold"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: holds no merge rules; calibrate again") from error
+        return read_rule(path, self.metric).score_threshold if path.is_file() else None
 
 
 def read_results(root: Path) -> RunResults:

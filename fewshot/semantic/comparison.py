@@ -22,9 +22,10 @@ from fewshot.metrics.calibration import choose_rule
 from fewshot.metrics.contingency import ForegroundCounts
 from fewshot.metrics.merge_rules import TUNINGS, true_label_maps
 from fewshot.metrics.rand import score_slice
+from fewshot.metrics.scores import as_csv
 from fewshot.progress import progress, say
 from fewshot.semantic.comparison_figure import write_comparison_figure
-from fewshot.semantic.comparison_table import Row, as_csv, as_markdown
+from fewshot.semantic.comparison_table import Row, as_markdown
 
 TABLE, TABLE_CSV = "comparison.md", "comparison.csv"
 FIGURE, DATA = "comparison.png", "comparison.json"
@@ -73,7 +74,7 @@ def compare(
     rows = list({**earlier, **{row.key: row for row in found}}.values())
     write_json(out / DATA, [vars(row) for row in rows])
     write_text(out / TABLE, as_markdown(rows))
-    write_text(out / TABLE_CSV, as_csv(rows))
+    write_text(out / TABLE_CSV, as_csv([vars(row) for row in rows]))
     write_comparison_figure(out / FIGURE, [vars(row) for row in rows])
     return rows
 

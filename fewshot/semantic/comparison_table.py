@@ -1,9 +1,7 @@
 """The table of a comparison of semantic networks."""
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,3 @@ def as_markdown(rows: Sequence[Row]) -> str:
         cost = [str(row.iterations), f"{row.cpu_seconds:.0f}"]
         lines.append([row.model, *switches, row.regions, *shown, *cost])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """Return the rows as CSV, one a line, named by a header."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [one.name for one in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(vars(row) for row in rows)
-    return buffer.getvalue()

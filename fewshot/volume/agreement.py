@@ -24,7 +24,7 @@ from fewshot.volume.distances import surface_distance
 from fewshot.volume.link import LinkRule, count_pairs
 from fewshot.volume.read_stacks import read_stacks
 from fewshot.volume.readers import link_stacks, on_slices, pairs
-from fewshot.volume.stack import Labels, LabelStack, crop
+from fewshot.volume.stack import Box, Labels, LabelStack, crop, grown
 
 MODEL = "model"
 _MARGIN = 1.0  # around the structures, in their size: the kappa of whole slices is always near 1
@@ -187,7 +187,7 @@ def _pair(
     a: NDArray[np.bool_],
     b: NDArray[np.bool_],
     stack: LabelStack,
-    box: tuple[slice, slice, slice],
+    box: Box,
 ) -> PairRow:
     common, total = int(np.count_nonzero(a & b)), int(a.sum()) + int(b.sum())
     apart = surface_distance(a, b, stack.affine, stack.positions[box[0]] / stack.step)
@@ -212,7 +212,9 @@ def _kappas(name: str, readers: Mapping[str, LabelStack]) -> list[KappaRow]:
     boxes = [box for one in labels.values() for _, box in crop(one)]
     if not boxes:
         return []
-    box = _with_margin(_around(boxes), next(iter(labels.values())).shape)
+    tight = _around(boxes)
+    rooms = [round(_MARGIN * (side.stop - side.start) / 2) for side in tight]
+    box = grown(tight, rooms, next(iter(labels.values())).shape)
     parts = {who: one[box] for who, one in labels.items()}
     rows = [
         KappaRow(name, f"{a} / {b}", foreground_kappa(contingency(parts[a], parts[b])), None)
@@ -225,23 +227,10 @@ def _kappas(name: str, readers: Mapping[str, LabelStack]) -> list[KappaRow]:
     return rows
 
 
-def _around(boxes: Sequence[tuple[slice, slice, slice]]) -> tuple[slice, slice, slice]:
+def _around(boxes: Sequence[Box]) -> Box:
     starts = np.min([[side.start for side in box] for box in boxes], axis=0)
     stops = np.max([[side.stop for side in box] for box in boxes], axis=0)
     a, b, c = (slice(int(low), int(high)) for low, high in zip(starts, stops, strict=True))
-    return a, b, c
-
-
-def _with_margin(
-    box: tuple[slice, slice, slice], shape: tuple[int, ...]
-) -> tuple[slice, slice, slice]:
-    a, b, c = (
-        slice(
-            max(0, side.start - round(_MARGIN * (side.stop - side.start) / 2)),
-            min(most, side.stop + round(_MARGIN * (side.stop - side.start) / 2)),
-        )
-        for side, most in zip(box, shape, strict=True)
-    )
     return a, b, c
 
 

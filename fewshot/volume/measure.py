@@ -9,7 +9,7 @@ import numpy as np
 
 from fewshot.volume.clean import CleanRule, clean
 from fewshot.volume.interpolate import Sections, plane_positions, planes, planes_per_step
-from fewshot.volume.stack import LabelStack, crop
+from fewshot.volume.stack import Box, LabelStack, crop, grown
 from fewshot.volume.surface_mesh import Mesh, caliper, caliper_volume, field_mesh
 
 _ROOM = 3  # pixels by which a body may be wider between two slices than on them
@@ -62,7 +62,7 @@ class Structure:
     figures: Volumetry
     sections: Sections
     framed: Sections
-    box: tuple[slice, slice, slice]
+    box: Box
     mesh: Mesh | None
 
 
@@ -98,9 +98,7 @@ def measure(
             )
 
 
-def surface(
-    sections: Sections, box: tuple[slice, slice, slice], stack: LabelStack, per_step: int
-) -> Mesh | None:
+def surface(sections: Sections, box: Box, stack: LabelStack, per_step: int) -> Mesh | None:
     """Return the surface, in mm of the volume, of sections that start at a corner of a box."""
     mesh = field_mesh(sections, per_step)
     if mesh is None:
@@ -109,20 +107,14 @@ def surface(
     return Mesh(stack.to_world(mesh.vertices + corner), mesh.faces)
 
 
-def _with_room(
-    box: tuple[slice, slice, slice], stack: LabelStack, rule: CleanRule
-) -> tuple[slice, slice, slice]:
+def _with_room(box: Box, stack: LabelStack, rule: CleanRule) -> Box:
     """Return a box with room for a structure to grow, between slices or by smoothing."""
     rooms = [math.ceil(2 * rule.smooth_mm / side) for side in (stack.step, *stack.pixel)]
     rooms = [rooms[0], rooms[1] + _ROOM, rooms[2] + _ROOM]
-    a, b, c = (
-        slice(max(0, side.start - room), min(most, side.stop + room))
-        for side, room, most in zip(box, rooms, stack.labels.shape, strict=True)
-    )
-    return a, b, c
+    return grown(box, rooms, stack.labels.shape)
 
 
-def _framed(stack: LabelStack, sections: Sections, box: tuple[slice, slice, slice]) -> Sections:
+def _framed(stack: LabelStack, sections: Sections, box: Box) -> Sections:
     """Return the sections with the adjacent empty slices, which mark the ends of the body."""
     start, stop = box[0].start, box[0].stop
     below, above = int(start > 0), int(stop < len(stack.positions))

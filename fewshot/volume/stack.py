@@ -1,5 +1,6 @@
 """Slices of one sequence with their positions in millimetres, and their label maps as one array."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,7 +107,19 @@ class LabelStack:
         return replace(self, labels=labels, linked=linked)
 
 
-def crop(labels: Labels) -> list[tuple[int, tuple[slice, slice, slice]]]:
+Box = tuple[slice, slice, slice]
+
+
+def grown(box: Box, rooms: Sequence[int], shape: tuple[int, ...]) -> Box:
+    """Return a box with some room on all sides, within a volume."""
+    a, b, c = (
+        slice(max(0, side.start - room), min(most, side.stop + room))
+        for side, room, most in zip(box, rooms, shape, strict=True)
+    )
+    return a, b, c
+
+
+def crop(labels: Labels) -> list[tuple[int, Box]]:
     """Return each id that occurs, and its bounding box."""
     boxes = ndimage.find_objects(labels)
     return [(one, box) for one, box in enumerate(boxes, start=1) if box is not None]

@@ -87,7 +87,7 @@ def test_the_reports_table_and_its_picture(fewshot: Call, work: Path) -> None:
         ("--images X_test --out t --table", ["no slice has labels", "--labels"]),
         ("--data data/unlabelled.json --out t --table", ["no slice has labels"]),
         ("--data data/train.json --out old --table", ["--out old", "not empty"]),
-        ("--data data/train.json --out t --table --preprocess [tv]", ["rows of its own"]),
+        ("--data data/train.json --out t --table --preprocess [tv]", ["its own rows"]),
         ("--data data/train.json --groups groups.csv --out t --table", ["--groups", "of its own"]),
     ],
 )

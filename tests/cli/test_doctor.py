@@ -62,7 +62,7 @@ def test_doctor_for_people(fewshot: Call) -> None:
         ("numpy", "numpy"),
     ],
 )
-def test_doctor_says_what_mends_a_missing_package(module: str, missing: str) -> None:
+def test_doctor_says_what_fixes_a_missing_package(module: str, missing: str) -> None:
     done = doctor_without(module)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -70,7 +70,7 @@ def test_doctor_says_what_mends_a_missing_package(module: str, missing: str) -> 
     at = next(number for number, line in enumerate(lines) if line.startswith(f"MISSING  {missing}"))
     mend = "fewshot setup" if module == "detectron2" else "pip install fewshot again"
     assert f"to fix: {mend}" in lines[at + 1]
-    assert "cannot run" in lines[-1]
+    assert "cannot work" in lines[-1]
 
 
 def test_doctor_as_json_without_detectron2() -> None:

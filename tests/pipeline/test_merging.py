@@ -141,7 +141,7 @@ def test_predictions_of_other_slices_are_no_validation(files: Path, miniature: S
 )
 def test_a_damaged_rule_is_refused(tmp_path: Path, content: object) -> None:
     write_json(tmp_path / "rule.json", content)
-    with pytest.raises(InputError, match=r"rule\.json: holds no merge rule for all"):
+    with pytest.raises(InputError, match=r"rule\.json: holds no merge rules for all"):
         read_rule(tmp_path / "rule.json", "all")
 
 

@@ -1,7 +1,6 @@
 """How masks become a label map: the chosen merge rules and their curves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from fewshot.drawing.figures import Picture, draw, legend_above
 from fewshot.drawing.palette import BLUE, INK, VERMILION
 from fewshot.errors import InputError
 from fewshot.files import read_json
-from fewshot.masks.merge import MergeRule
+from fewshot.metrics.calibration import Calibration
 from fewshot.report.findings import rule_in_words
 from fewshot.report.html import Section
 from fewshot.report.results import RunResults
@@ -31,7 +30,8 @@ the final model on the validation slices.</p>
 {% if one.metric == metric %}<small>used for the submission</small>{% endif %}</th>
 <td>{{ "%g" | format(one.rule.score_threshold) }}</td><td>{{ one.rule.min_area }}</td>
 <td class="text">{{ "kept" if one.rule.background == "keep" else "filled from the nearest region" }}
-</td><td>{{ one.index["all"] | score }}</td><td>{{ one.index["foreground"] | score }}</td></tr>
+</td><td>{{ one.validation.all_pixels | score }}</td>
+<td>{{ one.validation.foreground | score }}</td></tr>
 {% endfor %}
 {% endcall %}
 {% else %}
@@ -49,21 +49,6 @@ the final model on the validation slices.</p>
 </div>
 {% endif %}
 """
-_KEYS: dict[Metric, str] = {"all": "all_pixels", "foreground": "foreground"}
-
-
-@dataclass(frozen=True)
-class ChosenRule:
-    """A merge rule, the variant that it was chosen for, and its validation scores.
-
-    `index` is the mean of each variant; `curve` contains the score thresholds that were tried, with
-    the variant's mean.
-    """
-
-    metric: Metric
-    rule: MergeRule
-    index: dict[Metric, float]
-    curve: list[tuple[float, float]]
 
 
 def _build(results: RunResults) -> Mapping[str, Any]:
@@ -72,8 +57,14 @@ def _build(results: RunResults) -> Mapping[str, Any]:
     drawn = None
     if rules and all(len(one.curve) > 1 for one in rules):
         drawn = threshold_figure(
-            {one.metric: one.curve for one in rules},
-            {one.metric: (one.rule.score_threshold, one.index[one.metric]) for one in rules},
+            {
+                one.metric: [(at, score.of(one.metric)) for at, score in one.curve.items()]
+                for one in rules
+            },
+            {
+                one.metric: (one.rule.score_threshold, one.validation.of(one.metric))
+                for one in rules
+            },
             results.metric,
         )
     return {
@@ -84,24 +75,15 @@ def _build(results: RunResults) -> Mapping[str, Any]:
     }
 
 
-def _read_rules(path: Path) -> list[ChosenRule]:
+def _read_rules(path: Path) -> list[Calibration]:
     """Return the rules chosen for both variants; empty without a file."""
     if not path.is_file():
         return []
     content = read_json(path)
     try:
-        return [_chosen_rule(metric, content[metric]) for metric in METRIC_WORDS]
+        return [Calibration.from_json(metric, content[metric]) for metric in METRIC_WORDS]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: holds no merge rules; calibrate again") from error
-
-
-def _chosen_rule(metric: Metric, content: Mapping[str, Any]) -> ChosenRule:
-    return ChosenRule(
-        metric,
-        MergeRule(**content["rule"]),
-        {variant: content["validation"][key] for variant, key in _KEYS.items()},
-        [(point["score_threshold"], point[_KEYS[metric]]) for point in content["curve"]],
-    )
 
 
 def threshold_figure(
