@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Empty the run directory first, if it holds a run.")
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue a run; finished stages are skipped.")
-]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a run, skipping finished stages.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only list the stages that would run, and why.")
