@@ -119,6 +119,19 @@ def test_overwrite_deletes_nothing_else(what: str, tmp_path: Path) -> None:
     assert contents(out) == before
 
 
+def test_the_record_of_a_run_directory_is_none_of_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fill(out)
+    (out / RECORD).write_text('{"form": "fewshot run 1", "paths": ["one.png"]}')
+    for overwrite, words in (
+        (False, "is not empty; give another folder$"),
+        (True, "did not write"),
+    ):
+        with pytest.raises(InputError, match=words):
+            fill(out, overwrite)
+    assert contents(out) == ONE
+
+
 def test_a_writer_at_work_is_told_from_a_dead_one(tmp_path: Path) -> None:
     with filled_folder(tmp_path / "out") as folder:
         (folder / "1.png").write_text("one")
