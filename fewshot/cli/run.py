@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from fewshot.pipeline.run import Mode
 
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Empty the run directory first, if it holds a run.")
+    bool,
+    typer.Option(
+        "--overwrite", help="Delete first what runs wrote to --out; refused if it holds more."
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue a run, skipping finished stages.")]
 DryRun = Annotated[
