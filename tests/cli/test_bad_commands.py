@@ -38,7 +38,7 @@ BAD_SETTINGS: list[tuple[str, tuple[str, ...]]] = [
     ("detector.weights=groups.csv", ("groups.csv: not a usable checkpoint", "another file")),
     ("detector.options=[MODEL.NOTHING,1]", ("detector.options", "MODEL.NOTHING")),
     ("detector.options=[MODEL.BACKBONE.NAME,spine]", ("detector", "spine")),
-    ("detector.options=[MODEL.WEIGHTS]", ("detector", "options", "values in turn")),
+    ("detector.options=[MODEL.WEIGHTS]", ("detector", "options", "followed by its value")),
 ]
 
 
