@@ -1,1 +1,1 @@
-"""From files of any form to slices with masks: what `convert` and a run read."""
+"""From files of any form to slices with masks, for `convert` and runs."""

@@ -1,4 +1,4 @@
-"""The masks of a COCO file for slices that were read from images of any form."""
+"""Masks from a COCO file, for slices read from images of any form."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,12 +24,12 @@ def coco_masks(
     skipped: list[str] | None = None,
     renamed: Renamed | None = None,
 ) -> dict[int, SliceMasks]:
-    """Return the masks of the slices that have any in a COCO file, by the slices' own ids.
+    """Return the masks in a COCO file, by the ids of the slices.
 
-    Images of the file are known by the last part of their names, and those that are not there do
-    no harm without annotations. With `skipped` what is wrong is passed over, and why is appended.
+    Images of the file are matched by the last part of their names; missing images are ignored if
+    they have no annotations. With `skipped`, errors are skipped and appended to it.
     `renamed` is as for `slice_names`.
-    Raises `InputError` for annotations that are wrong, or of images that are not there or of
+    Raises `InputError` for wrong annotations, and for annotations of images that are missing or of
     another size.
     """
     before = 0 if skipped is None else len(skipped)
@@ -75,7 +75,7 @@ def _check_all(
     wanted: Mapping[str, Sequence[str]],
     skipped: list[str] | None,
 ) -> None:
-    """Refuse, pass over or say which images of the file are not among the slices."""
+    """Refuse, skip or report images of the file that are not among the slices."""
     strange = [image for image, name in by_image.items() if name not in found]
     if strange and len(strange) == len(by_image):
         raise InputError(

@@ -26,9 +26,9 @@ Draw = Callable[[Path, Mapping[str, SliceSet]], object]
 
 @dataclass(frozen=True)
 class ConvertRequest:
-    """What is converted, and how; `options.pictures` is set by `convert`.
+    """What to convert, and how; `options.pictures` is set by `convert`.
 
-    Patients that headers of files identify get pseudonyms, unless `keep_ids`.
+    Patients identified in file headers get pseudonyms, unless `keep_ids`.
     """
 
     images: Path
@@ -44,10 +44,10 @@ class ConvertRequest:
 def convert(
     request: ConvertRequest, out: Path, overwrite: bool = False, draw: Draw | None = None
 ) -> dict[str, Any]:
-    """Write the COCO files, and the slices as PNGs where they are no folder of 8-bit images.
+    """Write the COCO files, and the slices as PNGs unless they are a folder of 8-bit images.
 
-    All of it or nothing, as `filled_folder` says. `draw` makes `check.png` of the sets of slices by
-    name, to look at. Returns the number of slices by file and, as `found`, what the data were.
+    All or nothing. `draw` makes `check.png` from the sets of slices by name. Returns the number of
+    slices by file and, as `found`, a description of the data.
     """
     with filled_folder(out, overwrite) as folder:
         pictures = folder / PICTURES
@@ -67,7 +67,7 @@ def convert(
             say(line)
         if draw is not None:
             draw(folder / CHECK, {Path(name).stem: part for name, part in parts.items()})
-        if imported.slices.images == pictures:  # where they will be once the folder is whole
+        if imported.slices.images == pictures:  # where they will be when the folder is complete
             parts = {name: replace(part, images=out / PICTURES) for name, part in parts.items()}
         datasets.write_datasets(parts, folder)
         if imported.label_form == "box table":
@@ -90,7 +90,7 @@ def _parts(
 
 
 def _renaming(out: Path) -> Callable[[Mapping[str, str]], Callable[[str], str]]:
-    """Return what makes of patients the function that renames slices as they are written."""
+    """Return a function from patients to the function that renames slices when they are written."""
     return lambda patients: Renaming(patients, Pseudonyms(out.resolve().parent / FILE)).name
 
 
@@ -101,7 +101,7 @@ def _under_pseudonyms(
     pictures: Path,
     out: Path,
 ) -> tuple[Imported, dict[str, SliceSet], list[str]]:
-    """Return what was read and said with pseudonyms for patients; rename the pictures."""
+    """Return what was read, with pseudonyms for patients; rename the pictures."""
     pseudonyms = Pseudonyms(out.resolve().parent / FILE)
     renaming = Renaming(imported.patients, pseudonyms)
     pseudonyms.save()
@@ -124,7 +124,7 @@ def _under_pseudonyms(
 
 
 def describe(imported: Imported) -> dict[str, Any]:
-    """Return what was found, as JSON holds it; sizes in pixels, spacing in mm (row, column)."""
+    """Return what was found as plain values: sizes in pixels, spacing in mm (row, column)."""
     slices = imported.slices
     structures = [len(masks) for masks in slices.masks.values() if len(masks)]
     spacings = sorted({record.spacing for record in slices.records if record.spacing is not None})
@@ -150,7 +150,7 @@ def describe(imported: Imported) -> dict[str, Any]:
 
 
 def report(found: dict[str, Any]) -> list[str]:
-    """Return what was found in lines for people."""
+    """Return what was found as lines of text."""
     sizes = ", ".join(f"{height} x {width}" for height, width in found["sizes"][:3])
     more = f" and {len(found['sizes']) - 3} other sizes" if len(found["sizes"]) > 3 else ""
     lines = [f"found: {found['form']}, {found['slices']} slices of {sizes}{more} pixels"]
@@ -175,7 +175,7 @@ def report(found: dict[str, Any]) -> list[str]:
 
 
 def _gaps(slices: SliceSet) -> list[str]:
-    """Return a line for each volume that lacks slices between its first and its last."""
+    """Return a line for each volume with missing slices."""
     indices: dict[str, list[int]] = {}
     for record in slices.records:
         if record.volume is not None and record.index is not None:

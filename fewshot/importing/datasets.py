@@ -22,18 +22,18 @@ _MOST_NOTES = 12
 
 @dataclass(frozen=True)
 class Patients:
-    """Labels of the first so many patients, in file order, with all of their slices."""
+    """Use the labels of the first so many patients, in file order."""
 
     count: int
 
 
-# How many labels are used: so many slices, so many patients, or all.
+# How many labels to use: of so many slices, of so many patients, or all.
 Labelled: TypeAlias = int | Patients | None
 
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """Where the training slices, their label table and their groups are."""
+    """The paths of the training slices, their labels and their groups."""
 
     images: Path
     labels: Path
@@ -46,7 +46,7 @@ def make_phantom(settings: PhantomData, folder: Path) -> None:
 
 
 def phantom_files(folder: Path) -> dict[str, Path]:
-    """Return where the files of a phantom in `folder` are, by the keys of the data settings."""
+    """Return the files of a phantom in `folder`, by the keys of the data settings."""
     return {
         "train_images": folder / "X_train",
         "train_labels": folder / "Y_train.csv.gz",
@@ -58,7 +58,7 @@ def phantom_files(folder: Path) -> dict[str, Path]:
 
 
 def write_datasets(datasets: Mapping[str, SliceSet], out: Path) -> None:
-    """Write sets of slices as COCO files to the folder `out`, by the files' names."""
+    """Write sets of slices to COCO files of these names in the folder `out`."""
     for name, slices in datasets.items():
         write_coco(out / name, slices, f"{Path(name).stem} slices")
     sizes = (f"{len(slices)} {Path(name).stem}" for name, slices in datasets.items())
@@ -66,7 +66,7 @@ def write_datasets(datasets: Mapping[str, SliceSet], out: Path) -> None:
 
 
 def tell(imported: Imported) -> None:
-    """Say how files were read, and what must not be missed."""
+    """Print how files were read, and warnings."""
     for line in imported.warnings:
         warn(line)
     for line in shortened(imported.notes):
@@ -74,7 +74,7 @@ def tell(imported: Imported) -> None:
 
 
 def shortened(lines: Sequence[str]) -> list[str]:
-    """Return the first lines, and how many more there are."""
+    """Return the first lines, and the number of further ones."""
     more = len(lines) - _MOST_NOTES
     return [*lines[:_MOST_NOTES], *([f"and {more} more lines such as these"] if more > 0 else [])]
 
@@ -88,8 +88,8 @@ def read_training(
 ) -> dict[str, SliceSet]:
     """Return the training, validation and unlabelled slices by the names of their COCO files.
 
-    See `divide`. The images are a folder of 8-bit images; the labels are of any form. How they were
-    read is told when nothing is wrong with them.
+    See `divide`. The images are a folder of 8-bit images, the labels of any form. If there is no
+    error, the notes on reading are printed.
     """
     imported = import_slices(files.images, files.labels, files.groups)
     parts, lines = divide(imported.slices, files, validation_fraction, seed, labelled)
@@ -106,10 +106,10 @@ def divide(
 ) -> tuple[dict[str, SliceSet], list[str]]:
     """Return training, validation and unlabelled slices by their COCO files' names, and remarks.
 
-    A slice is labelled when it has a mask. Labelled slices are split by group where groups are
-    known. Where the images tell only one patient, that one's volumes are split, or else the slices.
-    With `labelled`, only the first so many labelled slices, or all of the first so many patients,
-    keep their labels; the others join the unlabelled ones.
+    A slice is labelled if it has a mask. Labelled slices are split by group if groups are known; if
+    the images show only one patient, by volume or by slice. With `labelled`, only the first so many
+    labelled slices, or all of the first so many patients, keep their labels; the others become
+    unlabelled.
     """
     records = slices.records
     with_labels = [record for record in records if len(slices.masks_of(record.image_id))]
@@ -148,9 +148,9 @@ def _counted(count: int, what: str) -> str:
 
 
 def _kept_together(used: Sequence[SliceRecord], *, known: bool) -> tuple[dict[str, str], str]:
-    """Return the group of each slice for the split, and one line where that flatters validation.
+    """Return the group of each slice for the split, and a line if the validation is optimistic.
 
-    `known`: a table tells the groups, and a single one is its error.
+    `known`: the groups are from a table, so that a single one is an error.
     """
     groups = {record.file_name: record.group for record in used if record.group is not None}
     if known or len(set(groups.values())) != 1:
@@ -190,10 +190,10 @@ def _used(
 
 
 def _elsewhere(slices: SliceSet, validation: set[int], labelled: set[int]) -> tuple[list[int], int]:
-    """Return the slices without labels, without those where a validation slice lies; count these.
+    """Return the unlabelled slices not at the place of a validation slice; count the others.
 
-    Echoes, contrasts and times of one patient may share a grid: what is validated on would be
-    learnt from in another channel.
+    Echoes, contrasts and time points of a patient may share a grid: validation slices would be
+    learned from in another channel.
     """
     kept, left = [], 0
     taken = {
@@ -212,7 +212,7 @@ def _elsewhere(slices: SliceSet, validation: set[int], labelled: set[int]) -> tu
 
 
 def _place(record: SliceRecord, slices: SliceSet) -> tuple[object, ...] | None:
-    """Return where a slice lies in its patient; None where that is not known."""
+    """Return the place of a slice in its patient, or None if unknown."""
     volume = slices.volumes.get(record.volume or "")
     if volume is None or record.group is None:
         return None
@@ -226,7 +226,7 @@ def read_test(
     groups: Path | None = None,
     telling: Callable[[Imported], None] = tell,
 ) -> SliceSet:
-    """Return the test slices, with their masks and groups where files of these are given."""
+    """Return the test slices, with masks and groups if files of these are given."""
     imported = import_slices(images, labels, groups)
     telling(imported)
     return imported.slices

@@ -1,10 +1,10 @@
-"""Pseudonyms for patients whose identifiers stand in the headers of files.
+"""Pseudonyms for patients who are identified in file headers.
 
-What is made from DICOM files would otherwise carry PatientID in the names of slices, groups and
-volumes, and from there into COCO files, pictures, tables, pages and submissions. A pseudonym is
-keyed (HMAC-SHA-256), so that nobody can find a patient by trying identifiers, and the same for the
-same patient wherever the same key is used. Key and map are in one file, which its owner alone may
-read, beside the folder of the converted data: what is converted into one folder is one project.
+Otherwise the PatientID of DICOM files would get into the names of slices, groups and volumes, and
+from there into COCO files, pictures, tables, pages and submissions. Pseudonyms are keyed
+(HMAC-SHA-256), so that nobody can find a patient by trying identifiers, and a patient has the same
+one wherever the same key is used. Key and map are in one file, readable only by its owner, next to
+the folder of the converted data: everything converted into the same folder is one project.
 """
 
 import hmac
@@ -22,9 +22,9 @@ from fewshot.slices.volume import Volume
 
 FILE = "pseudonyms.json"
 FORM = "fewshot pseudonyms 1"
-_DIGITS = 10  # of 16 letters, so that among 10,000 patients two are alike once in 20,000 projects
+_DIGITS = 10  # of 16 letters: among 10,000 patients a collision occurs once in 20,000 projects
 _KEY_BYTES = 32
-# Letters alone, in which nobody finds the number of a patient by chance.
+# Only letters, which cannot contain the number of a patient by chance.
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 # What follows a patient in the name of a volume or slice; what may follow where it is a word.
 _AFTER = r"_\d"
@@ -35,7 +35,7 @@ _OWNER_ALONE = 0o600
 class Pseudonyms:
     """The pseudonyms of a project, kept in a file with their key.
 
-    Raises `InputError` when the file is a link or holds something else.
+    Raises `InputError` when the file is a link or contains something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +55,7 @@ class Pseudonyms:
         return name
 
     def save(self) -> None:
-        """Write key and map; nobody but the owner may read them."""
+        """Write key and map, readable only by the owner."""
         content = {"form": FORM, "key": self._key.hex(), "patients": self._patients}
         write_json(self.path, content, mode=_OWNER_ALONE)
 
@@ -71,34 +71,34 @@ class Pseudonyms:
 
 
 class Renaming:
-    """Puts pseudonyms in the place of patients in names.
+    """Replaces patients in names by pseudonyms.
 
     Args:
-        patients: what a patient is called in names → the identifier in the files' headers.
+        patients: patient's name in file names → identifier in file headers.
         pseudonyms: of the project.
     """
 
     def __init__(self, patients: Mapping[str, str], pseudonyms: Pseudonyms) -> None:
         self._known = {called: pseudonyms.of(patient) for called, patient in patients.items()}
         self._known |= {patient: pseudonyms.of(patient) for patient in patients.values()}
-        # The longest first, as one may begin another.
+        # The longest first, because one may start with another.
         self._patterns = [
             (re.compile(_pattern(called)), new)
             for called, new in sorted(self._known.items(), key=lambda pair: -len(pair[0]))
         ]
 
     def name(self, text: str) -> str:
-        """Return a name that is a patient's, or begins with it, with the pseudonym in its place."""
+        """Return a name with the pseudonym in place of the patient that it is or starts with."""
         return self._known.get(text) or self.line(text)
 
     def line(self, text: str) -> str:
-        """Return a message with pseudonyms in the place of patients."""
+        """Return a message with pseudonyms in place of patients."""
         for pattern, new in self._patterns:
             text = pattern.sub(new, text)
         return text
 
     def slices(self, slices: SliceSet) -> SliceSet:
-        """Return a set of slices under pseudonyms; their files are to be renamed alike."""
+        """Return a set of slices with pseudonyms; their files must be renamed in the same way."""
         records = tuple(self._record(record) for record in slices.records)
         volumes = {self.name(name): self._volume(name, one) for name, one in slices.volumes.items()}
         return SliceSet(slices.images, records, slices.masks, volumes)
@@ -112,11 +112,11 @@ class Renaming:
         )
 
     def _volume(self, name: str, volume: Volume) -> Volume:
-        """The folder that a volume came from may be called after its patient, too."""
+        """The folder of a volume may be named after its patient, too."""
         return replace(volume, source=self.name(name))
 
 
 def _pattern(called: str) -> str:
-    """Return what finds a patient in names and messages; a short one may be a number in them."""
+    """Return the pattern of patients in names and messages; short ones may be numbers."""
     end = _AFTER if len(called) < 4 else _END
     return rf"(?<![\w.-]){re.escape(called)}(?={end})"

@@ -30,22 +30,21 @@ from fewshot.slices.window import Auto, Window, auto_window
 from fewshot.submission.submission import unmatched
 from fewshot.text import check_plain
 
-_LONGEST_ID = 16  # digits that any JSON reader keeps exactly are fewer
+_LONGEST_ID = 16  # digits; more would not be exact in every JSON reader
 _SAMPLED = 32  # slices whose percentiles make the automatic window
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How slices are read: the window, the axis of volumes, and whether bad ones are passed over.
+    """How slices are read: the window, the axis of volumes, and whether bad ones are skipped.
 
-    `pictures` is the folder for the 8-bit PNGs of slices that are in another form. Three `channels`
-    in place of the window make colour PNGs: each window of a slice becomes one of its channels.
-    `spacing` makes the slices of each folder one volume (see `fewshot.slices.sequence`). `channel`
-    is the one of several channels of a case that is read, or `all`. With
-    `structures` a label id means the same structure on every slice, which otherwise only label
-    volumes say; `rules` are for labels that are not plainly labels. `renaming` makes of the
-    patients what renames slices that are written, so that labels may be called as these. Without
-    `tell` what is unusual is not said here, but by whoever asked.
+    `pictures` is the folder for the 8-bit PNGs of slices in other forms. Three `channels` in place
+    of the window make colour PNGs, with a window per channel. `spacing` makes the slices of each
+    folder one volume (see `fewshot.slices.sequence`). `channel` is the channel of a case to read,
+    or `all`. With `structures` a label id is the same structure on every slice, as it always is in
+    label volumes; `rules` are for labels that are hard to recognise. `renaming` makes from the
+    patients the function that renames written slices, so that labels may have these names too.
+    Without `tell`, remarks are only returned, not printed.
     """
 
     window: Window | Auto | None = None
@@ -63,11 +62,10 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Imported:
-    """The slices, the masks of those that have any, boxes without masks, and what was found.
+    """The slices with masks, boxes without masks, and what was found.
 
-    `notes` say how the files were read and which groups they are of, `warnings` what must not be
-    missed, `remarks` what is unusual. `patients` tells what patients are called in names, where
-    that is from an identifier in the files' headers: name → identifier.
+    `notes` say how the files were read and grouped, `remarks` what is unusual. `patients` has the
+    names of patients that come from identifiers in file headers: name → identifier.
     """
 
     slices: SliceSet
@@ -88,11 +86,11 @@ def import_slices(
     groups: Path | None = None,
     options: ImportOptions | None = None,
 ) -> Imported:
-    """Read every slice once, with its label where there is one; one slice is held at a time.
+    """Read every slice with its label, if any, one at a time.
 
-    A slice whose label map is all zero is unlabelled. Raises `InputError` naming the file, the
-    slice or the column, for the first that is wrong; with `skip_bad` it is passed over and listed.
-    What is unusual without being wrong is said once for each kind, and returned as `remarks`.
+    A slice whose label map is all zero is unlabelled. Raises `InputError` naming the first wrong
+    file, slice or column; with `skip_bad` it is skipped and listed. What is unusual but not wrong
+    is printed once for each kind, and returned as `remarks`.
 
     >>> import tempfile
     >>> from fewshot.slices.images import write_image
@@ -123,7 +121,7 @@ def _imported(
     renamed = options.renaming(patients) if options.renaming is not None and patients else None
     has_boxes = labels is not None and is_box_table(labels)
     if not has_boxes and labels is not None and labels.suffix.lower() != ".json":
-        # A long table is read after the images: what is wrong with those is said first.
+        # A long table is read after the images, so that their errors come first.
         records = reader.pictures()
         label_source = open_labels(labels, source, replace(options.rules, renamed=renamed))
         if isinstance(label_source, TableLabels):
@@ -169,10 +167,10 @@ def _imported(
 def _groups(
     source: SliceSource, table: Path | None, options: ImportOptions
 ) -> tuple[dict[str, str | None], str]:
-    """Return the group of each slice by its name, and one line on where the groups are from.
+    """Return the group of each slice by name, and a line on the origin of the groups.
 
-    Groups are those of a table, else the source's own (patients, volumes) where several volumes'
-    names do not tell patients, else those that the names of the files tell.
+    Groups come from a table, otherwise from the source (patients, volumes) if the names of several
+    volumes do not tell patients, otherwise from the file names.
     """
     items = source.slices
     own = {item.name: item.group for item in items}
@@ -200,7 +198,7 @@ def _groups(
 
 
 class _Reader:
-    """Reads the slices of a source once, writes them where that is asked, and notes bad ones."""
+    """Reads the slices of a source once, writes them if required, and notes bad ones."""
 
     def __init__(
         self,
@@ -231,7 +229,7 @@ class _Reader:
         window = self._window
         records = self._read()
         if window is None and self._window is not None and len(records) > 1:
-            # One slice did not say how it is shown, so the first ones go by the same window.
+            # One slice does not say how it is displayed, so all get the same window.
             records = self._read()
         return records
 
@@ -275,7 +273,7 @@ class _Reader:
         return masks
 
     def _picture(self, item: SourceSlice) -> NDArray[np.uint8]:
-        """Return a slice as it is written, (height, width), or (height, width, 3) in colour."""
+        """Return a slice as written, (height, width), or (height, width, 3) in colour."""
         if self._options.channels is not None:
             self.window_used = " | ".join(str(window) for window in self._options.channels)
             planes = [self._source.picture(item, window) for window in self._options.channels]
@@ -321,7 +319,7 @@ class _Reader:
 
 
 def _image_ids(names: Sequence[str]) -> Sequence[int]:
-    """Return the stems as integers where they tell all slices apart, else the slices' ranks."""
+    """Return the stems as integers if they are distinct, otherwise the slices' ranks."""
     stems = [image_stem(name) for name in names]
     if all(stem.isdecimal() and len(stem) < _LONGEST_ID for stem in stems):
         ids = [int(stem) for stem in stems]
@@ -353,7 +351,7 @@ def _boxes(
     records: Sequence[SliceRecord],
     renamed: Renamed | None,
 ) -> dict[int, list[Box]]:
-    """Return the boxes by image id: patientId is a slice's name, its file's name or its patient."""
+    """Return the boxes by image id; patientId is the name of a slice, file or patient."""
     table = read_box_table(labels)
     found = match_names(slice_names(source, renamed), table)
     patient = {image: name for name, image in found.items()}

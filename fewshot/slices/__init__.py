@@ -1,1 +1,1 @@
-"""Slices and label maps: reading and writing them, splitting them, and making synthetic ones."""
+"""Slices and label maps: reading, writing, splitting, augmenting, and synthetic ones."""

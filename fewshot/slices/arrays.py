@@ -1,4 +1,4 @@
-"""What the arrays that most of the code passes on are called."""
+"""Names of the array types that are used everywhere."""
 
 from typing import Any, TypeAlias
 

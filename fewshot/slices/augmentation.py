@@ -1,4 +1,4 @@
-"""Random changes of a training slice, suited to medical slices."""
+"""Random augmentation of training slices, suited to medical images."""
 
 from typing import Any, TypeVar
 
@@ -22,13 +22,13 @@ def augment(
     rng: np.random.Generator,
     size: tuple[int, int] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[_Pixel]]:
-    """Return a randomly changed slice and its masks, changed alike.
+    """Return a randomly augmented slice with its masks.
 
     Args:
         image: float32 (height, width), grey levels 0–255, or (height, width, channels).
         masks: uint8 (n, height, width), 0 or 1, which may overlap; or float32, of any values that
             belong to pixels. Read at the nearest pixel, and 0 where the slice leaves a gap.
-        settings: how strong each change may be.
+        settings: strength of each change.
         rng: the only source of randomness.
         size: (height, width) of the result; the input's when None.
 
@@ -47,7 +47,7 @@ def warp(
     rng: np.random.Generator,
     size: tuple[int, int] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[_Pixel]]:
-    """Return a slice and its masks, moved alike and with the grey levels they had."""
+    """Return a slice and its masks after the same spatial transform."""
     height, width = image.shape[:2]
     target: tuple[int, int] = size or (height, width)
     matrix = _random_affine(height, width, target, settings, rng)
@@ -60,7 +60,7 @@ def warp(
 
 
 class _Warp:
-    """An affine map of the slice's pixels, and then a bend of the result."""
+    """An affine transform of the pixels, followed by an elastic deformation."""
 
     def __init__(
         self, matrix: Matrix, target: tuple[int, int], bend: NDArray[np.float32] | None
@@ -70,7 +70,7 @@ class _Warp:
         self._sources = None if bend is None else _sources(matrix, bend)
 
     def __call__(self, values: NDArray[_Pixel], interpolation: int) -> NDArray[_Pixel]:
-        """Return a (height, width, …) array as it is after the map, 0 where it is from outside."""
+        """Return a transformed (height, width, …) array, 0 where it comes from outside."""
         warped: Any
         if self._sources is None:
             warped = cv2.warpAffine(values, self._matrix, self._shape, flags=interpolation)
@@ -81,7 +81,7 @@ class _Warp:
 
 
 def _sources(matrix: Matrix, bend: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (2, height, width): the x and y in the source of each pixel of the bent target."""
+    """Return the source x and y of each target pixel, (2, height, width)."""
     rows, columns = np.indices(bend.shape[1:], dtype=np.float32)
     back = cv2.invertAffineTransform(matrix)
     places = np.stack([columns + bend[0], rows + bend[1]])
@@ -92,7 +92,7 @@ def _sources(matrix: Matrix, bend: NDArray[np.float32]) -> NDArray[np.float32]:
 def _random_bend(
     target: tuple[int, int], strength: float, rng: np.random.Generator
 ) -> NDArray[np.float32] | None:
-    """Return (2, height, width) smooth random shifts in x and y, in pixels; None for none.
+    """Return (2, height, width) smooth random shifts in x and y in pixels, or None.
 
     Source: P. Y. Simard, D. Steinkraus and J. C. Platt, Best practices for convolutional neural
     networks applied to visual document analysis, ICDAR 2003, with a coarse grid in place of their
@@ -113,7 +113,7 @@ def _random_affine(
     settings: AugmentationSettings,
     rng: np.random.Generator,
 ) -> Matrix:
-    """A 2×3 matrix that maps source pixels to target pixels, turning about the slice's middle."""
+    """Return a random 2×3 matrix from source to target pixels, about the slice's centre."""
     angle = np.deg2rad(rng.uniform(-settings.rotation, settings.rotation))
     scale = 1 + rng.uniform(-settings.scale, settings.scale)
     shift = rng.uniform(-settings.shift, settings.shift, size=2) * (width, height)
@@ -130,7 +130,7 @@ def _random_affine(
 def recolour(
     image: NDArray[np.float32], settings: AugmentationSettings, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return a slice with its grey levels changed, in all channels alike, and nothing moved."""
+    """Return a slice with its grey levels changed, in the same way in all channels."""
     gain = 1 + rng.uniform(-settings.contrast, settings.contrast)
     offset = 255 * rng.uniform(-settings.brightness, settings.brightness)
     deviation = 255 * rng.uniform(0, settings.noise)
@@ -165,7 +165,7 @@ def _random_blur(
 
 
 def _cut_out(image: NDArray[np.float32], largest: float, rng: np.random.Generator) -> None:
-    """Blank a random square in place with its channel's mean, so that no part is relied on alone.
+    """Replace a random square by its channel means, in place.
 
     Source: T. DeVries and G. W. Taylor, Improved regularization of convolutional neural networks
     with cutout, arXiv 1708.04552, 2017.

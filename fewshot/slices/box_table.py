@@ -1,4 +1,4 @@
-"""Box tables `patientId,x,y,width,height,Target`, as RSNA's pneumonia challenge has them."""
+"""Box tables `patientId,x,y,width,height,Target`, as in the RSNA pneumonia challenge."""
 
 import csv
 import math

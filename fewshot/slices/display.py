@@ -1,8 +1,8 @@
-"""How a stored picture is to be shown: the one place that applies what files say about it.
+"""How stored pictures are displayed: the one place that applies the tags of files.
 
-Readers find the tags (EXIF and TIFF orientation, photometric interpretation, palettes, windows);
-what a tag does to the pixels is here, so that it is the same for every form and at every depth.
-Transparency is dropped everywhere: a picture that is in its alpha channel alone is refused.
+File readers find the tags (EXIF and TIFF orientation, photometric interpretation, palettes,
+windows); their effect on the pixels is here, the same for every form and depth. Transparency is
+dropped everywhere: pictures that only exist in their alpha channel are refused.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 
 
 def luminance(channels: NDArray[Any]) -> NDArray[Any]:
-    """Return the grey of red, green and blue (ITU-R 601), any further channel left out.
+    """Return the grey of red, green and blue (ITU-R 601), ignoring further channels.
 
     `channels` has shape (height, width, 3 or more); the grey is uint8 of uint8, otherwise floating.
     """
@@ -32,9 +32,9 @@ def luminance(channels: NDArray[Any]) -> NDArray[Any]:
 
 
 def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Return stored pixels, (height, width, ...), as EXIF's orientation, 1 to 8, has them shown.
+    """Return stored pixels, (height, width, ...), turned by an EXIF orientation, 1 to 8.
 
-    Orientations 5 to 8 swap height and width; what EXIF does not know is taken as 1.
+    Orientations 5 to 8 swap height and width; unknown ones count as 1.
     """
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
@@ -44,9 +44,9 @@ def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def negative(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values with bright and dark exchanged, as pictures whose zero is white need it.
+    """Return values with bright and dark swapped, for pictures whose zero is white.
 
-    Unsigned integers keep their range, all others change their sign.
+    Unsigned integers keep their range, others change their sign.
     """
     if values.dtype.kind == "u":
         return np.iinfo(values.dtype).max - values
@@ -55,7 +55,7 @@ def negative(values: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class OwnWindow:
-    """The grey window that a file brings along; DICOM's functions, PS3.3 C.11.2.1.2."""
+    """The grey window in a file, with the functions of DICOM PS3.3 C.11.2.1.2."""
 
     centre: float
     width: float
@@ -72,22 +72,22 @@ class OwnWindow:
             return np.rint(255 / (1 + power)).astype(np.uint8)
         if self.function == "LINEAR_EXACT" or self.width <= 1:
             return apply_window(values, Window(self.centre, self.width))
-        # LINEAR counts the values, not the distance between the ends.
+        # LINEAR counts values rather than the distance between the ends.
         return apply_window(values, Window(self.centre - 0.5, self.width - 1))
 
 
 def full_range(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Return unsigned values of so many bits as grey: 0 is black, the largest is white."""
+    """Return unsigned values of so many bits as grey: 0 is black, the maximum white."""
     most = 2**bits - 1
     return apply_window(values, Window(most / 2, most))
 
 
 def series_window(name: str, displays: Sequence[OwnWindow | str | None]) -> OwnWindow | None:
-    """Return the window for a series whose files have several, so that equal values stay equal.
+    """Return one window for a series whose files have several, so that equal values stay equal.
 
-    It is the median of their centres and of their widths, and is said. None where the files agree,
-    or say nothing, so that each is shown as it wants. Raises `InputError` where windows cannot be
-    made one: tables, or some files without any.
+    The median of their centres and of their widths, which is printed. None if the files agree or
+    have none, so that each is shown as it says. Raises `InputError` for tables, or if only some
+    files have a window.
     """
     several = list(dict.fromkeys(displays))
     if len(several) < 2:

@@ -1,9 +1,9 @@
-"""What a file or a folder holds, in words for a message that refuses it."""
+"""What a file or folder contains, in words for error messages."""
 
 from collections import Counter
 from pathlib import Path
 
-# What files of other kinds begin with, and what they are.
+# The first bytes of files of other kinds, and what they are.
 _BEGINNINGS = (
     (b"version https://git-lfs", "a Git LFS pointer in place of the file: git lfs pull fetches it"),
     (b"GIF8", "a GIF"),
@@ -32,16 +32,16 @@ _FIRST_TAGS = tuple(
 
 
 def is_hidden(path: Path, below: Path | None = None) -> bool:
-    """Return whether a file is one that systems leave about: `.name`, `__MACOSX/…`.
+    """Return whether a file is a hidden or system file: `.name`, `__MACOSX/…`.
 
-    With `below` the folders under it on the way to the file count too.
+    With `below`, the folders between it and the file count too.
     """
     parts = path.relative_to(below).parts if below is not None else (path.name,)
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def begins_as_dicom(path: Path) -> bool:
-    """Return whether a file begins as DICOM does, with the preamble or, as old ones, without."""
+    """Return whether a file starts like DICOM, with the preamble or, if old, without."""
     try:
         with path.open("rb") as file:
             start = file.read(132)
@@ -54,7 +54,7 @@ def begins_as_dicom(path: Path) -> bool:
 
 
 def what_file(path: Path) -> str:
-    """Return what a file is by its first bytes, `""` where nothing is known of them."""
+    """Return what a file is by its first bytes, or `""`."""
     try:
         with path.open("rb") as file:
             start = file.read(64)

@@ -1,4 +1,4 @@
-"""Which slice belongs to which patient (or scan, or site), for splits that do not leak."""
+"""The patient (or scan, or site) of each slice, for splits without leakage."""
 
 import csv
 import re
@@ -15,24 +15,24 @@ OFF = "none"
 
 _SUFFIXES = re.compile(r"\.(nii\.gz|nii|npy|npz|dcm|dicom|ima)$", re.IGNORECASE)
 _PARTS = re.compile(r"[_\- ]+")
-# Words that begin the part of a name that tells the patient: `patient02`, `sub-01`.
+# Words before the number of a patient in a name: `patient02`, `sub-01`.
 _PATIENT = re.compile(r"(?:patient|pat|pt|pid|subject|subj|sub|case|volunteer|p)(\d*)", re.I)
 
 
 def is_off(groups: Path | None) -> bool:
-    """Return whether groups are switched off in place of a table: `groups: none`."""
+    """Return whether groups are switched off: `groups: none`."""
     return groups is not None and str(groups) == OFF
 
 
 @dataclass(frozen=True)
 class Guess:
-    """The group of each name, in their order, as the names themselves tell it, and how."""
+    """The group of each name, guessed from the names, with an example."""
 
     groups: tuple[str, ...]
     example: str
 
     def described(self, what: str) -> str:
-        """Return what was guessed, in one line; `what` has the names: `file names`."""
+        """Return what was guessed, in one line; `what` are the names: `file names`."""
         count = len(set(self.groups))
         return (
             f"groups: {count} patients guessed from {what} ({self.example}); slices of one stay on "
@@ -41,12 +41,12 @@ class Guess:
 
 
 def guess_groups(names: Sequence[str]) -> Guess | None:
-    """Return the patients that names without a table tell, `patient02` of `patient02_slice016`.
+    """Return the patients guessed from names, such as `patient02` from `patient02_slice016`.
 
-    A name's parts lie between `_`, `-` and spaces. The patient ends with the first part that is a
-    word for patients with a number, else with the first part that has digits in all names and is
-    not the same in all. None unless every name tells one, there are two patients or more, and each
-    has several names (where a word says that they are patients: one of them).
+    Names are divided at `_`, `-` and spaces. The patient ends with the first part that is a word
+    for patients with a number, otherwise with the first part that has digits in all names and
+    differs between some. None unless every name has one, there are at least two patients, and each has
+    several names (at least one of them if a word says that they are patients).
 
     >>> names = ["patient01_slice1.png", "patient01_slice2.png", "patient02_slice1.png"]
     >>> guess_groups(names).groups
@@ -68,7 +68,7 @@ def guess_groups(names: Sequence[str]) -> Guess | None:
 
 
 def _patient_part(split: Sequence[Sequence[str]]) -> int | None:
-    """Return which part of all names tells the patient; it is not the last one."""
+    """Return which part of the names is the patient; never the last one."""
     fewest = min(map(len, split), default=0)
     for place in range(fewest - 1):
         if all(_is_patient(parts, place) for parts in split):
@@ -81,7 +81,7 @@ def _patient_part(split: Sequence[Sequence[str]]) -> int | None:
 
 
 def _is_patient(parts: Sequence[str], place: int) -> bool:
-    """Return whether a part is a word for patients with a number: in it, or the part before."""
+    """Return whether a part is a word for patients with a number, in it or before it."""
     own = _PATIENT.fullmatch(parts[place])
     if own is not None:
         return bool(own.group(1))
@@ -90,7 +90,7 @@ def _is_patient(parts: Sequence[str], place: int) -> bool:
 
 
 def _prefix(name: str, parts: Sequence[str], place: int) -> str:
-    """Return a name up to and with one of its parts, as it is written."""
+    """Return a name up to and including one of its parts."""
     end = 0
     for part in parts[: place + 1]:
         end = name.index(part, end) + len(part)
@@ -124,7 +124,7 @@ def read_groups(path: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Named:
-    """The names by which a row may mean a slice: its own, its file's, its volume's, its group's."""
+    """The names by which a row may refer to a slice: of the slice, file, volume or group."""
 
     own: str
     file: Path | None = None
@@ -134,18 +134,18 @@ class Named:
 
 @dataclass(frozen=True)
 class Matched:
-    """The group of each slice, None where no row names it, and the rows that name no slice."""
+    """The group of each slice, or None, and the rows without a slice."""
 
     groups: tuple[str | None, ...]
     unused: tuple[str, ...]
 
 
 def match_groups(table: Mapping[str, str], slices: Sequence[Named], root: Path) -> Matched:
-    """Return the groups of slices by a table whose rows name slices, files, volumes or groups.
+    """Return the groups of slices from a table whose rows name slices, files, volumes or groups.
 
-    The most particular row holds. Files below `root` may be named with their folders; the name
-    alone counts where only one file, and only one row, has it. Suffixes may be left out.
-    Raises `InputError` for two rows that name the same.
+    The most specific row wins. Files below `root` may be named with their folders; the bare name is
+    enough if only one file and one row have it. Suffixes may be left out.
+    Raises `InputError` for two rows with the same name.
     """
     rows: dict[str, str] = {}
     by_name: dict[str, list[str]] = {}
@@ -174,7 +174,7 @@ def _keys(one: Named, root: Path, folders: Mapping[str, set[Path]]) -> list[str]
             keys.append(_bare(one.file.name))
     for name in (one.volume, one.group):
         if name is not None:
-            # nnU-Net's number of a channel is no part of a volume's name.
+            # The channel number of nnU-Net is not part of a volume's name.
             keys += [_bare(name), re.sub(r"_\d{4}$", "", name)]
     return keys
 
@@ -189,7 +189,7 @@ def _folders_of(slices: Sequence[Named]) -> dict[str, set[Path]]:
 
 
 def _bare(name: str) -> str:
-    """Return a name as it is compared: without the suffix of a form, folders by slashes."""
+    """Return a name for comparison: without the suffix of a form, with slashes."""
     plain = _SUFFIXES.sub("", image_stem(name.replace("\\", "/")))
     return str(PurePosixPath(plain))
 
@@ -197,11 +197,10 @@ def _bare(name: str) -> str:
 def grouped_by_table(
     path: Path, slices: Sequence[Named], root: Path, *, incomplete: bool = False
 ) -> tuple[list[str], str]:
-    """Return the group of each slice by the table in a file, and one line on how they match.
+    """Return the group of each slice from a table in a file, and a line on how they match.
 
-    Raises `InputError` when rows and slices do not match one another: a group that is missing
-    decides what is trained on. With `incomplete`, where some slices could not be read, rows may be
-    left over, which the line says.
+    Raises `InputError` when rows and slices do not match. With `incomplete`, if some slices could
+    not be read, rows may be left over, as the line says.
     """
     table = read_groups(path)
     try:

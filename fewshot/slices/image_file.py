@@ -28,7 +28,7 @@ _pillow_limit = threading.RLock()
 
 @contextmanager
 def _without_pillow_limit() -> Iterator[None]:
-    """Lift Pillow's own limit of pixels, which is not the user's; `check_pixels` has that one."""
+    """Lift Pillow's limit of pixels; `check_pixels` applies the user's."""
     with _pillow_limit:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -38,7 +38,7 @@ def _without_pillow_limit() -> Iterator[None]:
 
 
 def open_image(path: Path) -> Image.Image:
-    """Return an image of which the header is read; `InputError` naming the file."""
+    """Return an image with only the header read; `InputError` naming the file."""
     check_regular(path)
     try:
         with _without_pillow_limit():
@@ -48,7 +48,7 @@ def open_image(path: Path) -> Image.Image:
     except Exception as error:
         raise unreadable(path, error) from error
     if image.format == "TIFF":
-        # Without a name Pillow does not map the file, where it mixes up the sides of turned images.
+        # Without a name Pillow does not map the file, which mixes up the sides of turned images.
         image.filename = ""
     try:
         pixel_bytes = len(image.getbands()) * _DEEP_BYTES.get(image.mode[0], 1)
@@ -60,7 +60,7 @@ def open_image(path: Path) -> Image.Image:
 
 
 def load(path: Path, image: Image.Image) -> int:
-    """Decode the pixels and return the orientation (EXIF's, 1 to 8) that is still to be applied."""
+    """Decode the pixels and return the EXIF orientation (1 to 8) that is still to be applied."""
     limit = Image.MAX_IMAGE_PIXELS
     small = limit is None or image.height * image.width <= limit
     try:
@@ -69,7 +69,7 @@ def load(path: Path, image: Image.Image) -> int:
             image.load()
     except Exception as error:
         raise unreadable(path, error) from error
-    # Pillow turns TIFFs itself, and takes the tag away.
+    # Pillow turns TIFFs itself and removes the tag.
     orientation = orientation_of(image)
     if orientation != 1:
         remark("turned as the EXIF orientation says", str(path))
@@ -77,9 +77,9 @@ def load(path: Path, image: Image.Image) -> int:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8, as far as the image has been read."""
+    """Return the EXIF orientation, 1 to 8, known so far."""
     try:
-        # Not the method of PNGs, which decodes the pixels to look behind them.
+        # Not PngImageFile's method, which decodes the pixels to look after them.
         found = Image.Image.getexif(image).get(_ORIENTATION, 1)
     except Exception:
         return 1  # as viewers do with broken EXIF
@@ -87,7 +87,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def has_late_exif(path: Path) -> bool:
-    """Return whether a PNG has an EXIF chunk, be it behind the pixels."""
+    """Return whether a PNG has an EXIF chunk, possibly after the pixels."""
     with path.open("rb") as file:
         file.seek(8)
         while len(header := file.read(8)) == 8:
@@ -99,7 +99,7 @@ def has_late_exif(path: Path) -> bool:
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """Return an image in a mode that converts to grey and colour without loss or warning."""
+    """Return an image in a mode that converts to grey and colour without loss or warnings."""
     if image.mode in ("P", "PA"):
         return image.convert("RGBA")
     if image.mode == "La":
@@ -108,7 +108,7 @@ def plain(image: Image.Image) -> Image.Image:
 
 
 def alpha_of(image: Image.Image) -> NDArray[np.uint8] | None:
-    """Return the alpha of an 8-bit image, (height, width); None where all is as transparent."""
+    """Return the alpha of an 8-bit image, (height, width); None if it is uniform."""
     if image.mode not in ("LA", "La", "PA", "RGBA") and "transparency" not in image.info:
         return None
     alpha = np.array(plain(image).convert("RGBA").getchannel("A"))
@@ -116,7 +116,7 @@ def alpha_of(image: Image.Image) -> NDArray[np.uint8] | None:
 
 
 def raw_modes(image: Image.Image) -> list[str]:
-    """Return how the file stores its pixels, in Pillow's words; known before they are decoded."""
+    """Return Pillow's names of the stored pixel formats, known before decoding."""
     return [
         str(tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0])
         for tile in getattr(image, "tile", ())
@@ -126,7 +126,7 @@ def raw_modes(image: Image.Image) -> list[str]:
 def depth_of(path: Path, image: Image.Image) -> int:
     """Return 8, or 16 for anything deeper, or signed; `InputError` for several frames."""
     try:
-        # Not n_frames, which goes through them all.
+        # Not n_frames, which reads all of them.
         several = getattr(image, "is_animated", False)
         stored = raw_modes(image)
         tags = getattr(image, "tag_v2", {})
@@ -135,14 +135,14 @@ def depth_of(path: Path, image: Image.Image) -> int:
         raise unreadable(path, error) from error
     if several:
         raise InputError(f"{path}: holds several frames; save each slice as its own 8-bit PNG")
-    # Pillow opens 16-bit colour as 8-bit and drops the low bytes; only the raw mode tells. BMPs
+    # Pillow opens 16-bit colour as 8-bit, without the low bytes; only the raw mode shows that. BMPs
     # have 16 bits for all three colours.
     deeper = any("16" in mode and not mode.startswith("BGR") for mode in stored)
     return 16 if signed or deeper or image.mode not in _EIGHT_BIT_MODES else 8
 
 
 def unreadable(path: Path, error: Exception) -> InputError:
-    """Return the error for whatever Pillow tripped over, or for what the file is instead."""
+    """Return the error for a failure of Pillow, or for what the file is instead."""
     # Pillow's decoders raise whatever they trip over (OSError, SyntaxError, struct.error, ...).
     reason = " ".join(str(error).split()) or type(error).__name__
     kind = what_file(path)

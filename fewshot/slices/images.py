@@ -36,7 +36,7 @@ _SPREAD = {"L;2": 85, "L;4": 17}
 def image_stem(name: str) -> str:
     """Return a file name without its image suffix: `3` for `3.png` and for `3`.
 
-    Accents are composed (Unicode NFC), for some systems take names apart that look alike.
+    Accents are composed (Unicode NFC), because some systems decompose them.
     """
     name = name if name.isascii() else unicodedata.normalize("NFC", name)
     stem, _, suffix = name.rpartition(".")
@@ -49,16 +49,16 @@ def in_slice_order(names: Iterable[str]) -> list[str]:
 
 
 def name_a_few(names: Collection[str], limit: int = 3) -> str:
-    """Return the first names, quoted, and how many more there are, for a one-line message."""
+    """Return the first names, quoted, and the number of further ones, for a one-line message."""
     shown = ", ".join(repr(name) for name in list(names)[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files of `folder` in slice order; other and hidden files are passed over.
+    """Return the image files of `folder` in slice order, without other and hidden files.
 
-    Raises `InputError` when the folder is missing or holds no image, or when two files share a
-    stem (`3.png` and `3.jpg`), for stems name the slices everywhere else.
+    Raises `InputError` when the folder is missing or contains no image, or when two files share a
+    stem (`3.png` and `3.jpg`), because stems name the slices everywhere else.
     """
     try:
         found = {
@@ -82,12 +82,11 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Return a slice as grey values 0 to 255, shape (height, width), dtype uint8, as it is shown.
+    """Return a slice as displayed, grey values 0 to 255, shape (height, width), dtype uint8.
 
-    Its EXIF orientation is applied. Colour becomes its luminance (ITU-R 601), which leaves equal
-    channels as they are; transparency is dropped.
-    Raises `InputError` when the file is missing, broken, no image, deeper than 8 bits, holds
-    several frames, or differs in its transparency alone.
+    The EXIF orientation is applied, colour becomes luminance (ITU-R 601), transparency is dropped.
+    Raises `InputError` when the file is missing, broken, no image, deeper than 8 bits, has several
+    frames, or only varies in transparency.
     """
     with open_image(path) as image:
         if depth_of(path, image) != 8:
@@ -101,7 +100,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 def read_channels(path: Path) -> NDArray[np.uint8]:
     """Return the red, green and blue of a colour slice, shape (height, width, 3), dtype uint8.
 
-    Raises `InputError` as `read_image` does, and for a grey image, which has no such channels.
+    Raises `InputError` like `read_image`, and for grey images.
     """
     with open_image(path) as image:
         if depth_of(path, image) != 8 or image.mode in ("1", "L", "LA", "La"):
@@ -128,7 +127,7 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (height, width) of an image, as it is shown, from its header alone.
+    """Return the displayed (height, width) of an image, from its header.
 
     Raises `InputError` as `read_image` does.
     """
@@ -147,17 +146,17 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def is_eight_bit(path: Path) -> bool:
-    """Return whether an image is read by `read_image`, from its header alone."""
+    """Return whether `read_image` can read an image, from its header."""
     with open_image(path) as image:
         return depth_of(path, image) == 8
 
 
 def read_values(path: Path) -> NDArray[Any]:
-    """Return a slice as the grey values of the file, shape (height, width), whatever their depth.
+    """Return the grey values of a file, shape (height, width), at any depth.
 
-    8-bit images give uint8 as `read_image` does; deeper ones their uint16, int32 or float32
-    values, colour its luminance as float32. Values whose zero is white (TIFF) are exchanged, as
-    `fewshot.slices.display.negative` says. Raises `InputError` as `read_image` does.
+    8-bit images give uint8 like `read_image`; deeper ones uint16, int32 or float32, colour float32
+    luminance. If zero is white (TIFF), `fewshot.slices.display.negative` is applied. Raises
+    `InputError` like `read_image`.
     """
     with open_image(path) as image:
         if depth_of(path, image) == 8:
@@ -168,17 +167,17 @@ def read_values(path: Path) -> NDArray[Any]:
             raise InputError(
                 f"{path}: colours of mode {image.mode} and 16 bits are not read; save it as RGB"
             )
-        # Of the tags cv2 follows those of TIFF alone.
+        # Of the tags, cv2 only applies those of TIFF.
         orientation = 1 if image.format == "TIFF" else load(path, image)
     return _upright(_deep_colour(path), orientation)
 
 
 def read_ids(path: Path) -> NDArray[Any]:
-    """Return a label image's values, shape (height, width), turned as the image is shown.
+    """Return the values of a label image, shape (height, width), in displayed orientation.
 
-    Integers, or float32 of a float TIFF; a palette gives its indices, and grey of 2 or 4 bits the
-    values as they are stored. Raises `InputError` as `read_image` does, for colours, for JPEG,
-    which does not keep ids, and where transparency hides ids or is all that there is.
+    Integers, or float32 from a float TIFF; palettes give indices, 2 or 4 bit grey the stored
+    values. Raises `InputError` like `read_image`, for colours, for JPEG, which does not preserve
+    ids, and if transparency hides ids or is all there is.
     """
     with open_image(path) as image:
         if image.format == "JPEG":
@@ -256,7 +255,7 @@ def _deep_grey(path: Path, image: Image.Image) -> NDArray[Any]:
     orientation = load(path, image)
     try:
         values = np.array(image)
-        if image.mode == "L":  # signed bytes, which Pillow takes for unsigned ones
+        if image.mode == "L":  # signed bytes, which Pillow reads as unsigned
             values = values.view(np.int8)
         if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
             values = negative(values)
@@ -282,7 +281,7 @@ def _deep_colour(path: Path) -> NDArray[Any]:
 
 
 def _check_picture_is_seen(path: Path, grey: NDArray[Any]) -> None:
-    """Refuse a picture whose transparency varies where its grey does not; say it is dropped."""
+    """Refuse a picture that only varies in transparency; otherwise note that it is dropped."""
     if grey.min() == grey.max():
         raise InputError(
             f"{path}: all pixels are {grey.flat[0]:g}, the picture is in the alpha channel alone;"

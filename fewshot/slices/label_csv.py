@@ -38,7 +38,7 @@ _MOST_CELLS = 1 << 19
 class LabelTable:
     """The label maps of many images.
 
-    `names` are the columns as the file spells them; `pixels` has shape (images, pixels), dtype
+    `names` are the columns as in the file; `pixels` has shape (images, pixels), dtype
     uint8, each row one label map in C order, 0 for background. `source` names the file in errors.
     """
 
@@ -56,7 +56,7 @@ class LabelTable:
     def label_map(self, name: str, height: int, width: int) -> NDArray[np.uint8]:
         """Return one image's label map, shape (height, width), dtype uint8.
 
-        `3.png` also finds a column `3`, and the other way round.
+        `3.png` also finds a column `3`, and vice versa.
         Raises `InputError` when the image has no column or its pixels do not fill the size.
         """
         row = self.pixels[self._row(name)]
@@ -90,9 +90,9 @@ def read_label_csv(path: Path) -> LabelTable:
     """Return the label maps in a label CSV, plain or gzipped, with either header form.
 
     The header is `,0.png,1.png,...` with index `Pixel 0`, `Pixel 1`, ..., or `,0,1,...` with
-    index `0`, `1`, ...; ids are integers from 0 to 255. The file is read twice, in blocks: once
-    to count its rows, once to parse them, so memory stays at the result (one byte a pixel) and
-    one block. Raises `InputError` that names the first wrong line and column.
+    index `0`, `1`, ...; ids are integers from 0 to 255. The file is read twice in blocks, to count
+    and to parse its rows, so that memory is the result (one byte a pixel) and one block. Raises
+    `InputError` naming the first wrong line and column.
     """
     layout = read_layout(path)
     pixels = sum(count_lines(block) for block in line_blocks(path)) - 1
@@ -123,14 +123,13 @@ def write_label_csv(
 ) -> None:
     """Write label maps as a label CSV, gzipped when `path` ends in .gz, atomically.
 
-    `label_maps` holds one map of shape (height, width), ids 0 to 255, per name, all of one size,
-    or packed ones, so that memory holds a few kilobytes a map.
-    The named form writes `0.png` and `Pixel 0` (names without an image suffix get .png), the
-    plain form `0` and `0`. The text is what pandas' `to_csv` writes, and the same input gives
-    the same bytes, gzipped too.
+    `label_maps` has one (height, width) map with ids 0 to 255 per name, all of one size, or packed
+    ones of a few kilobytes each. The named form writes `0.png` and `Pixel 0` (names without an
+    image suffix get .png), the plain form `0` and `0`. The text is that of pandas' `to_csv`; the
+    same input gives the same bytes, gzipped too.
 
-    Raises `InputError` for names and maps that do not pair up, a repeated name, a name that would
-    need quotes, maps of unequal size, or ids outside 0 to 255.
+    Raises `InputError` if names and maps do not pair up, for repeated names, names that need
+    quotes, maps of different sizes, or ids outside 0 to 255.
     """
     header = _header(path, names, form)
     if len(names) != len(label_maps):
@@ -146,7 +145,7 @@ def write_label_csv(
         _output(temporary, path.suffix == ".gz") as file,
         ThreadPoolExecutor(1) as writer,
     ):
-        # The next block is put together while this one is compressed or handed to the disk.
+        # The next block is prepared while this one is compressed or written.
         written = writer.submit(file.write, header.encode())
         for start in range(0, pixels, rows):
             ids = columns.block(start, min(start + rows, pixels))
@@ -181,7 +180,7 @@ def _header(path: Path, names: Sequence[str], form: LabelForm) -> str:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Flat label maps that their caller holds in memory anyway."""
+    """Flat label maps that are in memory anyway."""
 
     maps: Sequence[NDArray[np.uint8]]
 
@@ -217,6 +216,6 @@ def _output(path: Path, compressed: bool) -> Iterator[BinaryIO]:
         if not compressed:
             yield raw
             return
-        # No name and no time, so that the same labels give the same file.
+        # Without name and time, so that the same labels give the same file.
         with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
             yield cast(BinaryIO, file)

@@ -1,4 +1,4 @@
-"""Which labels belong to which images by their names, the same for every form of both."""
+"""Matching labels and images by name, the same for all forms."""
 
 import re
 from collections import defaultdict
@@ -18,7 +18,7 @@ _START = re.compile(rf"{_WORD}(?:[ _.-]+|(?=\d))(.+)", re.IGNORECASE)
 _PICTURE = r"(?:images?|img|pictures?|volumes?|vol|scans?|slices?|frames?|ct|mri?|orig)"
 _NUMBERED = re.compile(rf"{_PICTURE}[ _.-]*(\d.*)", re.IGNORECASE)
 _CALLED = re.compile(rf"(.+?)[ _.-]+{_PICTURE}", re.IGNORECASE)
-_CHANNEL = "_0000"  # nnU-Net writes the channel behind the name of an image, not of a label
+_CHANNEL = "_0000"  # nnU-Net appends the channel to the names of images, not of labels
 _SUFFIXES = (".nii.gz", ".nii", ".npy", ".npz", ".dcm", ".dicom", ".ima")
 
 
@@ -30,20 +30,20 @@ def stem_of(name: str) -> str:
 
 
 def image_of(stem: str) -> str | None:
-    """Return the image that a label's name tells: `a` for `a_mask`, `a_seg_2`, `label_a`."""
+    """Return the image in a label's name: `a` for `a_mask`, `a_seg_2`, `label_a`."""
     match = _END.fullmatch(stem) or _START.fullmatch(stem)
     return match[1] if match else None
 
 
 def labels_beside(names: Iterable[str]) -> set[str]:
-    """Return the names that are labels of others among them, as `a_mask.png` beside `a.png`."""
+    """Return the names that are labels of others among them, as `a_mask.png` next to `a.png`."""
     stems = {name: stem_of(name) for name in names}
     there = set(stems.values())
     return {name for name, stem in stems.items() if (image_of(stem) or stem) in there - {stem}}
 
 
 def files_beside(files: Sequence[Path], what: str = "slices") -> tuple[list[Path], list[Path]]:
-    """Return the files that are images, and those that by their names are labels of these."""
+    """Return the images, and the files that are labels of these by name."""
     beside = labels_beside(one.name for one in files)
     for one in files:
         if one.name in beside:
@@ -53,9 +53,9 @@ def files_beside(files: Sequence[Path], what: str = "slices") -> tuple[list[Path
 
 
 def label_files(path: Path, source: SliceSource, files: Sequence[Path]) -> list[Path]:
-    """Return the files of labels among those at `path`, which may be where the images are.
+    """Return the label files at `path`, which may be the folder of the images.
 
-    Raises `InputError` where each image would be its own label.
+    Raises `InputError` if each image would be its own label.
     """
     if not path.samefile(source.path):
         return list(files)
@@ -69,10 +69,10 @@ def label_files(path: Path, source: SliceSource, files: Sequence[Path]) -> list[
 
 
 def slice_names(source: SliceSource, renamed: Renamed | None = None) -> dict[str, list[str]]:
-    """Return the names that labels may call each slice by: its own, and that of its file.
+    """Return the names that a label of each slice may have: of the slice, and of its file.
 
-    Slices of one file are called by it and their index, `ct_7`, counted from 0. `renamed` gives the
-    name under which a slice is written, where that is another.
+    Slices of one file are named by file and index, `ct_7`, counted from 0. `renamed` gives the name
+    under which a slice is written, if different.
     """
     items = source.slices
     files = [origin_of(item) for item in items]
@@ -93,7 +93,7 @@ def slice_names(source: SliceSource, renamed: Renamed | None = None) -> dict[str
 
 
 def volume_names(source: SliceSource, renamed: Renamed | None = None) -> dict[str, list[str]]:
-    """Return the names that labels may call each volume by: its own, its file's or folder's."""
+    """Return the names that labels of each volume may have: of the volume, file or folder."""
     files: dict[str, set[Path]] = defaultdict(set)
     for item in source.slices:
         if item.volume is not None:
@@ -126,11 +126,10 @@ def origin_of(item: SourceSlice) -> Path:
 
 
 def match_names(wanted: Mapping[str, Sequence[str]], labels: Iterable[str]) -> dict[str, str]:
-    """Return the image, a key of `wanted`, that each label belongs to; strange ones are left out.
+    """Return label → image, a key of `wanted`, without labels of other images.
 
-    `wanted` has the names of each image. A label is called as the image, or with a word for labels
-    before or behind. Names are the same where they differ in case or in leading zeros alone, as
-    long as that tells one image from all others.
+    `wanted` has the names of each image. A label has the image's name, possibly with a word for
+    labels before or after it. Case and leading zeros are ignored if that is unambiguous.
     """
     exact = _index(wanted)
     loose = _index({image: [_loose(one) for one in names] for image, names in wanted.items()})
@@ -152,9 +151,9 @@ def refuse_strange(
     wanted: Mapping[str, Sequence[str]],
     skipped: bool,
 ) -> None:
-    """Raise `InputError` for labels that belong to no image, with the names that are there.
+    """Raise `InputError` for labels without an image, with the names of the images.
 
-    Where images were `skipped` for being bad, their labels are passed over and said.
+    Labels of images that were `skipped` are skipped and reported.
     """
     strange = [label for label in labels if label not in found]
     if not strange:
@@ -171,7 +170,7 @@ def refuse_strange(
 
 
 def _index(names: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the image of each name that is one image's alone; an image's first name goes first."""
+    """Return the image of each unambiguous name; first names of images take precedence."""
     index: dict[str, str] = {}
     for place in range(max(map(len, names.values()), default=0)):
         owners: dict[str, set[str]] = defaultdict(set)

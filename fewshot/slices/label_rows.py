@@ -23,7 +23,7 @@ BLOCK_BYTES = 1 << 19
 _GZIP_MAGIC = b"\x1f\x8b"
 _NEWLINE = ord("\n")
 _FIRST_PIXEL = re.compile(rb'"?(?:Pixel )?0"?,')
-# What heads the first column of tables of other kinds: of groups, of boxes.
+# Headings of the first column in other tables, of groups and boxes.
 _OTHER_TABLE = re.compile(r"(?:image|file|slice|patient|case)(?:s|_?name|_?id)?", re.IGNORECASE)
 _QUOTED_CELL = re.compile(rb'(?<![^,\n])"([^",\r\n]*)"(?=[,\r\n]|\Z)')
 
@@ -32,7 +32,7 @@ LabelForm: TypeAlias = Literal["named", "plain"]
 
 @dataclass(frozen=True)
 class LabelLayout:
-    """How a label CSV is laid out: its file, header and pixel index.
+    """The layout of a label CSV: file, header and pixel index.
 
     `names` are the image columns; `first_cell` is the header cell above the index (empty in the
     challenge's files); `index` is named for `Pixel 0, Pixel 1, ...` and plain for `0, 1, ...`.
@@ -45,7 +45,7 @@ class LabelLayout:
 
 
 def index_prefix(form: LabelForm) -> bytes:
-    """Return what stands before the number in each cell of the pixel index."""
+    """Return the text before the number in each cell of the pixel index."""
     return b"Pixel " if form == "named" else b""
 
 
@@ -133,9 +133,9 @@ def parse_rows(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[n
 
 
 def parse_fast(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[np.uint8] | None:
-    """Return what `parse_rows` does, or None when anything about the block is odd.
+    """Return the same as `parse_rows`, or None if anything about the block is odd.
 
-    Line ends of Windows and plain cells in quotes are not.
+    Windows line ends and quoted plain cells are not odd.
     """
     if b"\r" in block:
         if block.count(b"\r") != block.count(b"\r\n"):
@@ -149,9 +149,9 @@ def parse_fast(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[n
 
 
 def parse_carefully(block: bytes, layout: LabelLayout, first_pixel: int) -> NDArray[np.uint8]:
-    """Return what `parse_rows` does, line by line: slow, and exact about what is wrong.
+    """Return the same as `parse_rows`, line by line: slowly, with exact errors.
 
-    Accepts all that `parse_fast` accepts, to the same ids.
+    Accepts everything that `parse_fast` accepts, with the same result.
     """
     lines = block.decode("utf-8", errors="replace").removesuffix("\n").split("\n")
     ids = np.empty((len(layout.names), len(lines)), dtype=np.uint8)

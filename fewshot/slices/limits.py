@@ -1,9 +1,9 @@
-"""How much a file may ask for: a small file must fill neither memory nor time.
+"""Limits of what a file may request: a small file must fill neither memory nor time.
 
-One slice has at most `max_pixels`. Everything that grows beyond the bytes that were read (packed
-pixels, announced slices, extensions of a header, decoded masks) has one budget: a file may expand
-to 400 times its size, and any file to `max_expanded` bytes. Readers ask before they make what a
-header announces, and read packed streams through `BoundedStream`.
+One slice has at most `max_pixels`. Everything larger than the bytes read (packed pixels, announced
+slices, header extensions, decoded masks) shares one budget: a file may expand to 400 times its
+size, and any file to `max_expanded` bytes. File readers check before they allocate what a header
+announces, and read packed streams through `BoundedStream`.
 """
 
 import os
@@ -19,8 +19,8 @@ _DEFAULT_MAX_EXPANDED = 1 << 26
 # DEFLATE packs 1033 bytes into one at best; tables and label volumes that are nearly empty reach
 # 300, pictures 100.
 _MOST_EXPANDED = 400
-_SLICE_BYTES = 1 << 13  # what a slice costs in entries of lists and in the files made of it
-_MASK_PIXELS = 32  # pixels of a run-length mask that count as a byte: they are decoded one by one
+_SLICE_BYTES = 1 << 13  # bytes of a slice in lists and files
+_MASK_PIXELS = 32  # pixels of a mask that count as a byte; masks are decoded singly
 
 
 def max_pixels() -> int:
@@ -56,32 +56,32 @@ def check_pixels(height: int, width: int, where: str) -> None:
 
 
 def check_expanded(expanded: int, read: int, where: str, what: str) -> None:
-    """Raise `InputError` when a file of `read` bytes asks for more than its budget.
+    """Raise `InputError` when a file of `read` bytes exceeds its budget.
 
     Args:
-        expanded: the bytes that what it asks for takes.
+        expanded: the bytes requested.
         read: the size of the file, bytes.
-        where: the file; begins the message.
-        what: what it asks for, as the message calls it: `5000 slices`.
+        where: the file, for the message.
+        what: what was requested, for the message: `5000 slices`.
     """
     if expanded > allowed_bytes(read):
         raise _too_much(where, what, read, expanded)
 
 
 def check_slice(height: int, width: int, pixel_bytes: int, read: int, where: str) -> None:
-    """Check one slice of a file of `read` bytes: its pixels, and the bytes that they take."""
+    """Check one slice of a file of `read` bytes: its pixels and their bytes."""
     check_pixels(height, width, where)
     what = f"{height} x {width} pixels of {pixel_bytes} bytes"
     check_expanded(height * width * pixel_bytes, read, where, what)
 
 
 def check_slice_count(count: int, read: int, where: str) -> None:
-    """Check how many slices a file of `read` bytes announces, before a list of them is made."""
+    """Check the number of slices that a file of `read` bytes announces, before listing them."""
     check_expanded(count * _SLICE_BYTES, read, where, f"{count} slices")
 
 
 def check_mask_pixels(pixels: int, read: int, where: str) -> None:
-    """Check the pixels of all run-length masks of a file of `read` bytes, decoded one by one."""
+    """Check the pixels of all run-length masks in a file of `read` bytes."""
     check_expanded(pixels // _MASK_PIXELS, read, where, f"{pixels} pixels of masks")
 
 
@@ -93,10 +93,10 @@ class Readable(Protocol):
 
 
 class BoundedStream:
-    """A packed stream that is read as far as its budget goes: `InputError` beyond.
+    """A packed stream with a budget: `InputError` beyond it.
 
-    `file` gives the unpacked bytes and `packed` how many packed ones it has taken so far, so that
-    a bomb is noticed where it goes off. `share` is the part of the budget that may be used up.
+    `file` gives the unpacked bytes and `packed` the number of packed ones read so far, so that a
+    bomb is noticed at once. `share` is the fraction of the budget that may be used.
     """
 
     def __init__(

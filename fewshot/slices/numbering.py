@@ -1,4 +1,4 @@
-"""Where slices lie by the numbers in their names."""
+"""Places of slices from the numbers in their names."""
 
 import math
 import re
@@ -13,23 +13,23 @@ from fewshot.errors import InputError
 from fewshot.slices.images import image_stem, in_slice_order, name_a_few
 
 _MOST_SLICES = 100_000
-# A minus is a sign at the beginning of a name, or after another sign that parts it: `z_-5`.
+# A minus is a sign at the start of a name or after another separator: `z_-5`.
 _SIGN = r"(?:(?<![A-Za-z\d.)])-)?"
 _DECIMAL = re.compile(rf"{_SIGN}(?<![\d.])\d{{1,6}}\.\d{{1,6}}(?![\d.])")
 _WHOLE = re.compile(rf"{_SIGN}\d{{1,9}}")
-_NEAR = 0.05  # steps by which a place in a name may miss its slice
+_NEAR = 0.05  # steps by which a position in a name may be off
 
 
 @dataclass(frozen=True)
 class Numbering:
-    """Where the names of slices say that they lie.
+    """The places of slices according to their names.
 
     Attributes:
-        indices: the slice of the volume that each is, from 0.
-        start: where the first lies, mm.
-        step: from a slice of the volume to the next, mm.
-        first: the number in the name of the first, and `by` that from one to the next.
-        reading: how the names were understood, in words; empty where they count one by one.
+        indices: index of each in the volume, from 0.
+        start: position of the first, mm.
+        step: distance of slices in the volume, mm.
+        first: the number in the first name, and `by` its increment.
+        reading: how the names were understood, in words; empty if they count one by one.
     """
 
     indices: tuple[int, ...]
@@ -45,22 +45,22 @@ class Numbering:
 
     @property
     def count(self) -> int:
-        """Return the slices from the first to the last, those that are missing included."""
+        """Return the number of slices from the first to the last, including missing ones."""
         return max(self.indices, default=-1) + 1
 
     def gap_note(self, where: str) -> str | None:
-        """Return one line about the slices that are missing; None where none is."""
+        """Return a line about the missing slices, or None."""
         missing = [one for one in range(self.count) if one not in set(self.indices)]
         return _gap_line([self.label(one) for one in missing], where) if missing else None
 
 
 def number_slices(names: Sequence[str], slice_mm: float) -> Numbering:
-    """Return where slices lie by their names, `slice_mm` from one number to the next.
+    """Return the places of slices from their names, `slice_mm` from one number to the next.
 
-    The number is the last in a name that tells all slices apart. Numbers with a step that all
-    slices share (0, 5, 10) are slices that lie so much farther apart; decimals whose step is
-    `slice_mm` are places in mm (`z_2.5.png`). Without numbers the slices count in their order.
-    Raises `InputError` where the names can be read in neither way, or numbers lie too far apart.
+    The number is the last one in the names that is distinct for all slices. Numbers with a common
+    step (0, 5, 10) are slices at that multiple of the distance; decimals with a step of `slice_mm`
+    are positions in mm (`z_2.5.png`). Without numbers the slices count in order.
+    Raises `InputError` if the names are ambiguous, or the numbers too far apart.
     """
     ordered = in_slice_order(dict.fromkeys(names))
     found = _numbering(ordered, slice_mm)
@@ -97,22 +97,22 @@ def _numbering(names: Sequence[str], slice_mm: float) -> Numbering:
 
 
 def _whole_numbers(names: Sequence[str], *, last_only: bool) -> list[int] | None:
-    """Return the last whole numbers that tell all names, which are in order, apart.
+    """Return the last integers that are distinct in all names, which are in order.
 
-    `last_only`: the names hold decimals, and the whole part of one is no number of its own.
+    `last_only`: the names contain decimals, whose integer part is not a number by itself.
     """
     found = [_WHOLE.findall(image_stem(Path(name).name)) for name in names]
     fewest = min(map(len, found), default=0)
     for place in range(1, min(fewest, 1 if last_only else fewest) + 1):
         numbers = [int(one[-place]) for one in found]
-        # Names are in the order of their numbers, but for those below 0.
+        # Names are in the order of their numbers, except for negative ones.
         if len(set(numbers)) == len(numbers) and (min(numbers) < 0 or numbers == sorted(numbers)):
             return numbers
     return None
 
 
 def _decimal_places(names: Sequence[str]) -> list[float] | None:
-    """Return the last decimals in the names where all have one and they tell the names apart."""
+    """Return the last decimals in the names if all names have one and they are distinct."""
     found = [_DECIMAL.findall(image_stem(Path(name).name)) for name in names]
     if len(names) < 2 or not all(found):
         return None
@@ -121,7 +121,7 @@ def _decimal_places(names: Sequence[str]) -> list[float] | None:
 
 
 def _by_places(places: Sequence[float], slice_mm: float) -> Numbering | None:
-    """Return where slices lie whose names say it in mm; None unless the spacing is theirs."""
+    """Return the places from names with positions in mm; None unless the spacing fits."""
     lowest = min(places)
     steps = (np.array(places) - lowest) / slice_mm
     indices = np.round(steps).astype(np.int64).tolist()
@@ -141,9 +141,9 @@ def _steps(places: Sequence[float]) -> str:
 
 
 def missing_numbers(numbers: Sequence[int]) -> list[int]:
-    """Return the numbers that a sequence leaves out, by its own most frequent step.
+    """Return the numbers missing in a sequence, by its most frequent step.
 
-    The slices 1, 3, 5, 9 leave out 7.
+    In 1, 3, 5, 9 it is 7.
     """
     present = sorted(numbers)
     steps = Counter(np.diff(present).tolist())
@@ -154,7 +154,7 @@ def missing_numbers(numbers: Sequence[int]) -> list[int]:
 
 
 def gap_note(numbers: Sequence[int], where: str) -> str | None:
-    """Return one line about the slices a sequence leaves out, None when it leaves out none."""
+    """Return a line about the missing slices of a sequence, or None."""
     missing = missing_numbers(numbers)
     return _gap_line([str(number) for number in missing], where) if missing else None
 

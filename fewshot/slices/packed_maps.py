@@ -1,4 +1,4 @@
-"""Label maps on their way into one file: checked, and packed where they come one by one."""
+"""Label maps for one file: checked, and packed as they come one by one."""
 
 import zlib
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ _BAND = range(256, 1 << 14)  # pixels of a map that are packed at once
 
 
 class MapChecker:
-    """Checks label maps that are to go into one file, so that they share size and kind."""
+    """Checks that the label maps for one file have the same size and type."""
 
     def __init__(self, where: str) -> None:
         """`where` begins every message."""
@@ -22,7 +22,7 @@ class MapChecker:
         self._first: tuple[str, tuple[int, ...]] | None = None
 
     def flat(self, name: str, label_map: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
-        """Return an image's label map as flat uint8 values; `InputError` when it cannot be used."""
+        """Return an image's label map as flat uint8 values; `InputError` if it cannot be used."""
         where = f"{self._where}: image {name!r}"
         if label_map.ndim != 2 or label_map.size == 0 or label_map.dtype.kind not in "iu":
             raise InputError(
@@ -43,10 +43,10 @@ class MapChecker:
 
 
 class PackedMaps:
-    """Flat label maps in memory of a few kilobytes each, from which blocks of pixels are read."""
+    """Flat label maps in a few kilobytes each, to read blocks of pixels from."""
 
     def __init__(self, maps: Iterable[NDArray[np.uint8]], count: int) -> None:
-        """`maps`, about `count` of them, are flat and of one size; each is taken once."""
+        """`maps`, about `count` of them, are flat and of one size."""
         self._size = max(_BAND.start, min(_BAND.stop, _MOST_UNPACKED // max(count, 1)))
         self._packed: list[list[bytes]] = []
         self._held: tuple[int, NDArray[np.uint8]] | None = None
@@ -60,12 +60,12 @@ class PackedMaps:
         return len(self._packed)
 
     def reorder(self, places: Sequence[int]) -> None:
-        """Put the maps at these places, in their order, in the place of all."""
+        """Keep the maps at these places, in this order."""
         self._packed = [self._packed[place] for place in places]
         self._held = None
 
     def block(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return pixels `start` to `stop` of all maps, shape (maps, pixels); best in order."""
+        """Return pixels `start` to `stop` of all maps, shape (maps, pixels); fastest in order."""
         size, parts = self._size, []
         for number in range(start // size, -(-stop // size)):
             first = number * size

@@ -1,4 +1,4 @@
-"""A seeded phantom: CT-like abdominal slices with label maps, to try fewshot without any data."""
+"""A seeded phantom: CT-like abdominal slices with label maps, to try fewshot without data."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ MAX_STRUCTURES = 18
 
 # Sections are drawn at this multiple of the image size, so that edges have partial volume.
 _SUPERSAMPLING = 3
-# Structures of which less is seen, as a fraction of the image, stay unlabelled.
+# Structures with a smaller visible fraction of the image stay unlabelled.
 _MIN_SEEN = 0.0016
 _AIR = Tissue(-120)
 _NOISE = 12.0
@@ -44,7 +44,7 @@ _Floats: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PhantomSettings:
-    """Size of the square slices in pixels, how many there are of each part, and the seed.
+    """Size of the square slices in pixels, number of slices in each part, and seed.
 
     Raises `InputError` for a number below 64 (`size`), 2 (`labelled`) or 0 (the others).
     """
@@ -81,10 +81,10 @@ def write_phantom(out: Path, settings: PhantomSettings) -> None:
     `groups.csv` (image, patient), and the same for test: `X_test`, `Y_test.csv.gz`,
     `groups_test.csv`, left out when there are no test slices. Up to three neighbouring slices
     belong to one patient, and no patient to two parts; there are at least two labelled patients.
-    A slice depends on the seed, its part, its patient and its place in the patient, not on how
-    many others are made.
+    A slice depends on the seed, its part, its patient and its place in the patient, but not on the
+    number of slices.
 
-    Raises `InputError` when an image folder already holds anything that is not overwritten.
+    Raises `InputError` when an image folder contains other files.
     """
     x_train, x_test = out / "X_train", out / "X_test"
     _check_folder(x_train, settings.labelled + settings.unlabelled)
@@ -150,7 +150,7 @@ def _paint(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Tissue]]:
     """Return the region codes and the tissue indices of a section, supersampled, and the tissues.
 
-    Region 0 is outside the cavity, 1 the cavity, and from 2 on structures.
+    Region 0 is outside the cavity, 1 the cavity; structures start at 2.
     """
     side = size * _SUPERSAMPLING
     regions, tissue = np.zeros((side, side), np.uint8), np.zeros((side, side), np.uint8)
@@ -206,7 +206,7 @@ def _grain(rng: np.random.Generator, size: int, scale: float) -> _Floats:
 
 
 def _label(regions: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the label map: the structures of which enough is seen, under arbitrary ids."""
+    """Return the label map: the structures that are visible enough, with arbitrary ids."""
     seen = np.bincount(regions.ravel(), minlength=256)
     seen[:2] = 0
     largest = np.argsort(-seen, kind="stable")[:MAX_STRUCTURES]

@@ -1,4 +1,4 @@
-"""Where a slice comes from: its patient, and its place in a volume."""
+"""The origin of a slice: its patient, and its place in a volume."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """The patient or other group of a slice, and its place in a volume, as far as they are known.
+    """The patient or other group of a slice, and its place in a volume, if known.
 
-    `volume` and `index` say which slice of which volume it is; `spacing` is the size of a pixel in
-    millimetres (row, column) and `position` where the slice lies along its axis, in mm.
+    `volume` and `index` identify the slice of a volume; `spacing` is the size of a pixel in mm
+    (row, column) and `position` that of the slice along its axis, in mm.
     """
 
     group: str | None = None
@@ -19,6 +19,6 @@ class Place:
     position: float | None = None
 
     def known(self) -> dict[str, Any]:
-        """Return what is known of the place, by the names above."""
+        """Return the known fields by name."""
         found = {one.name: getattr(self, one.name) for one in fields(Place)}
         return {name: value for name, value in found.items() if value is not None}

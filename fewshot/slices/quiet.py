@@ -1,4 +1,4 @@
-"""Keeping the remarks of libraries written in C off the terminal."""
+"""Keeping messages of C libraries off the terminal."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# Pillow logs what it cannot decode; where nobody listens to logs, Python prints them.
+# Pillow logs what it cannot decode; without a log handler, Python prints it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 _ERRORS = 2  # the descriptor of standard error
 _one_at_a_time = threading.RLock()
@@ -16,9 +16,9 @@ _one_at_a_time = threading.RLock()
 
 @contextmanager
 def quiet_decoder() -> Iterator[None]:
-    """Let a decoder say nothing: neither libtiff, which writes to standard error, nor Pillow.
+    """Silence decoders: libtiff, which writes to standard error, and Pillow.
 
-    What is wrong with a file is told by the error that is raised about it.
+    Errors in a file are still raised.
     """
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Remarks on what was read, so that each kind is said once and not for every slice."""
+"""Remarks on what was read, so that each kind is printed once rather than for every slice."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ _current: ContextVar["Remarks | None"] = ContextVar("remarks", default=None)
 
 
 class Remarks:
-    """What was noticed while files were read: for each kind of remark, where it holds."""
+    """Remarks made while reading files: kind of remark → places."""
 
     def __init__(self) -> None:
         self._found: dict[str, dict[str, None]] = {}
 
     def add(self, kind: str, where: str) -> None:
-        """Note that `kind` holds for `where`; a place counts once."""
+        """Add a place to a kind of remark; each place counts once."""
         self._found.setdefault(kind, {})[where] = None
 
     def lines(self) -> list[str]:
@@ -25,7 +25,7 @@ class Remarks:
 
 
 def remark(kind: str, where: str) -> None:
-    """Note something for whoever is collecting; nothing happens when nobody is."""
+    """Add a remark to the current collection, if any."""
     remarks = _current.get()
     if remarks is not None:
         remarks.add(kind, where)

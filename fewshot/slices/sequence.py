@@ -25,7 +25,7 @@ _LARGEST = 1000.0  # mm
 def parse_spacing(text: str, option: str = "--spacing") -> Spacing:
     """Return the spacing in `0.04718 0.04718 0.076`; spaces, commas or `x` between the numbers.
 
-    Raises `InputError` unless these are three numbers of millimetres above 0.
+    Raises `InputError` unless these are three positive numbers, in mm.
     """
     parts = re.split(r"[\s,x×]+", text.strip())
     try:
@@ -40,9 +40,9 @@ def parse_spacing(text: str, option: str = "--spacing") -> Spacing:
 
 
 def check_one_patient(names: Sequence[str], groups: Sequence[str | None] = ()) -> None:
-    """Raise `InputError` where slices that are to be one volume are of several patients.
+    """Raise `InputError` if slices for one volume belong to several patients.
 
-    By their groups, where these are known, and else by their names.
+    By groups if known, otherwise by names.
     """
     known = {group for group in groups if group is not None}
     guess = None if known else guess_groups(names)
@@ -104,8 +104,8 @@ class Sequence3D:
 def as_sequence(source: SliceSource, spacing: Spacing) -> SliceSource:
     """Return the slices of a source without geometry as one volume, numbered by their names.
 
-    A number that is left out leaves its place in the volume empty, which its `warnings` say.
-    Raises `InputError` when the source has a geometry of its own.
+    Missing numbers leave empty places in the volume, as its `warnings` say.
+    Raises `InputError` when the source has its own geometry.
     """
     return Sequence3D(source, spacing)
 
@@ -113,11 +113,11 @@ def as_sequence(source: SliceSource, spacing: Spacing) -> SliceSource:
 def sequence_volume(
     size: tuple[int, int], slices: int, spacing: Spacing, source: str, start: float = 0.0
 ) -> Volume:
-    """Return the volume of pictures of `size` (height, width) as they lie, not turned.
+    """Return the volume of pictures of `size` (height, width), not turned.
 
-    Columns run to the patient's left, rows to the back, slices to the head, as an axial DICOM
-    picture does; the first slice lies at `start` mm. For a probe without a patient the names mean
-    nothing, the lengths do.
+    Columns run to the patient's left, rows to the back, slices to the head, as in axial DICOM
+    pictures; the first slice is at `start` mm. For specimens the directions mean nothing, but the
+    lengths do.
     """
     x, y, z = spacing
     affine = ((-x, 0.0, 0.0, 0.0), (0.0, -y, 0.0, 0.0), (0.0, 0.0, z, start), (0.0, 0.0, 0.0, 1.0))

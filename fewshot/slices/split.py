@@ -16,10 +16,10 @@ def split_slices(
 ) -> tuple[list[str], list[str]]:
     """Return the training and the validation slices, each in the order of `names`.
 
-    All slices of a group (`groups` maps image to group; without it each slice is its own) land on
-    the same side. The validation side is a random choice of groups whose size comes as near to
-    the fraction as whole groups can; both sides get at least one group. The same names, in any
-    order, and the same seed give the same split.
+    All slices of a group (`groups` maps image to group; by default each slice is its own) are on
+    the same side. The validation side is a random choice of groups with a total as close to the
+    fraction as possible; both sides get at least one group. The same names, in any order, and the
+    same seed give the same split.
 
     Raises `InputError` for fewer than two slices or groups, a repeated slice, a slice without a
     group, or a fraction outside 0 to 1.
@@ -67,8 +67,8 @@ def _group_of(names: Sequence[str], groups: Mapping[str, str] | None) -> dict[st
 def _nearest_subset(sizes: Sequence[int], target: float) -> list[int]:
     """Return positions whose sizes sum nearest to `target`, neither none nor all of them.
 
-    Subset sums by dynamic programming; of equally near sums the smaller, and of the subsets with
-    that sum the one found first, so a shuffled list gives a random one.
+    Subset sums by dynamic programming; of equally near sums the smaller, and of its subsets the one
+    found first, so that a shuffled list gives a random one.
     """
     total = sum(sizes)
     reached = np.zeros(total + 1, dtype=bool)

@@ -1,4 +1,4 @@
-"""How a slice lies in a volume: cutting one out, upright, and putting one back."""
+"""The place of a slice in a volume: cutting one out, upright, and putting one back."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,17 +10,17 @@ from fewshot.errors import InputError
 
 Affine = tuple[tuple[float, ...], ...]
 _LONGEST = 1e6  # mm; a kilometre is no patient
-_TILT = 0.1  # degrees; less is rounding, and changes volumes by 2e-6
+_TILT = 0.1  # degrees; anything less is rounding, and changes volumes by 2e-6
 
 
 @dataclass(frozen=True)
 class Volume:
     """The volume that slices were cut from, so that they can be stacked again.
 
-    `axis` is the array axis the slices were cut along; `affine` the 4 x 4 matrix from voxel to
-    millimetres (right, anterior, superior), as nibabel has it; `source` the file or folder.
-    `slice_of` says how a slice lies in the array.
-    Raises `InputError` for a shape, an axis or an affine that no volume has.
+    `axis` is the array axis the slices were cut along; `affine` the 4 x 4 matrix from voxel to mm
+    (right, anterior, superior), as in nibabel; `source` the file or folder. See `slice_of` for the
+    orientation of slices.
+    Raises `InputError` for an impossible shape, axis or affine.
     """
 
     shape: tuple[int, int, int]
@@ -40,7 +40,7 @@ class Volume:
 
 
 class Voxels(Protocol):
-    """An array of three axes, or a file that is read as one by slicing it."""
+    """An array of three axes, or a file that can be sliced like one."""
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> Any: ...
 
@@ -48,13 +48,12 @@ class Voxels(Protocol):
 def slice_of(voxels: Voxels, axis: int, index: int, affine: ArrayLike) -> NDArray[Any]:
     """Return slice `index` along array axis `axis`, shape (height, width), as an upright picture.
 
-    `affine` (4 x 4, voxel to right-anterior-superior mm) tells which way is up: an axial slice has
-    the patient's front on top and right side on the left, a coronal one the head on top and the
-    right side on the left, a sagittal one the head on top and the front on the left. In words of
-    the array: of the two array axes that are left, the one nearer to the later of (right, anterior,
-    superior) becomes the rows, and both are turned to start at that positive end. A DICOM picture
-    in its usual orientation comes out as it is stored. Only the slice is read from the file behind
-    `voxels`.
+    `affine` (4 x 4, voxel to right-anterior-superior mm) defines the orientation: an axial slice
+    has the patient's front on top and right side on the left, a coronal one the head on top and the
+    right side on the left, a sagittal one the head on top and the front on the left. In terms of
+    the array: of the other two axes, the one nearer to the later of (right, anterior, superior)
+    becomes the rows, and both are turned to start at that positive end. DICOM pictures in their
+    usual orientation are unchanged. Only the slice is read from the file behind `voxels`.
     """
     return upright(np.asarray(voxels[_plane(axis, index)]), axis, affine)
 
@@ -62,13 +61,13 @@ def slice_of(voxels: Voxels, axis: int, index: int, affine: ArrayLike) -> NDArra
 def put_slice(
     voxels: NDArray[Any], axis: int, index: int, affine: ArrayLike, picture: NDArray[Any]
 ) -> None:
-    """Write an upright picture to where `slice_of` takes it from; `voxels` changes in place."""
+    """Write an upright picture to the place that `slice_of` reads it from."""
     # upright gives a view, so writing through it undoes every turn.
     upright(voxels[_plane(axis, index)], axis, affine)[...] = picture
 
 
 def upright(plane: NDArray[Any], axis: int, affine: ArrayLike) -> NDArray[Any]:
-    """Return a plane of the array, its two axes in the array's order, turned as in `slice_of`.
+    """Return a plane of the array, with its axes in order, turned as in `slice_of`.
 
     The result is a view.
     """
@@ -105,10 +104,10 @@ def picture_affine(volume: Volume) -> NDArray[np.float64]:
 
 
 def slice_position(axis: int, index: int, affine: ArrayLike) -> float:
-    """Return where the plane of slice `index` lies, in mm of the affine along its normal.
+    """Return the position of the plane of slice `index` along its normal, in mm.
 
-    The normal points towards higher indices. In a sheared volume (a tilted gantry) it is not the
-    direction of the axis, and planes lie closer together than the axis' step is long.
+    The normal points towards higher indices. In a sheared volume (a tilted gantry) it differs from
+    the direction of the axis, and planes are closer than the axis' step.
     """
     matrix = np.asarray(affine, dtype=np.float64)
     step = matrix[:3, axis]
@@ -120,13 +119,14 @@ def slice_position(axis: int, index: int, affine: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class Grid:
-    """The lengths of a stack of pictures, from its matrix to millimetres.
+    """The dimensions of a stack of pictures, from its matrix to mm.
 
     Attributes:
         step: distance of neighbouring planes, mm, along their normal.
         pixel: size of a pixel, mm: (row, column).
-        pixel_mm2: area of a pixel; less than its sides' product where they are not at right angles.
-        tilt: angle between the way from slice to slice and the planes' normal, in degrees.
+        pixel_mm2: area of a pixel, less than the product of its sides if they are not at right
+            angles.
+        tilt: angle between the step from slice to slice and the planes' normal, in degrees.
     """
 
     step: float
@@ -141,13 +141,13 @@ class Grid:
 
     @property
     def right_angled(self) -> bool:
-        """Return whether lengths along the three axes say all: a shear of 0.1 degrees is none."""
+        """Return whether the axes are at right angles, within 0.1 degrees."""
         flat = self.pixel_mm2 / (self.pixel[0] * self.pixel[1])
         return self.tilt < _TILT and bool(flat > np.cos(np.deg2rad(_TILT)))
 
 
 def grid_of(matrix: ArrayLike) -> Grid:
-    """Return the lengths of a matrix (3 x 3 or larger) from slice, row and column to mm."""
+    """Return the dimensions from a matrix (3 x 3 or larger) from slice, row and column to mm."""
     step, row, column = np.asarray(matrix, dtype=np.float64)[:3, :3].T
     normal = np.cross(row, column)
     area = float(np.linalg.norm(normal))
@@ -158,7 +158,7 @@ def grid_of(matrix: ArrayLike) -> Grid:
 
 
 def describe_slices(count: int, grid: Grid, stands_for: float) -> str:
-    """Return how slices were read, `20 slices, 5 mm apart, 100 mm`; the last is what they fill."""
+    """Return how slices were read: `20 slices, 5 mm apart, 100 mm`."""
     slices = "1 slice" if count == 1 else f"{count} slices"
     tilted = "" if grid.tilt < _TILT else f" (tilted by {grid.tilt:.3g} degrees)"
     apart = f"{grid.step:.4g} mm {'thick' if count == 1 else 'apart'}"
@@ -170,7 +170,7 @@ def _plane(axis: int, index: int) -> tuple[int | slice, ...]:
 
 
 def _row_and_column(axis: int, affine: ArrayLike) -> tuple[int, int]:
-    """Return which array axes become the rows and the columns of the picture."""
+    """Return the array axes of the rows and columns of the picture."""
     world = _orientation(affine)[:, 0]
     first, second = (one for one in range(3) if one != axis)
     return (first, second) if world[first] > world[second] else (second, first)
@@ -191,6 +191,6 @@ def _is_affine(affine: Affine) -> bool:
     # NaN fails the comparison too.
     if not (np.abs(matrix) <= _LONGEST).all():
         return False
-    # io_orientation, which is asked for the directions, needs three axes that it can tell apart.
+    # io_orientation, used for the directions, needs three distinct axes.
     scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
     return bool(scales[-1] > 1e-6 * scales[0] and scales[0] > 1e-6)

@@ -1,4 +1,4 @@
-"""From measured intensities to 8-bit grey: named CT windows, centre and width, or the range."""
+"""From intensities to 8-bit grey: named CT windows, centre and width, or the range."""
 
 import math
 import re
@@ -25,7 +25,7 @@ class Window:
         return f"{self.centre:g}/{self.width:g}"
 
 
-# Centre and width in Hounsfield units, as radiology departments commonly set them.
+# Centre and width in Hounsfield units, as commonly used in radiology.
 PRESETS = {
     "soft-tissue": Window(40, 400),
     "abdomen": Window(60, 400),
@@ -44,7 +44,7 @@ _CENTRE_WIDTH = re.compile(rf"({_NUMBER})\s*[/,]\s*({_NUMBER})")
 
 
 def parse_window(text: str) -> Window | Auto:
-    """Return the window that a user names: a preset, `centre/width`, `percentile` or `minmax`.
+    """Parse a window: a preset, `centre/width`, `percentile` or `minmax`.
 
     Raises `InputError` that lists the presets.
     """
@@ -64,7 +64,7 @@ def parse_window(text: str) -> Window | Auto:
 
 
 def apply_window(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
-    """Return intensities as grey 0 to 255, dtype uint8, linear in between, rounded; NaN is 0.
+    """Return intensities as grey 0 to 255, uint8, linear within the window; NaN is 0.
 
     >>> apply_window(np.array([-200, 40, 300]), PRESETS["soft-tissue"]).tolist()
     [0, 128, 255]
@@ -75,10 +75,10 @@ def apply_window(values: NDArray[Any], window: Window) -> NDArray[np.uint8]:
 
 
 def auto_window(pictures: Iterable[NDArray[Any]], how: Auto) -> Window:
-    """Return the window over all pictures: their whole range, or the mean 0.5 to 99.5 percentile.
+    """Return a window for all pictures: their full range, or the mean 0.5 to 99.5 percentiles.
 
-    One picture is held at a time. Values that are not finite do not count; a constant gets a
-    width of 1.
+    Only one picture is in memory at a time. Values that are not finite are ignored; constant
+    pictures get a width of 1.
     """
     lows, highs = [], []
     for picture in pictures:

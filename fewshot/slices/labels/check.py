@@ -1,4 +1,4 @@
-"""Whether values are labels: whole numbers, and regions rather than a picture."""
+"""Checking that values are labels: whole numbers, and regions rather than a picture."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,18 +13,18 @@ from fewshot.slices.remarks import remark
 _NEAR = 0.01  # from a whole number, which a header's slope or a resampling leaves
 _MOST_IDS = 4096
 _LARGEST = 2**31
-# Few ids that are odd may be small structures; a picture or a blurred mask has many.
+# A few odd ids may be small structures; a picture or a blurred mask has many.
 _FEWEST_ODD = 3
 _FEWEST_STEPS = 32  # ids of a smooth picture, most of whose borders are steps of one
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """How labels are read that are not plainly labels.
+    """How to read labels that are hard to recognise.
 
-    From `threshold` up values are the one structure that the labels show. `trusted` labels are
-    taken however little they look like labels. `renamed` gives the name under which a slice or
-    volume is written, by which its labels may go, too.
+    Values from `threshold` up are the only structure. `trusted` labels are accepted even if they do
+    not look like labels. `renamed` gives the name under which a slice or volume is written, which
+    its labels may have, too.
     """
 
     threshold: float | None = None
@@ -62,7 +62,7 @@ def check_label_map(
 
 
 def _whole(values: NDArray[Any], where: str) -> NDArray[Any]:
-    """Return values as integers: floats that are nearly whole are rounded, and that is said."""
+    """Return values as integers; floats that are nearly whole are rounded, with a remark."""
     if values.dtype == np.bool_:
         return values.astype(np.uint8)
     if values.dtype.kind != "f":
@@ -84,7 +84,7 @@ def _whole(values: NDArray[Any], where: str) -> NDArray[Any]:
 
 
 def _check_regions(ids: NDArray[Any], where: str) -> None:
-    """Refuse ids that lie as grey values do: many of them only as specks, or between two others."""
+    """Refuse ids distributed like grey values: many only in specks, or between two others."""
     found, areas = np.unique(ids, return_counts=True)
     if found[0] != 0:
         remark("labels without any background (id 0)", where)
@@ -99,7 +99,7 @@ def _check_regions(ids: NDArray[Any], where: str) -> None:
     between, alone = (
         np.bincount(small[pixels], minlength=len(found) + 1)[1:] for pixels in _odd_pixels(small)
     )
-    # A single pixel may well be a region of its own; several that do not touch are no region.
+    # A single pixel may be a region; several that do not touch are not.
     odd_ids = found[between + np.where(areas > 1, alone, 0) >= areas / 2]
     if len(found) >= _FEWEST_STEPS:
         steps = _steps_of_one(ids)
@@ -125,7 +125,7 @@ def _no_labels(
 
 
 def _odd_pixels(ids: NDArray[np.uint16]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the labelled pixels that touch a lower and a higher id, and others that are alone."""
+    """Return the labelled pixels that touch a lower and a higher id, and isolated ones."""
     low, high, alone = ids.copy(), ids.copy(), np.ones(ids.shape, np.bool_)
     for one, other in (
         (np.s_[1:], np.s_[:-1]),
@@ -142,7 +142,7 @@ def _odd_pixels(ids: NDArray[np.uint16]) -> tuple[NDArray[np.bool_], NDArray[np.
 
 
 def _steps_of_one(ids: NDArray[Any]) -> float:
-    """Return which share of the borders between labelled neighbours is a step of one."""
+    """Return the share of steps of one among the borders between labelled neighbours."""
     steps = borders = 0
     values = ids.astype(np.int64)
     for one, other in ((values[1:], values[:-1]), (values[:, 1:], values[:, :-1])):

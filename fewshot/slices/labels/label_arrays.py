@@ -1,4 +1,4 @@
-"""Labels in .npy and .npz files that are cut as the images are."""
+"""Labels in .npy and .npz files, with the same slices as the images."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -22,9 +22,9 @@ from fewshot.slices.sources.source import SliceSource, SourceSlice
 
 
 class ArrayLabels:
-    """One array for all slices in their order, or a folder of arrays named as the images' files.
+    """One array for all slices in order, or a folder of arrays named like the image files.
 
-    A .npz that holds the images may hold their labels too.
+    A .npz file may contain both images and labels.
     """
 
     form = "NumPy array"
@@ -98,7 +98,7 @@ def _places(source: SliceSource) -> dict[str, tuple[int, int]]:
 
 
 def _holds_both(path: Path, files: Sequence[Path], source: SliceSource) -> bool:
-    """Return whether these archives hold the images, and labels beside them."""
+    """Return whether these archives contain both images and labels."""
     return path.samefile(source.path) and all(
         ArrayFile(one, IMAGE_KEYS).member != ArrayFile(one, LABEL_KEYS).member for one in files
     )

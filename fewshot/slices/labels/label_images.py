@@ -1,4 +1,4 @@
-"""Label images, named as the images they belong to."""
+"""Label images, named like the images they belong to."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from fewshot.slices.sources.source import SliceSource, SourceSlice
 class ImageLabels:
     """PNGs or TIFFs whose grey values (or palette indices) are ids.
 
-    `fewshot.slices.label_names` says which belongs to which image; several of one image are its
-    several structures. Images without a label image are unlabelled.
+    `fewshot.slices.label_names` matches them with the images; several for one image are several
+    structures. Images without a label image are unlabelled.
     """
 
     form = "label images"

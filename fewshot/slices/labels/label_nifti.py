@@ -27,7 +27,7 @@ _MOST_APART = 0.1  # voxels
 
 
 class NiftiLabels:
-    """One label volume for one image volume, or a folder of them under the images' names."""
+    """One label volume for one image volume, or a folder of them with the same names."""
 
     form = "NIfTI"
     structures = True
@@ -57,7 +57,7 @@ class NiftiLabels:
             _check_grid(file, NiftiVolume(file, self._axis[name]).volume, source.volumes[name])
 
     def label_maps(self, item: SourceSlice, height: int, width: int) -> Sequence[NDArray[Any]]:
-        """Return the slice of the label volume, upright as the image."""
+        """Return the slice of the label volume, upright like the image."""
         file = self._files.get(item.volume or "")
         if file is None or item.volume is None or item.index is None:
             return []
@@ -69,9 +69,9 @@ class NiftiLabels:
 def _cases(
     source: SliceSource, renamed: Renamed | None
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return the names of each case, and its volumes: the label of a case is of all its channels.
+    """Return the names and volumes of each case; a case has one label for all its channels.
 
-    What has no channels is a case by itself.
+    A volume without channels is a case by itself.
     """
     cases = source.cases if isinstance(source, NiftiVolumes) else {}
     names: dict[str, list[str]] = {}
@@ -95,7 +95,7 @@ def _check_grid(file: Path, labels: Volume, images: Volume) -> None:
         [[*one, 1] for one in itertools.product(*((0, n - 1) for n in images.shape))]
     )
     far = float(np.linalg.norm((ours - theirs)[:3] @ corners.T, axis=0).max() / step)
-    # Less is rounding, and leaves every label on its voxel; half of a voxel is the next one.
+    # Anything less is rounding, and no label moves to another voxel.
     if far > _MOST_APART:
         raise InputError(
             f"{file}: labels have another affine than the image {images.source} (a corner lies "

@@ -1,4 +1,4 @@
-"""Which form of labels a path holds."""
+"""Recognising the form of labels."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ FORMS: tuple[tuple[Callable[[Path], bool], Opener], ...] = (
 def open_labels(path: Path, source: SliceSource, rules: LabelRules = PLAIN) -> LabelSource:
     """Return the labels in a file or folder for the slices of `source`.
 
-    Raises `InputError` naming the path when no form fits, or the labels are of other slices.
+    Raises `InputError` naming the path when no form fits, or the labels are for other slices.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
