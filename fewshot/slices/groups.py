@@ -45,8 +45,8 @@ def guess_groups(names: Sequence[str]) -> Guess | None:
 
     Names are divided at `_`, `-` and spaces. The patient ends with the first part that is a word
     for patients with a number, otherwise with the first part that has digits in all names and
-    differs between some. None unless every name has one, there are at least two patients, and each has
-    several names (at least one of them if a word says that they are patients).
+    differs between some. None unless every name has one, there are at least two patients, and each
+    has several names (at least one of them if a word says that they are patients).
 
     >>> names = ["patient01_slice1.png", "patient01_slice2.png", "patient02_slice1.png"]
     >>> guess_groups(names).groups

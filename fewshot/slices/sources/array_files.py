@@ -1,4 +1,4 @@
-"""NumPy's .npy and .npz files, one or a folder of them, read slice by slice."""
+"""NumPy's .npy and .npz files, one or a folder, read slice by slice."""
 
 import io
 import weakref
@@ -32,7 +32,7 @@ LABEL_KEYS = ("labels", "label", "masks", "mask", "gts", "gt", "y", "arr_0")
 
 
 def is_array(path: Path) -> bool:
-    """Return whether the path is a .npy or .npz file by its name, or a folder with one in it."""
+    """Return whether the path is named like a .npy or .npz file, or a folder containing one."""
     if path.is_dir():
         return any(is_array(one) for one in path.iterdir() if one.is_file())
     return path.suffix.lower() in _SUFFIXES and not is_hidden(path)
@@ -49,7 +49,7 @@ def array_files(path: Path) -> list[Path]:
 class ArrayFile:
     """One array of slices: (height, width), (slices, height, width), colour in a last axis.
 
-    A last axis of 3 or 4 is colour, one of 1 a channel by itself. A .npz with several arrays is
+    A last axis of 3 or 4 is colour, one of 1 a single channel. A .npz with several arrays is
     searched for `keys`.
     """
 
@@ -96,7 +96,7 @@ class ArrayFile:
 
 
 class ArrayStack:
-    """The slices of one array file or of all those of a folder; a stack in a folder is a group."""
+    """The slices of one array file or of all in a folder, where each file is a group."""
 
     form = "NumPy array"
     ready = False
@@ -122,12 +122,12 @@ class ArrayStack:
         self._open = lru_cache(maxsize=1)(ArrayFile)
 
     def values(self, item: SourceSlice) -> NDArray[Any]:
-        """Return the values of a slice as the array holds them."""
+        """Return the values of a slice as in the array."""
         file, index = item.key
         return self._open(file).read(index)
 
     def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
-        """Return a slice through the window; without one uint8 values as they are."""
+        """Return a slice through the window, or without one uint8 values unchanged."""
         values = self.values(item)
         if window is not None:
             return apply_window(values, window)
@@ -135,7 +135,7 @@ class ArrayStack:
 
 
 def _check_axes(file: Path, one: ArrayFile) -> None:
-    """Say how axes are read that might mean something else; refuse channels that are no colour.
+    """Say how ambiguous axes are read; refuse channels that are not colour.
 
     Raises `InputError` for four channels of more than 8 bits, which no picture has.
     """
@@ -180,9 +180,9 @@ def _mapped(path: Path) -> Any:
 
 
 def _header(path: Path, head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Return shape, whether columns come first, kind of number, and where the values start.
+    """Return shape, whether columns come first, number type, and offset of the values.
 
-    `head` are a file's first bytes: a header may announce any length of itself.
+    `head` are the first bytes of a file: a header may announce any length.
     """
     stream = io.BytesIO(head)
     version = npy.read_magic(stream)
@@ -194,7 +194,7 @@ def _header(path: Path, head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[An
 
 
 class _Packed:
-    """One array of a .npz, its slices read from the packed stream in turn."""
+    """One array of a .npz, with slices read from the packed stream in turn."""
 
     def __init__(self, path: Path, keys: Sequence[str]) -> None:
         self._path = path

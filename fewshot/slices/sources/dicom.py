@@ -1,4 +1,4 @@
-"""DICOM files: one, or a folder of them, sorted into acquisitions and by position."""
+"""DICOM files, one or a folder, sorted by acquisition and position."""
 
 import re
 from collections import Counter
@@ -25,14 +25,14 @@ from fewshot.slices.window import Window
 _SUFFIXES = (".dcm", ".dicom", ".ima")
 _MOST_SAID = 5  # lines of one kind: acquisitions without a volume, copies
 _LONGEST = 80  # letters of a name
-# What is written in place of a PatientID that was taken out.
+# Placeholders for a PatientID that was removed.
 _NOBODY = re.compile(
     r"(?:anon\w*|unknown|none|n/?a|patient|removed|de-?identified|[x*-]+|00+)", re.I
 )
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether the path is a DICOM file, or a folder with one in it, however deep."""
+    """Return whether the path is a DICOM file, or a folder containing one at any depth."""
     if path.is_dir():
         return any(
             is_dicom(one) for one in path.rglob("*") if one.is_file() and not is_hidden(one, path)
@@ -41,7 +41,7 @@ def is_dicom(path: Path) -> bool:
 
 
 class DicomSeries:
-    """The slices of DICOM files; a patient is a group, an acquisition of even steps a volume."""
+    """The slices of DICOM files; patients are groups, evenly spaced acquisitions volumes."""
 
     form = "DICOM"
     ready = False
@@ -67,7 +67,7 @@ class DicomSeries:
             self._notes.append(told)
         several = Counter(owners)
         firsts = (one.frames[0] for one in found.acquisitions)
-        self.patients = {  # what they are called in names → the identifier in the header
+        self.patients = {  # name in file names → identifier in the header
             owner: one.patient for owner, one in zip(owners, firsts, strict=True) if one.patient
         }
         slices: list[SourceSlice] = []
@@ -90,7 +90,7 @@ class DicomSeries:
         return self._upright(read_frame(path, frame)[0], item)
 
     def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
-        """Return a slice through the window, else through the file's VOI LUT or window."""
+        """Return a slice through the window, or else the VOI LUT or window of the file."""
         from fewshot.slices.sources.dicom_pixels import shown
 
         path, frame, series = item.key
@@ -113,7 +113,7 @@ class DicomSeries:
         return upright(picture.T, 2, self.volumes[item.volume].affine)
 
     def _frames(self, skip_bad: bool) -> list[Frame]:
-        """Return the frames of all files, in their order, and say how many files have none."""
+        """Return the frames of all files in order, and say how many files have none."""
         frames: list[Frame] = []
         empty: list[str] = []
         files = _files(self.path)
@@ -138,7 +138,7 @@ class DicomSeries:
     def _stack(
         self, name: str, group: str, found: Acquisition, *, alone: bool
     ) -> list[SourceSlice]:
-        """Return the slices of an acquisition; `alone`: it is its patient's only one."""
+        """Return the slices of an acquisition; `alone`: it is the only one of its patient."""
         frames = found.frames
         self._displays[name] = [one.display for one in frames]
         placed = place(frames, self.path.name or name)
@@ -157,7 +157,7 @@ class DicomSeries:
                 spacing=slice_spacing(2, volume.affine) if volume else one.spacing,
                 position=slice_position(2, index, volume.affine)
                 if volume
-                # Places of two acquisitions of one patient would be taken for one stack.
+                # Positions of two acquisitions of one patient would be taken for one stack.
                 else one.height
                 if alone
                 else None,
@@ -200,11 +200,11 @@ def _copies(repeated: Sequence[tuple[Frame, Frame]]) -> list[str]:
 
 
 def _owners(firsts: Sequence[Frame], root: Path) -> tuple[list[str], str]:
-    """Return a name for each acquisition's patient, no two patients alike, and how they are told.
+    """Return a unique name for the patient of each acquisition, and how patients were told apart.
 
-    The name is empty where nothing tells the patient.
-    Without a PatientID that means anything, the folders below `root` are patients if there are
-    several, else the studies are.
+    The name is empty if the patient is unknown.
+    Without a meaningful PatientID, the folders below `root` are patients if there are several,
+    otherwise the studies.
     """
     folders = {_folder(one, root) for one in firsts}
     known = [_owner(one, root, by_folder=len(folders - {""}) > 1) for one in firsts]
@@ -225,7 +225,7 @@ def _owners(firsts: Sequence[Frame], root: Path) -> tuple[list[str], str]:
 
 
 def _owner(frame: Frame, root: Path, *, by_folder: bool) -> tuple[str, str]:
-    """Return what tells a frame's patient, and the patient by it."""
+    """Return the kind of identifier of a frame's patient, and the identifier."""
     if _is_id(frame.patient):
         return "PatientID", f"id {frame.patient}"
     if by_folder and (folder := _folder(frame, root)):
@@ -236,12 +236,12 @@ def _owner(frame: Frame, root: Path, *, by_folder: bool) -> tuple[str, str]:
 
 
 def _is_id(patient: str) -> bool:
-    """Return whether a PatientID may tell one patient from another."""
+    """Return whether a PatientID may distinguish patients."""
     return bool(patient) and _NOBODY.fullmatch(patient) is None
 
 
 def _folder(frame: Frame, root: Path) -> str:
-    """Return the folder below `root` that a file lies in, however deep; empty for `root` itself."""
+    """Return the folder of a file relative to `root`; empty for `root` itself."""
     if not frame.path.is_relative_to(root):
         return ""
     parts = frame.path.relative_to(root).parts

@@ -1,4 +1,4 @@
-"""Which frames of a DICOM folder are one acquisition, and which only share a series."""
+"""Dividing the frames of DICOM files into acquisitions, several of which may share a series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,16 +11,16 @@ from fewshot.errors import InputError
 from fewshot.slices.sources.dicom_frame import ACQUISITIONS, CONTRASTS, Frame
 from fewshot.slices.sources.dicom_pixels import quiet
 
-_TURNED = np.deg2rad(1.0)  # slices that are turned by more against each other are another stack
+_TURNED = np.deg2rad(1.0)  # slices at a larger angle are another stack
 _SAME_PLACE = 0.1  # steps
 _MOST_DIRECTIONS = 500
 _LEAST = 0.01  # mm
-_SEVERAL = 3  # slices of an acquisition that is more than a slice's own
+_SEVERAL = 3  # slices; an acquisition with fewer may be of single slices
 
 
 @dataclass
 class Acquisition:
-    """Frames that may be one volume, in the order of their places, and what told them apart."""
+    """Frames that may be one volume, in order, and what distinguishes them from others."""
 
     frames: list[Frame]
     told_by: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Acquisition:
 
 @dataclass
 class Sorted:
-    """The acquisitions of files, frames that repeat another, and frames nothing tells apart."""
+    """The acquisitions of files, copies of frames, and frames that cannot be told apart."""
 
     acquisitions: list[Acquisition] = field(default_factory=list)
     repeated: list[tuple[Frame, Frame]] = field(default_factory=list)
@@ -36,11 +36,11 @@ class Sorted:
 
 
 def acquisitions(frames: Sequence[Frame]) -> Sorted:
-    """Sort frames into acquisitions: of one series, patient, size, direction and contrast.
+    """Divide frames into acquisitions: of one series, patient, size, direction and contrast.
 
-    Directions may differ by rounding. Frames of a series that lie at one place are several
-    acquisitions, echoes or times: they are told apart by an element of their headers, and are an
-    error where none does. A frame with the pixels of another at its place is a copy.
+    Directions may differ by rounding. Frames of a series at the same position are several
+    acquisitions, echoes or time points, distinguished by an element of their headers; it is an
+    error if there is none. A frame with the same position and pixels as another is a copy.
     """
     found = Sorted()
     series: dict[tuple[str, str], list[Frame]] = {}
@@ -63,7 +63,7 @@ def acquisitions(frames: Sequence[Frame]) -> Sorted:
 
 
 def in_order(frames: Sequence[Frame]) -> list[Frame]:
-    """Return frames by place along the normal, else by instance number; files in their order."""
+    """Return frames by position along the normal, otherwise by instance number."""
     if all(one.corner is not None and one.directions is not None for one in frames):
         heights = _heights(frames)
         places = [heights[id(one)] for one in frames]
@@ -76,7 +76,7 @@ def in_order(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def _heights(frames: Sequence[Frame]) -> dict[int, float]:
-    """Return where frames lie along their common normal, mm, by the frame's identity."""
+    """Return the positions of frames along their common normal, mm, by id of the frame."""
     normals = [np.cross(*one.directions) for one in frames if one.directions is not None]
     normal = np.mean(normals, axis=0)
     normal = normal / np.linalg.norm(normal)
@@ -84,7 +84,7 @@ def _heights(frames: Sequence[Frame]) -> dict[int, float]:
 
 
 def _by_shape(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Frame]]]:
-    """Return frames by their size and direction, and which of these differ."""
+    """Return frames by size and direction, and which of these differ."""
     sizes: dict[tuple[int, int], list[Frame]] = {}
     for one in frames:
         sizes.setdefault((one.rows, one.columns), []).append(one)
@@ -112,7 +112,7 @@ def _by_direction(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def turned(a: Frame, b: Frame) -> float:
-    """Return the angle by which two frames are turned against each other, in radians."""
+    """Return the angle between two frames in radians."""
     if a.directions is None or b.directions is None:
         return 0.0 if a.directions is b.directions else np.pi
     return float(np.linalg.norm(a.directions - b.directions, axis=1).max())
@@ -139,7 +139,7 @@ def _pixels(frame: Frame) -> bytes:
 
 
 def _by_contrast(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Frame]]]:
-    """Return frames by the elements that no volume has several of, and which elements differ."""
+    """Return frames by the elements that are unique in a volume, and which of these differ."""
     told_by = tuple(
         name for name in CONTRASTS if len({one.traits.get(name, "") for one in frames}) > 1
     )
@@ -147,11 +147,11 @@ def _by_contrast(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Fr
 
 
 def _by_place(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Frame]]]:
-    """Return frames in parts of which none has two at one place, and what tells these apart."""
+    """Return frames in parts without two at the same position, and the element they differ in."""
     pair = _at_one_place(frames)
     if pair is None:
         parts = _parts(frames, ["AcquisitionNumber"])
-        # Each slice may be an acquisition of its own, or each half; those do not overlap.
+        # Each slice, or each half, may be its own acquisition; those do not overlap.
         if len(parts) > 1 and _overlap(parts):
             return ("AcquisitionNumber",), parts
         return (), [list(frames)]
@@ -162,7 +162,7 @@ def _by_place(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Frame
     for count in (1, 2):
         for names in combinations(differing, count):
             parts = _parts(frames, names)
-            # More parts than frames at one place would tear volumes to pieces.
+            # More parts than frames at a position would break up volumes.
             if len(parts) <= most and all(_at_one_place(part) is None for part in parts):
                 return names, parts
     one, other = pair
@@ -173,7 +173,7 @@ def _by_place(frames: Sequence[Frame]) -> tuple[tuple[str, ...], list[list[Frame
 
 
 def _overlap(parts: Sequence[Sequence[Frame]]) -> bool:
-    """Return whether acquisitions of several slices each cover one range of places."""
+    """Return whether acquisitions of several slices each cover the same range."""
     if any(len(part) < _SEVERAL for part in parts):
         return False
     heights = _heights([one for part in parts for one in part])
@@ -194,7 +194,7 @@ def _parts(frames: Sequence[Frame], names: Sequence[str]) -> list[list[Frame]]:
 
 
 def _at_one_place(frames: Sequence[Frame]) -> tuple[Frame, Frame] | None:
-    """Return two frames that lie at one place; None where none do, or nothing says where."""
+    """Return two frames at the same position; None if there are none, or positions are unknown."""
     ordered, near = _neighbours(frames)
     for place in np.flatnonzero(near).tolist():
         return ordered[place], ordered[place + 1]
@@ -210,7 +210,7 @@ def _most_at_one_place(frames: Sequence[Frame]) -> int:
 
 
 def _neighbours(frames: Sequence[Frame]) -> tuple[list[Frame], list[bool]]:
-    """Return frames by height, and whether each lies where the next one does."""
+    """Return frames by height, and whether each is at the same position as the next."""
     if len(frames) < 2 or any(one.corner is None or one.directions is None for one in frames):
         return list(frames), []
     heights = _heights(frames)

@@ -1,9 +1,8 @@
-"""Decodes compressed DICOM frames in a process of its own.
+"""Decoding compressed DICOM frames in a separate process.
 
-The decoders are native code, and a broken file can crash them: then this process ends, and the
-one that asked goes on. It is run by its path and needs nothing of fewshot. A request is a line of
-JSON, `[path, frame, plugin]`; an answer one letter, eight bytes of length and the content: an
-array (A) or a message (E).
+The decoders are native code that a broken file can crash: then only this process ends. It is run by
+its path and does not need fewshot. A request is a line of JSON, `[path, frame, plugin]`; an answer
+is one letter, eight bytes of length and the content: an array (A) or a message (E).
 """
 
 import io
@@ -16,7 +15,7 @@ import warnings
 import numpy as np
 from pydicom.pixels.utils import pixel_array
 
-_MEMORY = 4 << 30  # bytes of addresses, most of which are never used
+_MEMORY = 4 << 30  # bytes of address space, most of it never used
 
 
 def main() -> None:
@@ -24,7 +23,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
-    # The decoders print; what they say must not get among the answers.
+    # The decoders print; that must not get into the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for line in sys.stdin:

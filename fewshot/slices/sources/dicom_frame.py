@@ -1,4 +1,4 @@
-"""What the header of a DICOM file says about each of its frames: whose, of which series, where."""
+"""The header of a DICOM file for each of its frames: patient, series, position."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,13 +14,13 @@ from fewshot.slices.limits import check_slice_count
 
 Vector = NDArray[np.float64]
 
-# Elements that are never different within one volume: another contrast, time or study.
+# Elements that never differ within a volume: contrast, time or study.
 CONTRASTS = (
     *("StudyInstanceUID", "ImageType", "FrameType", "EchoTime", "EffectiveEchoTime"),
     *("InversionTime", "TemporalPositionIdentifier", "TemporalPositionIndex", "DiffusionBValue"),
     *("ConvolutionKernel", "StackID", "EchoNumbers"),
 )
-# Elements that tell acquisitions apart where two slices lie at one place, most telling first.
+# Elements that distinguish acquisitions with slices at the same position, in this order.
 ACQUISITIONS = (
     *("AcquisitionNumber", "FrameAcquisitionNumber", "FlipAngle", "RepetitionTime"),
     *("TriggerTime", "NominalCardiacTriggerDelayTime", "DiffusionGradientOrientation"),
@@ -52,20 +52,20 @@ class Frame:
     Attributes:
         path: the file.
         frame: its number there, from 0.
-        uid: of the file's object.
-        series: its SeriesInstanceUID, or its folder where it has none.
+        uid: its SOPInstanceUID.
+        series: its SeriesInstanceUID, or else its folder.
         study: its StudyInstanceUID.
         patient: its PatientID.
         number: its InstanceNumber.
         rows: height in pixels.
         columns: width in pixels.
         spacing: size of a pixel in mm (row, column).
-        thickness: mm that a slice stands for by itself: SliceThickness or SpacingBetweenSlices.
-        corner: centre of its first pixel in the patient's mm: left, posterior, superior.
+        thickness: of a single slice in mm: SliceThickness or SpacingBetweenSlices.
+        corner: centre of its first pixel in mm: left, posterior, superior.
         directions: unit vectors (2, 3): along a row, down a column.
-        traits: elements by which acquisitions are told apart, as text.
-        kind: modality and number of the series, for people.
-        display: how the file wants it shown.
+        traits: elements that distinguish acquisitions, as text.
+        kind: modality and series number, for messages.
+        display: how the file wants it displayed.
     """
 
     path: Path
@@ -87,19 +87,19 @@ class Frame:
 
     @property
     def label(self) -> str:
-        """Return how the frame is named to people: its file, and its number from the second on."""
+        """Return the name of the frame in messages: its file, and its number from the second on."""
         return f"{self.path.name} frame {self.frame}" if self.frame else self.path.name
 
     @property
     def height(self) -> float | None:
-        """Return how far along its normal the frame lies, in mm."""
+        """Return the position of the frame along its normal, in mm."""
         if self.corner is None or self.directions is None:
             return None
         return float(np.cross(*self.directions) @ self.corner)
 
 
 def read_frames(path: Path) -> list[Frame]:
-    """Return a file's frames, none for objects that are no pictures: reports, contours, masks.
+    """Return a file's frames; none for reports, contours and masks.
 
     Raises `InputError` naming the file.
     """
@@ -165,7 +165,7 @@ def _frame(path: Path, header: Any, frame: int) -> Frame:
 
 
 def _element(header: Any, frame: int, name: str) -> Any:
-    """Return an element of a frame: its own, the shared one, or the file's."""
+    """Return an element of a frame: its own, the shared one, or that of the file."""
     macro = _MACROS.get(name)
     if macro is not None:
         own = (header.get("PerFrameFunctionalGroupsSequence") or [])[frame : frame + 1]
@@ -178,7 +178,7 @@ def _element(header: Any, frame: int, name: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Return an element as text in which rounding of numbers does not show."""
+    """Return an element as text, with numbers rounded."""
     if isinstance(value, str):
         return value
     parts = list(value) if hasattr(value, "__iter__") else [value]

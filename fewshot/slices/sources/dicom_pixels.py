@@ -1,4 +1,4 @@
-"""The pixels of a DICOM file: decoded, in their units, and as the file wants them shown."""
+"""The pixels of a DICOM file: decoded, in their units, and as displayed."""
 
 import logging
 import struct
@@ -30,7 +30,7 @@ _FRAME_STARTS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
 def read_header(path: Path) -> Dataset:
-    """Return a file's elements up to the pixels; `InputError` naming it when that fails."""
+    """Return a file's elements up to the pixels; `InputError` naming it if that fails."""
     try:
         with quiet():
             _refuse_deflated(path)
@@ -68,10 +68,10 @@ def read_frame(path: Path, frame: int) -> tuple[NDArray[Any], Dataset]:
 def shown(
     path: Path, frame: int, window: Window | None, own: OwnWindow | None = None
 ) -> NDArray[np.uint8] | None:
-    """Return a frame as 8-bit grey: through `window`, else `own`, else as the file itself says.
+    """Return a frame as 8-bit grey: through `window`, or else `own`, or else as the file says.
 
-    MONOCHROME1 and an inverse presentation are turned so that high values are bright. None where
-    nothing says how; plain 8-bit pixels, and colours, say it themselves.
+    MONOCHROME1 and inverse presentations are inverted so that high values are bright. None if the
+    file does not say; plain 8-bit pixels and colours need no window.
     """
     values, elements = read_frame(path, frame)
     try:
@@ -89,9 +89,9 @@ def shown(
 
 
 def own_display(header: Dataset, frame: int) -> OwnWindow | str | None:
-    """Return how a file wants a frame shown: its window, or what is equal for equal VOI LUTs.
+    """Return how a file wants a frame displayed: its window, or a key of its VOI LUT.
 
-    None where it does not say, and for colours, to which windows do not apply.
+    None if it does not say, and for colours.
     """
     if int(header.get("SamplesPerPixel") or 1) > 1 or "PALETTE" in str(_photometric(header)):
         return None
@@ -104,7 +104,7 @@ def own_display(header: Dataset, frame: int) -> OwnWindow | str | None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep pydicom's remarks on odd but readable files off the screen."""
+    """Silence pydicom's messages on odd but readable files."""
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -112,7 +112,7 @@ def quiet() -> Iterator[None]:
 
 
 def unreadable(path: Path, error: Exception) -> InputError:
-    """Return the error for whatever the decoders tripped over."""
+    """Return the error for a failure of the decoders."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return InputError(f"{path}: cannot be read as DICOM ({reason})")
 
@@ -128,7 +128,7 @@ def _header_of(path: Path, changed: int, size: int) -> Dataset:
 
 
 def _refuse_deflated(path: Path) -> None:
-    """Refuse what pydicom would inflate as a whole, by the steps with which it finds that out."""
+    """Refuse files that pydicom would inflate at once, detected in the same way."""
     with path.open("rb") as file:
         read_preamble(file, force=True)
         meta = _read_file_meta_info(file)
@@ -151,7 +151,7 @@ def _decoded(path: Path, frame: int, dataset: Dataset) -> NDArray[Any]:
 
 
 def _check_coded_size(path: Path, frame: int, rows: int, columns: int) -> None:
-    """Refuse a compressed frame whose own header tells another size, before it is decoded."""
+    """Refuse a compressed frame with another size in its own header, before decoding."""
     syntax = _syntax(_header(path))
     if syntax is None or not syntax.is_compressed:
         return
@@ -163,7 +163,7 @@ def _check_coded_size(path: Path, frame: int, rows: int, columns: int) -> None:
 
 
 def coded_size(data: bytes) -> tuple[int, int] | None:
-    """Return (height, width) in the header of a JPEG, JPEG-LS or JPEG 2000 image, if it is one."""
+    """Return (height, width) from the header of a JPEG, JPEG-LS or JPEG 2000 image, or None."""
     siz = data.find(b"\xff\x4f\xff\x51")
     if siz >= 0:
         width, height, left, top = struct.unpack_from(">IIII", data, siz + 8)
@@ -181,7 +181,7 @@ def coded_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _of_frame(dataset: Dataset, frame: int) -> Dataset:
-    """Return the elements that hold for one frame of an enhanced multi-frame file."""
+    """Return the elements of one frame of an enhanced multi-frame file."""
     elements = Dataset()
     elements.update(dataset)
     groups = dataset.get("SharedFunctionalGroupsSequence") or []

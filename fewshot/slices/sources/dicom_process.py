@@ -1,4 +1,4 @@
-"""Asking the process that decodes compressed DICOM frames."""
+"""The client of the process that decodes compressed DICOM frames."""
 
 import atexit
 import io
@@ -19,7 +19,7 @@ _running: list[subprocess.Popen[bytes]] = []
 def decode_apart(path: Path, frame: int, plugin: str = "") -> NDArray[Any]:
     """Return the pixels of a compressed frame, decoded in another process.
 
-    Raises `ValueError` when they cannot be decoded, a crash of the decoder included.
+    Raises `ValueError` if they cannot be decoded, also after a crash of the decoder.
     """
     if not _running:
         _running.append(_start())
@@ -42,11 +42,11 @@ def decode_apart(path: Path, frame: int, plugin: str = "") -> NDArray[Any]:
 
 @atexit.register
 def stop() -> None:
-    """End the process, if it runs; the next frame starts another."""
+    """End the process, if any; the next frame starts another."""
     while _running:
         process = _running.pop()
         process.kill()
-        # What was still to be written cannot be, and closing its pipe says so.
+        # Closing the pipe fails if something was still to be written.
         with suppress(BrokenPipeError), process:
             pass
 

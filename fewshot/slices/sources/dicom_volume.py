@@ -1,4 +1,4 @@
-"""The volume that the frames of one acquisition fill, or why they fill none."""
+"""The volume of the frames of an acquisition, or why there is none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from fewshot.slices.sources.dicom_acquisitions import turned
 from fewshot.slices.sources.dicom_frame import Frame, Vector
 from fewshot.slices.volume import Volume, describe_slices, grid_of, picture_affine
 
-_PIXEL = 0.5  # pixels by which a slice may miss its place within its plane, at the far corner
-_STEP = 0.1  # steps by which it may miss it along the normal
-_SAID = 0.01  # steps from which that is said
-_USUAL = 0.4  # part of the steps that must be alike to be the step of a volume
+_PIXEL = 0.5  # pixels by which a slice may be shifted within its plane, at the far corner
+_STEP = 0.1  # steps by which it may be shifted along the normal
+_SAID = 0.01  # steps; more is reported
+_USUAL = 0.4  # fraction of the steps that must be equal
 _MOST_PAIRED = 1500  # slices
-_LEAST = 0.01  # mm; positions are written with fewer digits than lengths are measured
+_LEAST = 0.01  # mm; positions are rounded
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Frames in their order, the slice of the volume that each is, and what was found.
+    """Frames in order, the index of each in the volume, and what was found.
 
-    `reason` says why there is no volume; `reading` how it was read; `warnings` what may surprise.
+    `reason` says why there is no volume; `reading` how it was read.
     """
 
     volume: Volume | None
@@ -34,10 +34,11 @@ class Placed:
 
 
 def place(frames: Sequence[Frame], source: str) -> Placed:
-    """Return the volume of frames that are in order, at even steps; a missing slice stays empty.
+    """Return the volume of frames, given in order, at even steps; missing slices stay empty.
 
-    Places may miss the even grid by a tenth of a step along the normal and half a pixel across it,
-    directions by as much at the far corner, sizes of pixels by a tenth of a pixel over the slice.
+    Positions may deviate from the even grid by a tenth of a step along the normal and half a pixel
+    across it, directions by as much at the far corner, pixel sizes by a tenth of a pixel over the
+    slice.
     """
     try:
         corners, directions, spacing = _same_planes(frames)
@@ -63,17 +64,17 @@ def place(frames: Sequence[Frame], source: str) -> Placed:
         )
     told += _gaps(frames, numbers, step)
     indices = tuple(int(one) for one in numbers)
-    # Half a slice belongs to either end, as to every gap.
+    # Half a slice at either end, as in every gap.
     reading = describe_slices(len(frames), grid, float(indices[-1] + 1) * grid.step)
     return Placed(volume, indices, reading=reading, warnings=tuple(told))
 
 
 class _NoVolume(Exception):
-    """A condition of a volume that does not hold: which, by how much, between which files."""
+    """A violated condition of a volume: which, by how much, between which files."""
 
 
 def _same_planes(frames: Sequence[Frame]) -> tuple[Vector, Vector, tuple[float, float]]:
-    """Return corners (frames, 3), the common directions and the common size of a pixel."""
+    """Return corners (frames, 3), common directions and common pixel size."""
     first = frames[0]
     for one in frames:
         if one.directions is None:
@@ -109,7 +110,7 @@ def _same_planes(frames: Sequence[Frame]) -> tuple[Vector, Vector, tuple[float, 
 
 
 def _numbers(frames: Sequence[Frame], heights: Vector) -> tuple[Vector, float]:
-    """Return the slice of an even volume that each frame is, float64 (frames,), and the step."""
+    """Return the index of each frame in an even volume, float64 (frames,), and the step."""
     gaps = np.diff(heights)
     alike = [np.count_nonzero(np.abs(gaps / gap - 1) <= _STEP) for gap in gaps]
     if max(alike) < _USUAL * len(gaps):
@@ -139,9 +140,9 @@ def _numbers(frames: Sequence[Frame], heights: Vector) -> tuple[Vector, float]:
 
 
 def _slope(numbers: Vector, heights: Vector) -> float:
-    """Return the step of an even volume: the median of what all pairs of slices say (Theil, Sen).
+    """Return the step of an even volume: the median over all pairs of slices (Theil-Sen).
 
-    A jitter of some slices does not change it.
+    Jitter of some slices does not change it.
     """
     if len(numbers) > _MOST_PAIRED:
         return float(np.polyfit(numbers, heights, 1)[0])
@@ -157,7 +158,7 @@ def _line(
     step: float,
     spacing: tuple[float, float],
 ) -> tuple[Vector, Vector]:
-    """Return the first corner and the way from slice to slice, mm, of the line through corners."""
+    """Return the first corner and the step, mm, of the line through the corners."""
     way, start = np.polyfit(numbers, corners, 1)
     way = way + (step - way @ normal) * normal
     start = start + np.median((corners - start - numbers[:, None] * way) @ normal) * normal
@@ -205,7 +206,7 @@ def _volume(
     affine[:3, 1] = directions[1] * spacing[0]
     affine[:3, 2] = way
     affine[:3, 3] = corner
-    affine[:2] *= -1  # DICOM's left and posterior are NIfTI's minus right and minus anterior.
+    affine[:2] *= -1  # DICOM's left and posterior are NIfTI's -right and -anterior.
     rows = tuple(tuple(float(value) for value in row) for row in np.round(affine, 9))
     try:
         return Volume((frame.columns, frame.rows, count), 2, rows, source)

@@ -25,7 +25,7 @@ from fewshot.slices.window import Window, apply_window
 
 
 def is_image_folder(path: Path) -> bool:
-    """Return whether the path is an image file, or a folder with one in it."""
+    """Return whether the path is an image file, or a folder containing one."""
     if path.is_dir():
         return any(is_image_folder(one) for one in path.iterdir() if one.is_file())
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
@@ -66,7 +66,7 @@ class ImageFolder:
         return read_values(item.key[0])
 
     def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
-        """Return an 8-bit file as it is, a deeper one through the window."""
+        """Return an 8-bit file unchanged, a deeper one through the window."""
         file, eight_bit = item.key
         if eight_bit:
             return read_image(file)

@@ -1,4 +1,4 @@
-"""NIfTI volumes, one file or a folder of them, read slice by slice."""
+"""NIfTI volumes, one file or a folder, read slice by slice."""
 
 import gzip
 import logging
@@ -40,7 +40,7 @@ _MOST_PACKED = 1033  # DEFLATE's best: 258 bytes from two bits
 
 
 def is_nifti(path: Path) -> bool:
-    """Return whether the path is a NIfTI file by its name, or a folder with one in it."""
+    """Return whether the path is named like a NIfTI file, or a folder containing one."""
     if path.is_dir():
         return any(is_nifti(one) for one in path.iterdir() if one.is_file())
     return path.name.lower().endswith(_SUFFIXES) and not path.name.startswith(".")
@@ -61,7 +61,7 @@ def volume_name(path: Path) -> str:
 
 
 class NiftiVolume:
-    """One NIfTI file of three dimensions; only its header is read at first."""
+    """A three-dimensional NIfTI file, with only the header read at first."""
 
     def __init__(self, path: Path, axis: str | int = "axial") -> None:
         self.path = path
@@ -92,7 +92,7 @@ class NiftiVolume:
         return self.volume.shape[self.volume.axis]
 
     def values(self, index: int) -> NDArray[Any]:
-        """Return one slice as an upright picture, with the file's scale and intercept applied."""
+        """Return one slice as an upright picture, after the file's slope and intercept."""
         proxy = self._image.dataobj
         try:
             if self._voxels is None:
@@ -107,7 +107,7 @@ class NiftiVolume:
             return scaled
 
     def _open(self) -> Voxels:
-        """Return the stored values: mapped from a plain file, of a packed one held if they fit."""
+        """Return the stored values: mapped from a plain file, or unpacked if they fit."""
         proxy = self._image.dataobj
         held = math.prod(proxy.shape) * proxy.dtype.itemsize
         if self._packed() and held > allowed_bytes(self.path.stat().st_size):
@@ -119,7 +119,7 @@ class NiftiVolume:
         return self.path.suffix.lower() == ".gz"
 
     def _check_length(self) -> None:
-        """Refuse a file that is too short for its shape before anything of that size is made."""
+        """Refuse a file that is too short for its shape before allocating that size."""
         proxy = self._image.dataobj
         if proxy.dtype.kind not in "biuf":
             raise InputError(f"{self.path}: holds {proxy.dtype} values; give plain numbers")
@@ -132,12 +132,12 @@ class NiftiVolume:
 
 
 class _Stored:
-    """The stored values of a file that is too large to be held, a slice at a time."""
+    """The stored values of a file too large for memory, one slice at a time."""
 
     def __init__(self, proxy: Any) -> None:
         from nibabel.arrayproxy import ArrayProxy
 
-        # Without scaling, which is applied to the slice; an open file goes on where it stopped.
+        # Without scaling, which is applied to the slice; an open file continues where it stopped.
         spec = (proxy.shape, proxy.dtype, proxy.offset, 1.0, 0.0)
         self._proxy = ArrayProxy(proxy.file_like, spec, keep_file_open=True)
 
@@ -146,8 +146,8 @@ class _Stored:
 
 
 def _load(path: Path) -> tuple[Any, Any]:
-    """Return nibabel's image of a file, and the header as it is stored."""
-    # The reader logs what it mends in a header, on standard error.
+    """Return nibabel's image of a file, and the header as stored."""
+    # nibabel logs what it fixes in a header to standard error.
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -166,9 +166,9 @@ def _load(path: Path) -> tuple[Any, Any]:
 
 
 def _kind_of(path: Path) -> tuple[Any, Any]:
-    """Return nibabel's class for a file, and its header, read the way that class reads it.
+    """Return nibabel's class for a file, and its header, read by that class.
 
-    Extensions of a header may announce any length, and are read whole.
+    Header extensions may announce any length, and are read completely.
     """
     import nibabel
 
@@ -183,7 +183,7 @@ def _kind_of(path: Path) -> tuple[Any, Any]:
 
 
 def axis_of(axis: str | int, volume: Volume) -> int:
-    """Return the array axis that `axis` names: 0, 1, 2 or axial, coronal, sagittal."""
+    """Return the array axis for 0, 1, 2, axial, coronal or sagittal."""
     from nibabel.orientations import io_orientation
 
     if str(axis) in ("0", "1", "2"):
@@ -195,10 +195,10 @@ def axis_of(axis: str | int, volume: Volume) -> int:
 
 
 class NiftiVolumes:
-    """The slices of one NIfTI file or of all those of a folder; each case is a group.
+    """The slices of one NIfTI file or of all in a folder; each case is a group.
 
-    `channel` is the one of several channels of a case that is read: the end of the files' names.
-    `cases` holds the case of each volume.
+    `channel` selects a channel of each case by the end of the file names. `cases` has the case of
+    each volume.
     """
 
     form = "NIfTI"
@@ -239,13 +239,13 @@ class NiftiVolumes:
         self._open = lru_cache(maxsize=1)(lambda file: NiftiVolume(file, axis))
 
     def values(self, item: SourceSlice) -> NDArray[Any]:
-        """Return a slice as an upright picture of the file's values."""
+        """Return a slice as an upright picture of the values in the file."""
         return self._open(item.key).values(item.index or 0)
 
     def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
-        """Return a slice through the window, None without one.
+        """Return a slice through the window, or None without one.
 
-        The range that a header may tell, often left by a tool from other values, is not followed.
+        The display range in a header is ignored: tools often leave one from other values.
         """
         if window is not None:
             return apply_window(self.values(item), window)
@@ -284,12 +284,12 @@ def _slices(name: str, file: Path, volume: Volume, case: str) -> list[SourceSlic
 
 
 def _display_range(header: Any) -> tuple[float, float]:
-    """Return the values that a header wants shown as black and white, 0 and 0 without any."""
+    """Return the values that a header wants displayed as black and white, or 0 and 0."""
     low, high = float(header["cal_min"]), float(header["cal_max"])
     return (low, high) if math.isfinite(low) and math.isfinite(high) else (0.0, 0.0)
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
-    # nibabel raises whatever its readers trip over.
+    # nibabel raises errors of all kinds.
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return InputError(f"{path}: cannot be read as NIfTI ({reason}); save it again")

@@ -1,4 +1,4 @@
-"""Channels of one case (`BRATS_001_0000.nii.gz`, `…_0001`), which are no scans of their own."""
+"""Channels of a case (`BRATS_001_0000.nii.gz`, `…_0001`), which are not separate scans."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,20 @@ EVERY = "all"
 
 _NUMBERED = re.compile(r"(.+)_(\d{4})")  # nnU-Net
 _NAMED = re.compile(r"(.+)[_-]([A-Za-z][A-Za-z0-9]{0,11})")  # BraTS: _flair, _t1ce
-_MOST_ALONE = 8  # channels of a single case; more volumes with one number each are scans
+_MOST_ALONE = 8  # channels of a single case; more numbered volumes are scans
 
 
 def case_of(name: str) -> str:
-    """Return the case of a volume by nnU-Net's rule: without the number of a first channel."""
+    """Return the case of a volume by nnU-Net's rule: without the number of the first channel."""
     return name.removesuffix("_0000")
 
 
 def read_channels(
     names: Sequence[str], channel: str, path: Path
 ) -> tuple[list[str], dict[str, str], str]:
-    """Return the volumes to read, the case of each, and one line on what is left out.
+    """Return the volumes to read, the case of each, and a line on what is left out.
 
-    `channel` is the end of the names that is wanted, `all`, or empty for files without channels.
+    `channel` is the wanted end of the names, `all`, or empty for files without channels.
     Raises `InputError` when no file has the channel, or some cases lack it.
     """
     if not channel:
@@ -54,7 +54,7 @@ def read_channels(
 
 
 def refuse_channels(volumes: Mapping[str, Volume], path: Path) -> None:
-    """Raise `InputError` where volumes are channels of cases: alike in name and of one grid."""
+    """Raise `InputError` if volumes are channels of cases: with similar names and the same grid."""
     for pattern in (_NUMBERED, _NAMED):
         cases: dict[str, list[str]] = {}
         ends: dict[str, str] = {}
@@ -79,7 +79,7 @@ def refuse_channels(volumes: Mapping[str, Volume], path: Path) -> None:
 
 
 def _alone(sets: Sequence[frozenset[str]], pattern: re.Pattern[str]) -> bool:
-    """Return whether the only case with several files counts channels from 0000 on, or echoes."""
+    """Return whether the only case with several files counts channels from 0000, or echoes."""
     if len(sets) != 1 or len(sets[0]) > _MOST_ALONE:
         return False
     if pattern is _NAMED:

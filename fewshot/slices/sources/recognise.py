@@ -1,4 +1,4 @@
-"""Which form a path holds."""
+"""Recognising the form of images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ _MOST_DEEPER = 5000
 
 @dataclass(frozen=True)
 class Form:
-    """A form of images: what one of its files is called, how it is known, and how it is read.
+    """A form of images: its name, how to recognise it, and how to read it.
 
-    `fits` tells a file; `open` is given the path, the axis, whether bad files are passed over, and
-    the channel.
+    `fits` recognises a file; `open` gets the path, the axis, whether to skip bad files, and the
+    channel.
     """
 
     name: str
@@ -33,8 +33,8 @@ class Form:
     open: Opener
 
 
-# Asked in this order; a new form is a row. DICOM is last: its files need no suffix, so that the
-# files of a whole tree may have to be opened.
+# Tried in this order; a new form is a row. DICOM is last: its files need no suffix, so that a whole
+# tree of files may have to be opened.
 FORMS: tuple[Form, ...] = (
     Form(
         "NIfTI",
@@ -67,10 +67,10 @@ def open_source(
     """Return the slices of a file or folder of any form.
 
     `axis` is axial, coronal, sagittal or an array axis, for volumes that can be cut along any;
-    `channel` the one of several channels of a case. With `skip_bad` files that cannot be read are
-    passed over and listed in `skipped`. What else lies in a folder is said in `notes`.
-    Raises `InputError` naming the path when no form fits, a folder holds files of several forms,
-    or, without `skip_bad`, a file is bad.
+    `channel` selects a channel of each case. With `skip_bad`, unreadable files are skipped and
+    listed in `skipped`. Other files in a folder are mentioned in `notes`.
+    Raises `InputError` naming the path when no form fits, a folder contains several forms, or,
+    without `skip_bad`, a file is bad.
     """
     if not path.exists():
         raise InputError(f"{path}: not a readable folder or file (it is not there)")
@@ -89,7 +89,7 @@ def open_source(
 
 
 def _form_of(path: Path) -> Form | None:
-    """Return the form of a file, or the only one of a folder's files; DICOM may lie deeper."""
+    """Return the form of a file, or of all files in a folder; DICOM may be in subfolders."""
     if not path.is_dir():
         return next((form for form in FORMS if form.fits(path)), None)
     found = files_by_form(path)
@@ -108,7 +108,7 @@ def _form_of(path: Path) -> Form | None:
 
 
 def check_one_kind(path: Path, names: Sequence[str]) -> None:
-    """Raise `InputError` for a folder that holds files of several of the forms with these names."""
+    """Raise `InputError` for a folder with files of several of these forms."""
     if path.is_dir():
         found = files_by_form(path)
         _check_one({name: found[name] for name in names if name in found}, path)
@@ -122,7 +122,7 @@ def _check_one(found: Mapping[str, list[Path]], path: Path) -> None:
 
 
 def files_by_form(path: Path) -> dict[str, list[Path]]:
-    """Return the files of a folder, not of those in it, by the name of their form."""
+    """Return the files directly in a folder by the name of their form."""
     found: dict[str, list[Path]] = {}
     for one in sorted(path.iterdir()):
         if one.is_file() and not is_hidden(one) and one.name != "DICOMDIR":
@@ -133,7 +133,7 @@ def files_by_form(path: Path) -> dict[str, list[Path]]:
 
 
 def _deeper(path: Path) -> list[Path]:
-    """Return files in the folders of a folder; no more than a person would have meant."""
+    """Return the files in subfolders, up to a plausible number."""
     folders = [one for one in path.iterdir() if one.is_dir() and not is_hidden(one)]
     every = (one for folder in sorted(folders) for one in folder.rglob("*"))
     return [
@@ -142,7 +142,7 @@ def _deeper(path: Path) -> list[Path]:
 
 
 def _left(path: Path, form: Form) -> list[str]:
-    """Return a line on the files of a folder that are not read, where there are any."""
+    """Return a line on the files of a folder that are not read, if any."""
     if not path.is_dir():
         return []
     every = [one for one in path.iterdir() if one.is_file() and not is_hidden(one)]

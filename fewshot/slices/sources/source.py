@@ -1,4 +1,4 @@
-"""What every form of image data offers: slices that are read one at a time."""
+"""The interface of all forms of images: slices that are read one at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from fewshot.slices.window import Window
 class SourceSlice(Place):
     """One slice before it is read.
 
-    `name` is the file it is or becomes; `where` what an error about it names; `key` how its source
-    finds it; `file` what it is read from.
+    `name` is the file it is or becomes; `where` its name in errors; `key` identifies it in its
+    source; `file` is what it is read from.
     """
 
     name: str
@@ -29,22 +29,22 @@ class SourceSlice(Place):
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was passed over, and why, in one line that names it."""
+    """A skipped file, and the reason in one line that names it."""
 
     reason: str
 
 
 class SliceSource(Protocol):
-    """The slices of one form of data, in their order.
+    """The slices of one form of images, in order.
 
-    A new form is a file with a class like this and a row in `fewshot.slices.sources.recognise`.
+    A new form is a file with such a class and a row in `fewshot.slices.sources.recognise`.
     """
 
     form: str  # as a user would call it: "NIfTI volume"
     path: Path
     slices: Sequence[SourceSlice]
-    ready: bool  # the files themselves are a folder of 8-bit images, nothing must be written
-    notes: Sequence[str]  # how the files were read, where it is not plain
+    ready: bool  # a folder of 8-bit images, of which no copies are needed
+    notes: Sequence[str]  # how the files were read, if not obvious
     warnings: Sequence[str]  # gaps, and volumes that could not be formed
 
     @property
@@ -53,7 +53,7 @@ class SliceSource(Protocol):
 
     @property
     def skipped(self) -> Sequence[Skipped]:
-        """Return the files that were passed over because they are bad."""
+        """Return the files that were skipped because they are bad."""
 
     def values(self, item: SourceSlice) -> NDArray[Any]:
         """Return the measured intensities of a slice, shape (height, width).
@@ -64,5 +64,5 @@ class SliceSource(Protocol):
     def picture(self, item: SourceSlice, window: Window | None) -> NDArray[np.uint8] | None:
         """Return a slice as 8-bit grey through a window.
 
-        Without a window as the file itself says, or None where it does not say.
+        Without a window as the file says, or None if it does not say.
         """
