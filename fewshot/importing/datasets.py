@@ -16,6 +16,7 @@ from fewshot.progress import say, warn
 from fewshot.slices.groups import is_off
 from fewshot.slices.phantom import PhantomSettings, write_phantom
 from fewshot.slices.split import split_slices
+from fewshot.text import counted
 
 _MOST_NOTES = 12
 
@@ -130,7 +131,7 @@ def divide(
         slices, {ids[name] for name in validation}, {ids[name] for name in names}
     )
     patients = {record.group for record in used}
-    of = "" if None in patients else f" of {_counted(len(patients), 'patient')}"
+    of = "" if None in patients else f" of {counted(len(patients), 'patient')}"
     lines = [f"labels of {len(used)} slices{of} are used, {len(with_labels)} slices have some"]
     lines += [flattered] if flattered else []
     if left:
@@ -141,10 +142,6 @@ def divide(
         UNLABELLED: slices.subset(rest).with_masks([]),
     }
     return parts, lines
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def _kept_together(used: Sequence[SliceRecord], *, known: bool) -> tuple[dict[str, str], str]:
