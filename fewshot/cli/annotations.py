@@ -78,7 +78,7 @@ def extract(
         size=size,
         max_gap=max_gap,
         min_area=min_area,
-        spacing=None if spacing is None else parse_spacing(spacing),
+        spacing=parse_spacing(spacing),
         keep_line=keep_line,
     )
     made = extract_captures(request, out, overwrite)

@@ -152,7 +152,7 @@ def convert(
     prepare_folder(out, overwrite)
     options = replace(
         _import_options(window or [], axis, skip_bad),
-        spacing=parse_spacing(spacing) if spacing is not None else None,
+        spacing=parse_spacing(spacing),
         structures=structures,
         channel=channel,
         rules=LabelRules(label_threshold, trust_labels),

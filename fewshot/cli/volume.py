@@ -50,7 +50,7 @@ def volume(
         masks=masks,
         images=images,
         annotators=tuple(annotator or ()),
-        spacing=None if spacing is None else parse_spacing(spacing),
+        spacing=parse_spacing(spacing),
         settings=settings,
     )
     made = reconstruct(request, out, overwrite)
@@ -80,7 +80,7 @@ def volume_agreement(
     request = AgreementRequest(
         model=model,
         annotators=tuple(annotator),
-        spacing=None if spacing is None else parse_spacing(spacing),
+        spacing=parse_spacing(spacing),
         settings=settings,
     )
     made = agreement(request, out, overwrite)

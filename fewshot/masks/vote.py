@@ -10,6 +10,8 @@ from fewshot.errors import InputError
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.predicted import SliceMasks
 
+_OVERLAP = 0.5  # intersection over union from which two masks are the same structure
+
 
 @dataclass(frozen=True)
 class Vote:
@@ -19,7 +21,7 @@ class Vote:
     weight: float = 1.0
 
 
-def vote(ballots: Sequence[Vote], source: str, overlap: float = 0.5) -> SliceMasks:
+def vote(ballots: Sequence[Vote], source: str) -> SliceMasks:
     """Return the masks that radiologists agree on, the best supported first.
 
     Overlapping masks of different radiologists count as one structure: each mask, the most certain
@@ -34,7 +36,6 @@ def vote(ballots: Sequence[Vote], source: str, overlap: float = 0.5) -> SliceMas
     Args:
         ballots: one per radiologist, all of the same slice; at least one.
         source: of the resulting masks.
-        overlap: the intersection over union from which two masks are the same structure.
 
     Raises:
         InputError: the ballots are of different slices.
@@ -52,7 +53,7 @@ def vote(ballots: Sequence[Vote], source: str, overlap: float = 0.5) -> SliceMas
             raise InputError(f"images {first.image_id} and {one.image_id}: votes on another slice")
     papers = _Papers(ballots)
     total = sum(ballot.weight for ballot in ballots)
-    structures = _structures(papers, overlap)
+    structures = _structures(papers)
     shapes, scores = [], []
     for members in structures:
         shape = _majority(papers.rles_at(members), papers.support[members])
@@ -93,7 +94,7 @@ class _Papers:
         return [self.rles[place] for place in places]
 
 
-def _structures(papers: _Papers, overlap: float) -> list[list[int]]:
+def _structures(papers: _Papers) -> list[list[int]]:
     """Return the places of the masks of each structure, the most certain mask first."""
     between = rle_codec.iou(papers.rles, papers.rles)
     structures: list[list[int]] = []
@@ -101,7 +102,7 @@ def _structures(papers: _Papers, overlap: float) -> list[list[int]]:
     for place, reader in enumerate(papers.reader):
         free = [one for one, readers in enumerate(seen_by) if reader not in readers]
         best = max(free, key=lambda one: between[place, structures[one][0]], default=None)
-        if best is None or between[place, structures[best][0]] < overlap:
+        if best is None or between[place, structures[best][0]] < _OVERLAP:
             structures.append([place])
             seen_by.append({reader})
         else:

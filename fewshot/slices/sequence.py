@@ -22,11 +22,13 @@ Spacing = tuple[float, float, float]
 _LARGEST = 1000.0  # mm
 
 
-def parse_spacing(text: str, option: str = "--spacing") -> Spacing:
+def parse_spacing(text: str | None) -> Spacing | None:
     """Return the spacing in `0.04718 0.04718 0.076`; spaces, commas or `x` between the numbers.
 
-    Raises `InputError` unless these are three positive numbers, in mm.
+    Raises `InputError` unless these are three positive numbers, in mm. None stays None.
     """
+    if text is None:
+        return None
     parts = re.split(r"[\s,x×]+", text.strip())
     try:
         numbers = [float(part) for part in parts]
@@ -34,7 +36,7 @@ def parse_spacing(text: str, option: str = "--spacing") -> Spacing:
         numbers = []
     if len(numbers) != 3 or not all(0 < one <= _LARGEST for one in numbers):
         raise InputError(
-            f'{option} {text!r}: give three numbers of mm: column, row, slice ("0.05 0.05 0.08")'
+            f'--spacing {text!r}: give three numbers of mm: column, row, slice ("0.05 0.05 0.08")'
         )
     return numbers[0], numbers[1], numbers[2]
 

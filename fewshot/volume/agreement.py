@@ -160,7 +160,7 @@ def _read(request: AgreementRequest) -> dict[str, dict[str, LabelStack]]:
     _, model = link_stacks(model, settings.link, LinkRule())
     volumes: dict[str, dict[str, LabelStack]] = {stack.name: {MODEL: stack} for stack in model}
     for path in request.annotators:
-        own = read_stacks(path, request.spacing, 0.0, settings.max_voxels)
+        own = read_stacks(path, request.spacing, max_voxels=settings.max_voxels)
         alike = known and all(stack.linked for stack in own)
         _, own = link_stacks(own, settings.link, LinkRule())
         found = pairs(model, own)

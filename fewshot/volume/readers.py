@@ -41,7 +41,7 @@ def read_annotators(
     """
     found: dict[str, dict[str, LabelStack]] = {}
     for path in paths:
-        own = read_stacks(path, spacing, 0.0, max_voxels)
+        own = read_stacks(path, spacing, max_voxels=max_voxels)
         who = path.name.split(".")[0]
         while who in found:
             who += "'"

@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull, QhullError
 from fewshot.volume.distances import Field
 from fewshot.volume.interpolate import Sections, plane_positions, planes
 
-MAX_FIELD = 1 << 24
+_MAX_FIELD = 1 << 24
 """Samples at most for a surface; larger structures are subsampled.
 
 64 MB, and about five times as much for the triangles.
@@ -38,7 +38,7 @@ class Mesh:
         return float(abs(products.sum()) / 6)
 
 
-def field_mesh(sections: Sections, per_step: int, most: int = MAX_FIELD) -> Mesh | None:
+def field_mesh(sections: Sections, per_step: int) -> Mesh | None:
     """Return the surface of a structure, None if it is too small to have one.
 
     By marching cubes (T. Lewiner et al., 2003, from scikit-image) on the planes of
@@ -47,7 +47,7 @@ def field_mesh(sections: Sections, per_step: int, most: int = MAX_FIELD) -> Mesh
     """
     from skimage.measure import marching_cubes
 
-    per_step, stride = _density(sections, per_step, most)
+    per_step, stride = _density(sections, per_step)
     positions = plane_positions(sections, per_step)
     field = _field(sections, positions, stride)
     if field.max() <= 0:
@@ -81,14 +81,14 @@ def caliper_volume(length: float, width: float) -> float:
     return width * width * length / 2
 
 
-def _density(sections: Sections, per_step: int, most: int) -> tuple[int, int]:
-    """Return planes per step and stride of pixels for at most so many samples."""
+def _density(sections: Sections, per_step: int) -> tuple[int, int]:
+    """Return planes per step and stride of pixels for at most `_MAX_FIELD` samples."""
     height, width = sections.masks.shape[1:]
     steps = (sections.positions[-1] - sections.positions[0]) / sections.step + 3
-    while per_step > 1 and steps * per_step * height * width > most:
+    while per_step > 1 and steps * per_step * height * width > _MAX_FIELD:
         per_step -= 1
     stride = 1
-    while steps * per_step * (height // stride) * (width // stride) > most:
+    while steps * per_step * (height // stride) * (width // stride) > _MAX_FIELD:
         stride += 1
     return per_step, stride
 
