@@ -1,8 +1,8 @@
-"""Which of the package's own code a result follows from: the modules a stage imports, and theirs.
+"""The package's own code that a result depends on: the modules a stage imports, and theirs.
 
-Read from the sources, without importing anything. Imports inside functions count; those for type
-checkers do not, nor those of a function `command`, which no stage runs. What a folder holds besides
-modules (templates, style sheets) belongs to every module in it.
+Read from the sources, without importing anything. Imports inside functions count, except in a
+function `command`, which no stage runs; imports for type checkers do not. Other files in a folder
+(templates, style sheets) belong to every module in it.
 """
 
 import ast
@@ -16,8 +16,8 @@ import fewshot
 
 _ASSETS = (".jinja", ".css", ".js")
 _COMMAND = "command"
-# What decides no result: the version, messages, logs, locks, and settings and paths, whose values
-# count.
+# Code that no result depends on: the version, messages, logs and locks; and settings and paths,
+# whose values count instead.
 _ASIDE = (
     "",
     "code_digest",
@@ -36,10 +36,10 @@ _ASIDE = (
 
 
 class PackageCode:
-    """The sources of a package as they were when this was made, and what depends on what.
+    """The sources of a package at the time of creation, and their dependencies.
 
     Args:
-        package: its folder; fewshot's own unless told otherwise.
+        package: its folder; by default fewshot's own.
     """
 
     def __init__(self, package: Path = Path(fewshot.__file__).parent) -> None:

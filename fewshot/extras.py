@@ -1,8 +1,8 @@
-"""Packages that only some commands need: which extra of fewshot brings each of them."""
+"""Packages that only some commands need, and the extras of fewshot that install them."""
 
 from importlib.util import find_spec
 
-# Module → the extra that brings it, as in pyproject.toml.
+# Module → the extra that installs it, as in pyproject.toml.
 EXTRAS = {
     "gdcm": "dicom",
     "pydicom": "dicom",
@@ -19,7 +19,7 @@ EXTRAS = {
 
 
 def how_to_get(module: str) -> str | None:
-    """Return how a missing module is installed, in one line; None if no extra brings it.
+    """Return how to install a missing module, in one line; None if it is in no extra.
 
     >>> how_to_get("nibabel")
     "nibabel is not installed; pip install 'fewshot[volume]'"

@@ -1,4 +1,4 @@
-"""Reading and writing files so that a reader never sees half of one."""
+"""Reading and writing files atomically: a reader never sees half a file."""
 
 import errno
 import fcntl
@@ -19,7 +19,7 @@ from fewshot.text import check_plain
 
 _BLOCK = 1 << 20
 TEMPORARY = ".fewshot.part"
-"""Ends the names of files and folders that are not whole yet; they are hidden, too."""
+"""Suffix of incomplete files and folders, which are hidden, too."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What file systems answer that cannot sync a folder, or anything: network and FUSE ones.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EPERM}
@@ -28,7 +28,7 @@ _GONE = {errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.ESTALE, errno.ENODEV, err
 
 @contextmanager
 def atomic_path(target: Path, needed: int | None = None, mode: int | None = None) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; renamed over it on success, removed on error.
+    """Yield a temporary path next to `target`, renamed over it on success, removed on error.
 
     What is there after a crash at any moment, even of the machine, is the old file or the new one.
     `needed`, where it is known, is the size in bytes that the file will have: without so much room
@@ -81,7 +81,7 @@ def check_regular(path: Path) -> None:
 
 
 def remove_remains(folder: Path) -> int:
-    """Remove what killed writers left unfinished below a folder; return how many things."""
+    """Remove what killed writers left below a folder; return the number of files and folders."""
     remains = [path for path in folder.rglob(f".*{TEMPORARY}") if not path.is_symlink()]
     for path in remains:
         if path.is_dir():
@@ -126,7 +126,7 @@ def read_json(path: Path) -> Any:
 
 
 def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of JSON pairs; `ValueError` for a repeated key, of which one would win."""
+    """Return the object of JSON pairs; `ValueError` for repeated keys."""
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()
@@ -166,7 +166,7 @@ def sha256_file(path: Path) -> str:
 
 @lru_cache(maxsize=1000)
 def _forget_dead_writers(folder: Path) -> None:
-    """Remove what killed writers left of single files in a folder, once in a process."""
+    """Remove what killed writers left of single files in a folder, once per process."""
     for path in folder.glob(f".*{TEMPORARY}") if folder.is_dir() else []:
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -179,7 +179,7 @@ def _forget_dead_writers(folder: Path) -> None:
 
 
 def _check_room(target: Path, needed: int | None) -> None:
-    """Raise `OSError` when the file system has less room than a file will take."""
+    """Raise `OSError` when the file system has less space than a file needs."""
     if needed is not None and shutil.disk_usage(target.parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -187,7 +187,7 @@ def _check_room(target: Path, needed: int | None) -> None:
 def _unwritable(
     target: Path, error: OSError, needed: int | None, temporary: Path | None = None
 ) -> FewshotError:
-    """Return the one-line error of a failed write; on a full disk it says how much is missing."""
+    """Return the one-line error for a failed write, with the missing space on a full disk."""
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         reason += f"; {_room(target, needed, temporary)}"
@@ -207,7 +207,7 @@ def _room(target: Path, needed: int | None, temporary: Path | None) -> str:
 
 
 def as_size(size: int) -> str:
-    """Return a number of bytes for people: `12 bytes`, `3.4 MB`."""
+    """Return a number of bytes in words: `12 bytes`, `3.4 MB`."""
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}"
@@ -215,7 +215,7 @@ def as_size(size: int) -> str:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk, where the file system can."""
+    """Flush a file, or the names in a folder, to disk, if the file system can."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -227,7 +227,7 @@ def sync(path: Path) -> None:
 
 
 def _permissions(target: Path) -> int:
-    """Return the permissions that a file gets: those it had, else what the umask leaves."""
+    """Return the permissions of a new file: those of the old one, or from the umask."""
     try:
         mode = target.lstat().st_mode
     except FileNotFoundError:
@@ -245,7 +245,7 @@ def _kind(mode: int) -> str:
 
 
 def _umask() -> int:
-    """Return the bits that new files lack; asking the system for it would change it meanwhile."""
+    """Return the umask without changing it, as asking the system would."""
     with suppress(OSError):
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="ignore")
         for line in status.splitlines():

@@ -1,11 +1,11 @@
-"""Folders of results: all of their files or none, and replaced only where fewshot wrote them.
+"""Folders of results: written all or nothing, and only replaced if fewshot wrote them.
 
-The files grow in a hidden folder beside the target, which is renamed when it is whole. What a
-killed writer left there is removed when the same folder is to be written again. A target that
-cannot be renamed (a mount point, the working directory, in a folder that is not ours) is filled
-from a hidden folder inside it, with a journal that tells how far that came.
+The files are written to a hidden folder next to the target, which is renamed when complete. What a
+killed writer left there is removed when the same folder is written again. A target that cannot be
+renamed (a mount point, the working directory, in a folder that is not ours) is filled from a hidden
+folder inside it, with a journal of the progress.
 
-`.fewshot.json` in the target records what was written: nothing else is ever deleted.
+`.fewshot.json` in the target records what was written; nothing else is ever deleted.
 """
 
 import os
@@ -22,19 +22,19 @@ from fewshot.lock import LOCK, locked
 RECORD = ".fewshot.json"
 FORM = "fewshot folder 1"
 RUN_FORM = "fewshot run"
-"""How the form of the record in a run directory begins."""
-# Digests are written in letters: whoever looks for the number of a patient in all that was written,
-# as one should before sharing it, finds none by chance.
+"""The start of the form of a run directory's record."""
+# Digests are written in letters, so that a search for a patient's number in the results, as is
+# advisable before sharing them, finds none by chance.
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _NEW, _OLD, _JOURNAL = "new", "old", "names.json"
 
 
 def prepare_folder(target: Path, overwrite: bool = False) -> None:
-    """Clear away what a killed writer left of a folder, and check that it can be written.
+    """Remove what a killed writer left of a folder, and check that it can be written.
 
-    Raises `InputError` when it is a file or holds anything; with `overwrite` only when it holds
-    what fewshot's record of it does not name, or what was changed since. Raises `FewshotError` when
-    another process is writing it.
+    Raises `InputError` when it is a file or not empty; with `overwrite` only if it contains files
+    that are not in fewshot's record, or that were changed since. Raises `FewshotError` when another
+    process is writing it.
     """
     real = target.resolve()
     place = _place(real)
@@ -47,10 +47,10 @@ def prepare_folder(target: Path, overwrite: bool = False) -> None:
 
 @contextmanager
 def filled_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Yield an empty folder; what is in it appears in `target` on success, and nothing on error.
+    """Yield an empty folder, whose content appears in `target` on success, and nothing on error.
 
-    After a kill at any moment, `target` holds what it held before or all that is new; only where it
-    cannot be renamed the next start has to put that in order. For errors see `prepare_folder`;
+    After a kill at any moment, `target` has either its old content or all of the new; only if it
+    cannot be renamed, the next start has to complete that. For errors see `prepare_folder`;
     `FewshotError` also when the folder cannot be written.
     """
     prepare_folder(target, overwrite)

@@ -1,8 +1,8 @@
-"""One writer a folder: a lock that says who holds it, and that a dead process loses.
+"""One writer per folder: a lock that names its holder, and that a dead process loses.
 
-The lock is the system's own on the file `.fewshot.lock`, taken by `filelock`: it ends with its
-process, however that ends, and with the machine. Where a file system knows no locks, `filelock`
-goes by what the file says. Within the file stands who holds it, for people.
+It is a lock of the operating system on the file `.fewshot.lock`, taken by `filelock`, which ends
+with its process or with the machine. On file systems without locks `filelock` uses the content of
+the file. The file names the holder for people.
 """
 
 import errno
@@ -23,7 +23,7 @@ from fewshot.progress import warn
 
 LOCK = ".fewshot.lock"
 REVIEW_LOCK = ".review.lock"
-"""That of a review, held while a decision is saved."""
+"""The lock of a review while a decision is saved."""
 
 _POLL = 0.01  # seconds between looks at a lock that is waited for
 _LARGEST = 4096  # bytes of a lock file that are read
@@ -40,11 +40,11 @@ def refuse_if_locked(folder: Path, name: str = LOCK) -> None:
 def locked(
     folder: Path, target: Path | None = None, name: str = LOCK, patience: float = 0
 ) -> Iterator[None]:
-    """Hold a folder's lock, making the folder where there is none.
+    """Hold a folder's lock, creating the folder if necessary.
 
-    Raises `FewshotError`, with the holder's host, process and start, when another process holds it:
-    at once, or after `patience` seconds. It names `target` where that is what the user gave. A lock
-    that a dead process left is taken over with a word about it.
+    Raises `FewshotError` with the holder's host, process and start when another process holds it:
+    at once, or after `patience` seconds. It names `target` if that is what the user gave. The lock
+    of a dead process is taken over with a warning.
     """
     path = folder / name
     made = [one for one in (folder, *folder.parents) if not one.exists()]
@@ -112,7 +112,7 @@ def _check(path: Path) -> None:
 
 
 def _holder(path: Path) -> str:
-    """Return who holds a lock, in words; nothing where its file does not say."""
+    """Return the holder of a lock in words, or an empty string."""
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST).decode()
@@ -126,7 +126,7 @@ def _holder(path: Path) -> str:
 
 
 def _describe(path: Path) -> None:
-    """Write down who holds the lock; a disk that is full takes away nothing but that."""
+    """Write the holder to the lock file, unless the disk is full."""
     holder = {
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -1,4 +1,4 @@
-"""Work on many things at once, with no more of them in memory than are being worked on."""
+"""Parallel work on many items, with only those being worked on in memory."""
 
 import os
 from collections import deque
@@ -21,8 +21,8 @@ def in_order(
 ) -> Iterator[_Result]:
     """Yield the results of work on each item, in the items' order, by `workers` threads.
 
-    Threads serve where the work is NumPy's, SciPy's, scikit-image's or OpenCV's, which let go of
-    the interpreter. At most two results a worker wait to be taken. The first error ends it.
+    Threads help where NumPy, SciPy, scikit-image or OpenCV do the work, because these release the
+    interpreter lock. At most two results per worker are kept waiting. The first error ends it.
     """
     waiting: deque[Future[_Result]] = deque()
     rest = iter(items)

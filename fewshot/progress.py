@@ -1,4 +1,4 @@
-"""Saying what is going on: a bar on a terminal, plain lines elsewhere, always on standard error."""
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,27 +24,27 @@ _PLAIN_PERIOD = 15.0  # seconds between plain lines
 
 
 def no_progress(done: int, note: str) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 def say(text: str) -> None:
-    """Print one line; control characters in it are shown, not obeyed."""
+    """Print one line, with control characters escaped."""
     console.print(printable(text), markup=False)
 
 
 def warn(text: str) -> None:
-    """Print one line that must not be missed."""
+    """Print a warning on one line."""
     console.print(f"warning: {printable(text)}", style="bold yellow", markup=False)
 
 
 def complain(text: str) -> None:
-    """Print one line that says why a command ends without success."""
+    """Print one line that says why a command failed."""
     console.print(f"error: {printable(text)}", style="bold red", markup=False)
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Advance]:
-    """Yield a function to be called with the number of things done and a short note."""
+    """Yield a function to call with the number of items done and a short note."""
     if console.is_terminal:
         with _bar() as bar:
             task = bar.add_task(escape(printable(title)), total=total, note="")
@@ -67,7 +67,7 @@ def _bar() -> Progress:
 
 
 class _PlainLines:
-    """A line now and then, and one at the end."""
+    """Prints a line now and then, and one at the end."""
 
     def __init__(self, title: str, total: int) -> None:
         self._title = title

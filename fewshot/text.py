@@ -1,7 +1,7 @@
-"""Which characters names and messages may hold, and how the others are shown.
+"""Characters allowed in names and messages, and how the others are shown.
 
-Names come from files, headers and settings of other people. A terminal obeys control characters,
-and marks of writing direction make a line read as another one.
+Names come from other people's files, headers and settings. Terminals obey control characters, and
+marks of writing direction make a line look like another one.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 from fewshot.errors import InputError
 
 NOTICE = "Not a medical device; not for clinical decisions."
-"""Stands wherever results are shown."""
+"""Shown wherever results are."""
 
 # Control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of
 # writing, and halves of characters, which also stand for bytes of a file name that are not UTF-8.
@@ -19,7 +19,7 @@ _UNPRINTABLE = re.compile(
 
 
 def is_plain(text: str) -> bool:
-    """Return whether a text may stand in files and on a terminal as it is."""
+    """Return whether a text may be written to files and terminals unchanged."""
     return _UNPRINTABLE.search(text) is None
 
 
@@ -42,6 +42,6 @@ def counted(number: int, noun: str) -> str:
 
 
 def check_plain(text: str, what: str, remedy: str = "rename it") -> None:
-    """Raise `InputError` when a name that is to be written holds control characters."""
+    """Raise `InputError` when a name to be written contains control characters."""
     if not is_plain(text):
         raise InputError(f"{what} {printable(text)[:200]!r} holds control characters; {remedy}")

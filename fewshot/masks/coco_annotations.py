@@ -277,7 +277,7 @@ def _boxes(
 def _holds(
     given: NDArray[np.float64], tight: NDArray[np.float32], size: tuple[int, int]
 ) -> NDArray[np.bool_]:
-    """Return whether boxes hold those of the masks and lie within the slice, nearly."""
+    """Return whether boxes contain those of the masks and are within the slice, nearly."""
     height, width = size
     outside = np.concatenate([given[:, :2] - tight[:, :2], tight[:, 2:] - given[:, 2:]], axis=1)
     beyond = np.concatenate([-given[:, :2], given[:, 2:] - [width, height]], axis=1)

@@ -11,9 +11,9 @@ from fewshot.run.stage_records import read_records
 
 
 def report_run(root: Path, target: Path | None = None) -> Path:
-    """Write the report of a run directory, `report.html` in it unless told otherwise.
+    """Write the report of a run directory, by default to `report.html` in it.
 
-    Raises `InputError` when it holds no scores, or a file that holds something else than it should.
+    Raises `InputError` when there are no scores, or a file has unexpected content.
     """
     results = read_results(root)
     chosen = target or results.layout.report
@@ -25,7 +25,7 @@ def write_report(layout: RunLayout, target: Path) -> None:
     """Write the report: one HTML file without links to others; the same files give the same bytes.
 
     Only the metrics must be there; a section whose files are missing is left out or says so.
-    Raises `InputError` naming a file that holds something else than it should.
+    Raises `InputError` naming a file with unexpected content.
     """
     _write(RunResults(layout), target)
 

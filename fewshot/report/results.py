@@ -97,7 +97,7 @@ class RunResults:
 
 
 def read_results(root: Path) -> RunResults:
-    """Return what there is of a run; `InputError` when the directory holds none with scores."""
+    """Return the results of a run directory; `InputError` when there are no scores."""
     if not (root / RESOLVED).is_file():
         raise InputError(f"{root}: is not a run directory (no {RESOLVED})")
     try:

@@ -63,7 +63,7 @@ class StageRunner:
     """Runs stages unless their results are up to date; one for a whole run.
 
     Args:
-        code: what results depend on; the package that is running unless told otherwise.
+        code: what results depend on; by default the running package.
     """
 
     def __init__(self, code: PackageCode | None = None) -> None:
@@ -156,9 +156,9 @@ def in_order(stages: Sequence[Stage]) -> list[Stage]:
 
     Raises `ValueError` for a cycle.
 
-    >>> made, told = Path("run/masks.json"), Path("run/report.html")
-    >>> report = Stage("report", Path("run"), {}, {"masks": made}, [told], work=print)
-    >>> predict = Stage("predict", Path("run"), {}, {}, [made], work=print)
+    >>> masks, page = Path("run/masks.json"), Path("run/report.html")
+    >>> report = Stage("report", Path("run"), {}, {"masks": masks}, [page], work=print)
+    >>> predict = Stage("predict", Path("run"), {}, {}, [masks], work=print)
     >>> [stage.name for stage in in_order([report, predict])]
     ['predict', 'report']
     """
