@@ -1,1 +1,1 @@
-"""The few-shot heart: weights, assignment of slices, soft labels, audit, and calibration."""
+"""The few-shot method: weights, assignment of slices, soft labels, their audit and review."""

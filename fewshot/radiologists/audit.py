@@ -1,4 +1,4 @@
-"""Looking at soft labels before anything is trained on them."""
+"""An audit of soft labels before a model is trained on them."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,22 +17,22 @@ _RUNAWAY = 2.0  # times the labelled set's masks a slice
 
 @dataclass(frozen=True)
 class Audit:
-    """What a set of soft labels looks like.
+    """Statistics of a set of soft labels.
 
     Attributes:
-        slices: number of unlabelled slices that were read.
-        labelled: how many of them received at least one mask.
-        empty: how many received none.
-        masks: number of masks in all.
-        masks_per_slice: masks per slice that received any.
-        masks_per_labelled_slice: the same rate in the labelled set, for comparison.
-        uncertain: number of masks that training is to ignore.
-        by_radiologist: name → slices read, slices labelled, masks; `vote` where all read all.
-        reliability: name → `threshold`, the score from which its masks were kept (None for never),
-            and the curve of precision against score on the validation slices (`scores`,
-            `precision`), between whose points it is linear.
+        slices: number of unlabelled slices that were predicted.
+        labelled: number of those with at least one mask.
+        empty: number of those without a mask.
+        masks: total number of masks.
+        masks_per_slice: masks per slice with at least one.
+        masks_per_labelled_slice: the same in the labelled set, for comparison.
+        uncertain: number of masks to be ignored in training.
+        by_radiologist: name → slices predicted, slices labelled, masks; `vote` for a vote of all.
+        reliability: name → `threshold`, the minimum score of its masks (None if it has none), and
+            the piecewise linear curve of precision against score on the validation slices
+            (`scores`, `precision`).
         score_histogram: masks with a score in [0, 0.1), [0.1, 0.2), … [0.9, 1].
-        runaway: whether the rate is more than twice the labelled set's: something is wrong.
+        runaway: whether masks per slice are more than twice those of the labelled set.
     """
 
     slices: int
@@ -56,7 +56,7 @@ def audit_soft_labels(labels: SoftLabels, labelled: SliceSet) -> Audit:
     """Compare soft labels with the labelled slices.
 
     Args:
-        labels: what the radiologists said; every slice that was read is in there.
+        labels: of all slices that were predicted.
         labelled: the labelled training slices.
     """
     soft = labels.certain
@@ -92,30 +92,30 @@ def audit_soft_labels(labels: SoftLabels, labelled: SliceSet) -> Audit:
 
 
 def print_audit(audit: Audit) -> None:
-    """Print the audit in a few lines, and warn of what would harm the final model."""
+    """Print the audit, and warn of what would harm the final model."""
     say(
         f"soft labels: {audit.labelled} of {audit.slices} slices labelled, {audit.empty} empty; "
-        f"{audit.masks_per_slice:.1f} masks a slice, {audit.masks_per_labelled_slice:.1f} in the "
+        f"{audit.masks_per_slice:.1f} masks per slice, {audit.masks_per_labelled_slice:.1f} in the "
         "labelled set"
     )
     for name, counts in audit.by_radiologist.items():
         say(
-            f"  {name}: read {counts['slices']}, labelled {counts['labelled']}, "
+            f"  {name}: {counts['labelled']} of {counts['slices']} slices labelled, "
             f"{counts['masks']} masks"
         )
     if audit.masks:
         bars = " ".join(str(count) for count in audit.score_histogram)
-        say(f"  masks by score, 0.0 to 1.0 in tenths: {bars}")
+        say(f"  masks by score, 0.0 to 1.0 in steps of 0.1: {bars}")
     if audit.uncertain:
         say(f"  {audit.uncertain} uncertain masks, which training ignores")
     if audit.slices and not audit.masks:
         warn(
-            "no soft labels at all: the final model trains on the labelled slices alone; "
+            "no soft labels: the final model is trained on labelled slices only; "
             "lower the radiologists' score_threshold or train them longer"
         )
     if audit.runaway:
         warn(
-            f"soft labels run away: {audit.masks_per_slice:.1f} masks a slice against "
+            f"too many soft labels: {audit.masks_per_slice:.1f} masks per slice, but "
             f"{audit.masks_per_labelled_slice:.1f} in the labelled set; raise the radiologists' "
             "score_threshold before you trust the final model"
         )

@@ -1,9 +1,8 @@
-"""Masks whose structures come from one model and whose pixels from another.
+"""Masks with the structures of one model and the pixels of another.
 
-Detectors know which structures there are; a semantic network knows better where they end. Its
-foreground is divided among the structures that were found. Where they draw the same structure
-differently, the network is right. Where they see different ones, a slice with soft labels is left
-open, and an answer keeps the detector's.
+Detectors find the structures; a semantic network finds their boundaries better. Its foreground is
+divided among the detected structures. Where both find a structure, the network's boundary is used;
+where only one does, soft labels ignore the region, and predictions keep the detector's mask.
 """
 
 import numpy as np
@@ -14,25 +13,25 @@ from fewshot.masks.predicted import SliceMasks
 from fewshot.masks.rle import boxes, encode_stack
 from fewshot.slices.arrays import Mask
 
-_REACH = 0.04  # of the slice's longer side: how far outside a structure its foreground may lie
+_REACH = 0.04  # maximum distance of foreground from its structure, per longer side of the slice
 MASK_SOURCE = "mask_source"
 
 
 def divide_foreground(
     structures: SliceMasks, doubtful: SliceMasks, foreground: SliceMasks
 ) -> tuple[SliceMasks, SliceMasks]:
-    """Return the structures with the pixels of a foreground, and regions that are uncertain.
+    """Return the structures with the pixels of a foreground, and uncertain regions.
 
-    A pixel of the foreground belongs to the structure it lies in, of several the best score's, or
-    to the nearest one within 4 % of the slice's longer side. Uncertain are foreground further away,
-    structures without foreground, and doubtful masks of which less than half lies in a structure:
-    the others draw a known one again, and leaving their edges open would teach too large outlines.
-    Regions of less than half of that distance squared are left out.
+    A foreground pixel belongs to the structure that contains it, of several to that with the best
+    score, or to the nearest one within 4 % of the slice's longer side. Uncertain are foreground
+    further away, structures without foreground, and doubtful masks of which less than half is in a
+    structure: the others repeat a known one, and ignoring their boundaries would teach too large
+    contours. Regions below half of that distance squared are dropped.
 
     Args:
-        structures: who is there, with scores.
+        structures: detected structures, with scores.
         doubtful: masks that may or may not be structures.
-        foreground: masks whose union is the foreground, of the same slice.
+        foreground: masks of the same slice whose union is the foreground.
     """
     least = _reach_of(structures) ** 2 / 2
     inside = _union(foreground)
@@ -53,14 +52,14 @@ def divide_foreground(
 
 
 def refine_masks(masks: SliceMasks, foreground: SliceMasks) -> SliceMasks:
-    """Return predicted masks with the pixels of a foreground, their scores and order unchanged.
+    """Return predicted masks with the pixels of a foreground; scores and order are unchanged.
 
-    The foreground is divided as by `divide_foreground`. A mask that gets less than half of the
-    pixels it had for itself stays as it was: the foreground misses its structure.
+    The foreground is divided as by `divide_foreground`. A mask that would keep less than half of
+    the pixels that only it has is left unchanged: the foreground misses its structure.
 
     Args:
-        masks: predicted, with scores; they may overlap.
-        foreground: masks whose union is the foreground, of the same slice.
+        masks: predictions with scores; they may overlap.
+        foreground: masks of the same slice whose union is the foreground.
     """
     claimed, shared = _shares(masks, _union(foreground))
     before, after = _areas(claimed, len(masks)), _areas(shared, len(masks))
@@ -71,9 +70,9 @@ def refine_masks(masks: SliceMasks, foreground: SliceMasks) -> SliceMasks:
 
 
 def _shares(structures: SliceMasks, inside: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return which structure claims each pixel, and which gets it of the foreground `inside`.
+    """Return the structure at each pixel before and after division of the foreground `inside`.
 
-    Both (height, width): a structure's row and 1, or 0 for none.
+    Both are (height, width): 1 + the structure's row, or 0 for none.
     """
     claimed = _claims(structures)
     return claimed, np.where(inside, _nearest_within(claimed, _reach_of(structures)), 0)
@@ -89,12 +88,12 @@ def _reach_of(masks: SliceMasks) -> int:
 
 
 def _areas(claimed: NDArray[np.int32], count: int) -> NDArray[np.intp]:
-    """Return how many pixels each of `count` structures has."""
+    """Return the number of pixels of each of `count` structures."""
     return np.bincount(claimed.ravel(), minlength=count + 1)[1:]
 
 
 def _not_drawn_again(doubtful: SliceMasks, known: Mask) -> SliceMasks:
-    """Return the masks of which less than half lies in what is known."""
+    """Return the masks of which less than half is in known structures."""
     masks = doubtful.decode()
     inside = (masks & known).sum(axis=(1, 2))
     return doubtful.select(np.flatnonzero(2 * inside < masks.sum(axis=(1, 2))).tolist())
@@ -103,13 +102,13 @@ def _not_drawn_again(doubtful: SliceMasks, known: Mask) -> SliceMasks:
 def _with_masks(
     of: SliceMasks, masks: Mask, scores: NDArray[np.float32], sources: tuple[str, ...]
 ) -> SliceMasks:
-    """Return masks, bool (masks, height, width), of the slice of `of`."""
+    """Return masks, bool (masks, height, width), as masks of the same slice as `of`."""
     rles = tuple(encode_stack(masks))
     return SliceMasks(of.image_id, of.height, of.width, scores, boxes(rles), rles, sources)
 
 
 def _claims(structures: SliceMasks) -> NDArray[np.int32]:
-    """Return which structure has each pixel, (height, width): its row and 1, or 0 for none."""
+    """Return the structure at each pixel, (height, width): 1 + its row, or 0 for none."""
     claimed = np.zeros((structures.height, structures.width), dtype=np.int32)
     masks = structures.decode()
     for row in np.argsort(-structures.scores, kind="stable"):

@@ -1,4 +1,4 @@
-"""How often a mask of a given score is right, learnt on validation slices."""
+"""Precision of masks as a function of their score, learnt on validation slices."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,29 +10,29 @@ from numpy.typing import NDArray
 from fewshot.masks import rle as rle_codec
 from fewshot.masks.predicted import SliceMasks
 
-_RIGHT = 0.5  # intersection over union from which a mask is of a true structure
+_RIGHT = 0.5  # minimum intersection over union of a correct mask
 NEVER = 2.0  # a threshold that no score reaches
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """The share of right masks as a function of their score, which never falls.
+    """The fraction of correct masks as a non-decreasing function of their score.
 
-    `scores` ascend; `precision` is the function's value there, between them it is linear, and
-    beyond them it stays as it is at the end. Both are empty where nothing was predicted.
+    `scores` ascend, with the `precision` at each; it is linear in between and constant beyond. Both
+    are empty if nothing was predicted.
     """
 
     scores: NDArray[np.float64]
     precision: NDArray[np.float64]
 
     def of(self, scores: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the precision of masks of these scores; 0 where nothing is known."""
+        """Return the precision of masks with these scores; 0 if nothing is known."""
         if not len(self.scores):
             return np.zeros(len(scores))
         return np.interp(np.asarray(scores, dtype=np.float64), self.scores, self.precision)
 
     def threshold(self, precision: float) -> float:
-        """Return the lowest score of that precision; `NEVER` where no score has it."""
+        """Return the lowest score with that precision, or `NEVER` if no score has it."""
         good = np.flatnonzero(self.precision >= precision)
         if not len(good):
             return NEVER
@@ -46,10 +46,10 @@ class Reliability:
 def learn_reliability(
     truth: Iterable[SliceMasks], predictions: Mapping[int, SliceMasks]
 ) -> Reliability:
-    """Return how reliable a model's scores are, from labelled slices and its masks of them.
+    """Return the reliability of a model's scores from its predictions on labelled slices.
 
-    A mask is right if it overlaps a true one by an IoU of at least 0.5 that no mask of a higher
-    score on that slice took. The function is the isotonic regression of right against score.
+    A mask is correct if its IoU with a true one, not matched by a mask of higher score on that
+    slice, is at least 0.5. The function is the isotonic regression of correctness on score.
 
     Source: B. Zadrozny and C. Elkan, Transforming classifier scores into accurate multiclass
     probability estimates, KDD 2002; computed by scikit-learn.
@@ -70,7 +70,7 @@ def learn_reliability(
 
 
 def right_masks(masks: SliceMasks, labels: SliceMasks) -> list[bool]:
-    """Return which masks of a slice are of a true structure; see `learn_reliability`."""
+    """Return which masks of a slice are correct; see `learn_reliability`."""
     overlap = rle_codec.iou(masks.rles, labels.rles)
     right = np.zeros(len(masks), dtype=bool)
     for place in np.argsort(-masks.scores, kind="stable"):

@@ -1,7 +1,7 @@
-"""A person's decisions about single soft labels: `review.json`, and what they do to a training.
+"""A person's decisions on single soft labels, kept in `review.json` and applied before training.
 
-A decision is kept by what the mask is, its slice's file and its pixels, so that it still holds when
-soft labels are made anew and the same mask comes out again.
+A decision is stored by the slice's file and the mask's pixels, so that it still applies when soft
+labels are made again with the same mask.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person said of one mask, and which one it was, for people to read.
+    """A person's decision on one mask, with the mask's image and source for information.
 
-    `accept`: it is right, and counts as sure. `reject`: something is there, but this is not its
-    outline; the mask's pixels are ignored in training. `delete`: nothing is there.
+    `accept`: it is correct, with score 1. `reject`: there is a structure, but with another contour;
+    the mask's pixels are ignored in training. `delete`: there is no structure.
     """
 
     verdict: Verdict
@@ -44,10 +44,10 @@ class Reviewed:
     """Soft labels after a review.
 
     Attributes:
-        soft: the masks that stay; accepted ones have score 1.
+        soft: the remaining masks; accepted ones have score 1.
         ignored: the rejected ones, on the same slices.
-        counts: verdict → masks it was applied to.
-        unknown: decisions about masks that are not among the soft labels.
+        counts: verdict → number of masks.
+        unknown: number of decisions on masks that are not among the soft labels.
     """
 
     soft: SliceSet
@@ -56,7 +56,7 @@ class Reviewed:
     unknown: int
 
     def with_ignored(self, uncertain: SliceSet | None) -> SliceSet | None:
-        """Return masks to be ignored, of the same slices, and the rejected ones; None for none."""
+        """Return uncertain masks of the same slices together with the rejected ones, or None."""
         if not self.ignored.masks:
             return uncertain
         if uncertain is None:
@@ -68,19 +68,19 @@ class Reviewed:
 
 
 def mask_key(record: SliceRecord, rle: Rle) -> str:
-    """Return what a decision about a mask is kept under: 20 hexadecimal digits."""
+    """Return the key of a mask's decision: 20 hexadecimal digits."""
     text = f"{record.file_name}\n{record.height} {record.width}\n{rle['counts']}"
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def read_review(path: Path) -> dict[str, Decision]:
-    """Return mask key → decision from a `review.json`; `InputError` when it is something else."""
+    """Return mask key → decision from a `review.json`; `InputError` for any other file."""
     content = read_json(path)
     if not isinstance(content, dict) or content.get("form") != FORM:
-        raise InputError(f"{path}: is no review of soft labels; fewshot review writes one")
+        raise InputError(f"{path}: is not a review of soft labels; fewshot review writes one")
     masks = content.get("masks")
     if not isinstance(masks, dict):
-        raise InputError(f"{path}: holds no decisions under 'masks'; review again")
+        raise InputError(f"{path}: contains no decisions under 'masks'; review again")
     return {key: _decision(path, key, entry) for key, entry in masks.items()}
 
 
@@ -94,9 +94,9 @@ def write_review(path: Path, decisions: Mapping[str, Decision]) -> None:
 
 
 def apply_review(soft: SliceSet, decisions: Mapping[str, Decision]) -> Reviewed:
-    """Return soft labels as a person left them; masks without a decision stay as they are.
+    """Return soft labels after a review; masks without a decision are unchanged.
 
-    Every slice is still there, those without any mask left too.
+    Slices with no mask left are kept.
     """
     kept: list[SliceMasks] = []
     ignored: list[SliceMasks] = []
@@ -123,21 +123,21 @@ def apply_review(soft: SliceSet, decisions: Mapping[str, Decision]) -> Reviewed:
 
 
 def reviewed_soft_labels(soft: SliceSet, path: Path) -> Reviewed:
-    """Return soft labels as the decisions in a `review.json` leave them, and say what changed.
+    """Return soft labels after applying a `review.json`, and print what changed.
 
-    Raises `InputError` when none of its decisions is about a mask of these soft labels.
+    Raises `InputError` if none of its decisions is on a mask of these soft labels.
     """
     decisions = read_review(path)
     reviewed = apply_review(soft, decisions)
     if decisions and reviewed.unknown == len(decisions):
         raise InputError(
-            f"{path}: none of its {len(decisions)} decisions is about a mask of these soft labels; "
+            f"{path}: none of its {len(decisions)} decisions is on a mask of these soft labels; "
             "it was made for others: move it away, or review these"
         )
     counts = ", ".join(f"{count} {_SAID[verdict]}" for verdict, count in reviewed.counts.items())
     say(f"review: {counts}")
     if reviewed.unknown:
-        warn(f"{path}: {reviewed.unknown} decisions are about masks that are not there any more")
+        warn(f"{path}: {reviewed.unknown} decisions are on masks that no longer exist")
     return reviewed
 
 

@@ -1,4 +1,4 @@
-"""Which of a slice's predicted masks become soft labels, and which only ignore regions."""
+"""Selection of a slice's predicted masks as soft labels or as ignore regions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from fewshot.masks.predicted import SliceMasks
 
 @dataclass(frozen=True)
 class Selection:
-    """Bounds on scores, and on the number of soft labels of a slice.
+    """Limits on scores and on the number of soft labels per slice.
 
     Attributes:
-        certain: the score from which a mask is a soft label.
-        ignore: the score from which a mask that is no soft label is an ignore region; None for no
+        certain: minimum score of a soft label.
+        ignore: minimum score of an ignore region, for masks that are not soft labels; None for no
             ignore regions.
-        most: how many soft labels a slice may have; the best are kept, the others may be ignore
+        most: maximum number of soft labels per slice; the best are kept, others can become ignore
             regions. None for no limit.
     """
 

@@ -1,4 +1,4 @@
-"""Soft labels: what the radiologists said of the unlabelled slices, and how reliable they are."""
+"""Soft labels of the unlabelled slices, and the reliability of the radiologists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,14 @@ from fewshot.radiologists.reliability import Reliability
 
 @dataclass(frozen=True, eq=False)
 class SoftLabels:
-    """What the radiologists said of the unlabelled slices.
+    """The radiologists' soft labels of the unlabelled slices.
 
     Attributes:
         certain: the slices with their soft labels.
-        uncertain: the same slices with the masks that are neither labels nor background.
-        assignment: radiologist → the image ids that it labelled; `vote` → all, where all labelled
-            all.
-        reliability: the same names → how often a score is right, learnt on the validation slices.
-        thresholds: the same names → the score from which masks became soft labels.
+        uncertain: the same slices with masks that are neither labels nor background.
+        assignment: radiologist → image ids that it labelled; `vote` → all ids, for a vote.
+        reliability: the same names → precision by score, learnt on the validation slices.
+        thresholds: the same names → minimum score of soft labels.
     """
 
     certain: SliceSet
@@ -28,10 +27,9 @@ class SoftLabels:
 
 
 def with_soft_labels(soft: SliceSet) -> SliceSet:
-    """Return only the slices that received at least one soft label.
+    """Return only the slices with at least one soft label.
 
-    A slice without any is left out of training: that its radiologist saw nothing is no evidence
-    that nothing is there.
+    Others are left out of training: no predicted mask is no evidence of an empty slice.
     """
     return soft.subset(
         [record.image_id for record in soft.records if len(soft.masks_of(record.image_id))]

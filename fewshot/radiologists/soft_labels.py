@@ -1,4 +1,4 @@
-"""Soft-labelling (pseudo-labelling): radiologists label slices, each its share or all by vote."""
+"""Soft-labelling (pseudo-labelling) of slices, by one radiologist each or by a vote of all."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ VOTE: Final = "vote"  # the name under which all radiologists label together
 
 @dataclass(frozen=True)
 class Radiologists:
-    """Trained radiologists: their model folders, weights, and thresholds, each by name."""
+    """Trained radiologists: model folders, weights and thresholds by name."""
 
     models: Mapping[str, Path]
     weights: Mapping[str, float]
@@ -33,9 +33,9 @@ class Radiologists:
     device: str = "auto"
 
     def load(self, *names: str) -> dict[str, Model]:
-        """Return the models of some names, or all, by name, ready to predict.
+        """Return the models with these names, or all of them, ready to predict.
 
-        Raises `InputError` where a folder cannot be used or holds another model than its name says.
+        Raises `InputError` if a folder cannot be used or contains a model of another name.
         """
         found = {
             name: load_model(folder, self.device)
@@ -45,14 +45,14 @@ class Radiologists:
         for name, model in found.items():
             if model.name != name:
                 raise InputError(
-                    f"{self.models[name]}: holds the model {model.name!r}, not {name!r}; give the "
-                    "folder that train-radiologists wrote"
+                    f"{self.models[name]}: contains the model {model.name!r}, not {name!r}; give "
+                    "the folder that train-radiologists wrote"
                 )
         return found
 
 
 class _Predict(Protocol):
-    """How one radiologist, or all in a vote, predict the masks of slices."""
+    """Prediction of slices by one radiologist or by a vote of all."""
 
     def __call__(self, slices: SliceSet, what: str) -> Iterator[SliceMasks]: ...
 
@@ -66,17 +66,17 @@ def soft_label(
     seed: int,
     experimental: ExperimentalSettings = NOTHING_NEW,
 ) -> SoftLabels:
-    """Return the unlabelled slices with the masks that the radiologists are sure enough of.
+    """Return soft labels for the unlabelled slices.
 
     Args:
         unlabelled: the slices to label.
-        labelled: the training slices; `max_masks_per_slice: auto` is what their fullest has.
-        validation: labelled slices that no radiologist was trained on; how often a score is right
-            is learnt on them.
-        radiologists: who label them.
-        settings: which slices each of them labels, and which masks are kept.
-        seed: of the assignment of slices, where each radiologist labels its share.
-        experimental: whether thresholds are precisions, and how many masks a slice may have.
+        labelled: the training slices, for `max_masks_per_slice: auto`.
+        validation: labelled slices that no radiologist was trained on, from which the precision of
+            scores is learnt.
+        radiologists: the models that label them.
+        settings: assignment of slices, and thresholds.
+        seed: of the random assignment of slices.
+        experimental: thresholds as precision, and a limit on masks per slice.
     """
     ids = [record.image_id for record in unlabelled.records]
     assignment: dict[str, list[int]] = {VOTE: ids}
@@ -123,10 +123,10 @@ def soft_label(
 def _foregrounds(
     unlabelled: SliceSet, radiologists: Radiologists, settings: SoftLabelSettings
 ) -> dict[int, SliceMasks]:
-    """Return the masks of the radiologist who is the mask source, by slice; none without one.
+    """Return the predictions of the radiologist that is the mask source, by slice, if any.
 
-    It sees each slice once, as it is: a vote over several views drops what they disagree about, and
-    the masks are worse for it (docs/soft-labels.md).
+    They are made without test-time augmentation: a vote drops pixels that views disagree about,
+    which makes the masks worse (docs/soft-labels.md).
     """
     name = settings.mask_source
     if name is None or not len(unlabelled):
@@ -164,7 +164,7 @@ def _reliability(name: str, predict: _Predict, validation: SliceSet) -> Reliabil
 def _lower_bound(
     settings: SoftLabelSettings, reliability: Reliability, by_precision: bool
 ) -> float | None:
-    """The score from which a mask that is no soft label is an ignore region."""
+    """Return the minimum score of ignore regions, or None for no such regions."""
     if not settings.ignore_threshold:
         return None
     if by_precision:

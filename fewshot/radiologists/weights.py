@@ -1,7 +1,7 @@
-"""Each radiologist's weight, and which unlabelled slices each one labels.
+"""Weights of the radiologists, and the assignment of unlabelled slices to them.
 
-Source: the reference report, section 2.6: validation average precision, normalised, is the share of
-the unlabelled slices that a radiologist labels.
+Source: the reference report, section 2.6: a radiologist labels a share of the unlabelled slices in
+proportion to its validation average precision.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,7 @@ from fewshot.progress import say, warn
 def weights_from_precision(precisions: Mapping[str, float]) -> dict[str, float]:
     """Return weights that sum to 1, in proportion to each radiologist's average precision.
 
-    When every precision is zero all weigh the same, with a warning: there is nothing to tell them
-    apart, and probably nothing worth labelling with either.
+    If all precisions are zero, weights are equal, with a warning.
 
     Raises:
         ValueError: no radiologists, or a precision that is negative or not finite.
@@ -30,7 +29,7 @@ def weights_from_precision(precisions: Mapping[str, float]) -> dict[str, float]:
     if not len(values) or not np.all(np.isfinite(values)) or np.any(values < 0):
         raise ValueError(f"average precisions must be finite and not negative: {dict(precisions)}")
     if not values.any():
-        warn("every radiologist has average precision 0; they all weigh the same")
+        warn("every radiologist has average precision 0; their weights are equal")
         values = np.ones_like(values)
     return dict(zip(precisions, (values / values.sum()).tolist(), strict=True))
 
@@ -38,9 +37,9 @@ def weights_from_precision(precisions: Mapping[str, float]) -> dict[str, float]:
 def assign_slices(
     image_ids: Sequence[int], weights: Mapping[str, float], seed: int
 ) -> dict[str, list[int]]:
-    """Assign slices to radiologists at random, to each as many as its weight says.
+    """Assign slices to radiologists at random, in proportion to their weights.
 
-    Shares are rounded by the largest remainder; equal remainders favour the earlier radiologist.
+    Shares are rounded by the largest remainder; ties favour the earlier radiologist.
 
     Args:
         image_ids: the slices to assign, each exactly once.
@@ -57,7 +56,7 @@ def assign_slices(
     shares = np.array(list(weights.values())) * len(image_ids)
     counts = np.floor(shares).astype(int)
     left = len(image_ids) - int(counts.sum())
-    # Rounded, so that a remainder that differs in the sixteenth digit does not decide.
+    # Rounded, so that rounding errors in the last digit do not decide ties.
     order = np.argsort(-np.round(shares - counts, 9), kind="stable")
     counts[order[:left]] += 1
     shuffled = np.random.default_rng(seed).permutation(np.sort(np.asarray(image_ids, dtype=int)))
@@ -82,5 +81,5 @@ def read_weights(path: Path) -> dict[str, float]:
     if not isinstance(weights, dict) or not all(
         isinstance(weight, int | float) and 0 <= weight <= 1 for weight in weights.values()
     ):
-        raise InputError(f"{path}: holds no radiologists' weights; run train-radiologists again")
+        raise InputError(f"{path}: contains no radiologists' weights; run train-radiologists again")
     return weights

@@ -117,7 +117,7 @@ BAD_COMMANDS: list[tuple[str, tuple[str, ...]]] = [
     ),
     # Soft labels
     (f"{SOFT} nowhere --out new", ("nowhere/weights.json: no such file",)),
-    (f"{SOFT} trained --out new", ("trained/weights.json: holds no radiologists' weights",)),
+    (f"{SOFT} trained --out new", ("trained/weights.json: contains no radiologists' weights",)),
     (f"{SOFT} nowhere --out new --seed 1 --set final.iterations=0", ("final.iterations",)),
     # Prediction
     (f"{PREDICT} --out new.json", ("--data or --images",)),

@@ -50,7 +50,7 @@ def test_wrong_input_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{}", ["review.json", "is no review of soft labels"]),
+        ("{}", ["review.json", "is not a review of soft labels"]),
         (json.dumps({"form": FORM, "masks": {"k": {"decision": "?"}}}), ["mask k", "accept"]),
     ],
 )

@@ -85,7 +85,7 @@ def test_a_radiologist_must_be_the_one_that_its_name_says(trained: dict[str, Pat
     whole = Radiologists(dict(zip(names, trained.values(), strict=True)), {}, {}, "cpu")
     assert [model.name for model in whole.load().values()] == names
     swapped = Radiologists({"rough": trained["semantic"]}, {}, {}, "cpu")
-    with pytest.raises(InputError, match="holds the model 'a_semantic', not 'rough'"):
+    with pytest.raises(InputError, match="contains the model 'a_semantic', not 'rough'"):
         swapped.load()
 
 

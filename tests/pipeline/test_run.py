@@ -231,7 +231,7 @@ def test_no_soft_labels_at_all_is_a_warning_and_the_run_goes_on(
     short = [f"radiologists.{name}.iterations=1" for name in ("rough", "steady", "fine")]
     shorter = [*sure, *short, "final.iterations=2", "control=false"]
     metrics = run(parse_settings(_on_files(done / "phantom"), shorter), tmp_path / "run")
-    assert "no soft labels at all" in capfd.readouterr().err.replace("\n", " ")
+    assert "no soft labels: the final model" in capfd.readouterr().err.replace("\n", " ")
     assert "control" not in metrics["test"]
     assert (tmp_path / "run" / "submission.csv").is_file()
 

@@ -108,13 +108,13 @@ def test_runaway(soft: list[int], labelled: list[int], expected: bool) -> None:
         # Nothing to worry about.
         (
             [[0.9], [0.8, 0.7]],
-            ["2 of 2 slices labelled, 0 empty; 1.5 masks a slice, 1.0 in the", "rough: read 1"],
+            ["2 of 2 slices labelled, 0 empty; 1.5 masks per slice, 1.0 in the", "rough: "],
             ["warning"],
         ),
         # Nothing found.
-        ([[], []], ["warning: no soft labels at all"], ["run away", "by score"]),
+        ([[], []], ["warning: no soft labels: the final"], ["too many", "by score"]),
         # Too much found.
-        ([[0.9] * 5], ["warning: soft labels run away: 5.0 masks"], ["no soft labels"]),
+        ([[0.9] * 5], ["warning: too many soft labels: 5.0 masks"], ["no soft labels:"]),
         # No unlabelled slices are no fault of the radiologists.
         ([], ["0 of 0 slices"], ["warning"]),
     ],

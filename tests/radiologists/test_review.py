@@ -97,9 +97,9 @@ def test_a_review_survives_the_way_through_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[]", "is no review of soft labels"),
-        ('{"form": "other", "masks": {}}', "is no review of soft labels"),
-        ('{"form": "fewshot review 1"}', "holds no decisions under 'masks'"),
+        ("[]", "is not a review of soft labels"),
+        ('{"form": "other", "masks": {}}', "is not a review of soft labels"),
+        ('{"form": "fewshot review 1"}', "contains no decisions under 'masks'"),
         ('{"form": "fewshot review 1", "masks": {"k": 3}}', "mask k: the decision is None"),
         (
             '{"form": "fewshot review 1", "masks": {"k": {"decision": "maybe"}}}',

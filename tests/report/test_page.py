@@ -434,7 +434,7 @@ def test_names_are_shown_as_text_never_as_markup(tmp_path: Path) -> None:
         ("metrics.json", "{}", "metrics.json: is not the metrics of a run"),
         ("metrics.json", "{", "metrics.json: broken JSON at line 1"),
         (AUDIT, '{"slices": 3}', "audit.json: is no audit of soft labels"),
-        ("weights/weights.json", "[1]", "weights.json: holds no radiologists' weights"),
+        ("weights/weights.json", "[1]", "weights.json: contains no radiologists' weights"),
         (RULE, '{"all": {}}', "rule.json: holds no merge rules"),
         ("score/per_image.csv", "a,b\n1,2\n", "per_image.csv: is no table of scores by image"),
     ],
