@@ -56,7 +56,7 @@ def read_arrays(path: Path) -> dict[Any, Any]:
     except (ValueError, TypeError, LookupError, OverflowError, struct.error, OSError) as error:
         raise InputError(f"{path}: not a readable weights file; download it again") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no model weights")
+        raise InputError(f"{path}: contains no model weights")
     return content
 
 

@@ -1,1 +1,1 @@
-"""What every training shares: the loop, checkpoints, recovery, curves, loggers, devices."""
+"""Training of all kinds of networks: loop, checkpoints, recovery, curves, loggers, devices."""

@@ -1,4 +1,4 @@
-"""Batches of a training in order, read by the training's own process or by others beside it."""
+"""Batches of a training in order, read by the main process or by workers."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,7 +10,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from fewshot.errors import FewshotError
 
-# One that could not be made has no such attribute of its own, and says so when it is deleted.
+# A loader that could not be made lacks this attribute, and would print an error when deleted.
 _MultiProcessingDataLoaderIter._shutdown = True
 
 _Sample = TypeVar("_Sample", covariant=True)
@@ -37,13 +37,13 @@ def batches_of(
         samples: addressed by position from 0; iteration i has `batch_size` of them from
             i · `batch_size`.
         collate: makes a batch of samples.
-        batch_size: samples a batch.
+        batch_size: samples per batch.
         start: the first iteration.
-        stop: the one after the last.
-        workers: how many processes read; 0 reads here.
+        stop: the iteration after the last.
+        workers: number of reading processes; 0: the main process.
 
-    Raises `FewshotError` as a sample raised it, in one line wherever that was; when a process that
-    reads was killed; and when the shared memory that such processes answer through is full.
+    Raises `FewshotError` as a sample raised it, in one line from any process; if a worker was
+    killed; and if the workers' shared memory is full.
     """
     loader = DataLoader(
         _Carried(samples),
@@ -51,7 +51,7 @@ def batches_of(
         sampler=range(start * batch_size, stop * batch_size),
         num_workers=workers,
         collate_fn=partial(_collated, collate),
-        # Its own, so that starting the loader leaves the training's random numbers alone.
+        # A separate one, so that starting the loader does not change the training's random numbers.
         generator=torch.Generator(),
     )
     try:
@@ -69,8 +69,8 @@ def batches_of(
             if "DataLoader worker" not in str(error):
                 raise
             raise FewshotError(
-                f"iteration {iteration}: a process that reads slices was killed, perhaps for want "
-                "of memory; use fewer workers, or none (0)"
+                f"iteration {iteration}: a process that reads slices was killed, perhaps for lack "
+                "of memory; use fewer training.workers, or 0"
             ) from error
         if isinstance(batch, FewshotError):
             raise batch
@@ -80,15 +80,15 @@ def batches_of(
 def _no_shared_memory(workers: int, error: Exception) -> FewshotError:
     reason = getattr(error, "strerror", None) or "it is full"
     return FewshotError(
-        f"{workers} processes that read slices cannot be started or heard ({reason}): /dev/shm is "
-        "full or small; make it larger, or read in this process (detector.workers=0)"
+        f"{workers} processes that read slices cannot be started or read from ({reason}): /dev/shm "
+        "is full or small; make it larger, or use training.workers=0"
     )
 
 
 class _Carried(Dataset[Any]):
-    """Samples of which a wrong one is the error about it, to be raised where it reads as one line.
+    """Returns the errors of bad samples, to be raised in the main process.
 
-    A worker process that raises adds its whole traceback to the message.
+    An error raised in a worker process would have the traceback in its message.
     """
 
     def __init__(self, samples: Samples[Any]) -> None:
@@ -102,6 +102,6 @@ class _Carried(Dataset[Any]):
 
 
 def _collated(collate: Callable[[list[Any]], Any], samples: list[Any]) -> Any:
-    """Return a batch; or, where a sample is an error, the first."""
+    """Return a batch, or the first error among its samples."""
     errors = (sample for sample in samples if isinstance(sample, FewshotError))
     return next(errors, None) or collate(samples)

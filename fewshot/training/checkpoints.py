@@ -1,4 +1,4 @@
-"""Checkpoints as data: written atomically, and read without running any code in them."""
+"""Checkpoints as data: written atomically, and read without running code."""
 
 import zipfile
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from fewshot.files import atomic_path
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and plain values with `torch.save`, atomically; equal ones as equal bytes.
+    """Write tensors and plain values with `torch.save`, atomically and reproducibly.
 
-    Raises `FewshotError`, which says how much room it needs, when the disk is full.
+    Raises `FewshotError` with the space needed if the disk is full.
     """
     with (
         atomic_path(path, _bytes_of(content)) as temporary,
         temporary.open("wb") as file,
         _own_errors(file) as output,
     ):
-        # To a path PyTorch would write that path's name, and hide what the disk said.
+        # Given a path, PyTorch would write its name into the file and hide errors of the disk.
         torch.save(content, output)
 
 
@@ -35,18 +35,18 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such checkpoint") from error
     except Exception as error:  # a damaged file can raise nearly anything
         raise InputError(
-            f"{path}: not a usable checkpoint (truncated, damaged or holding code); "
+            f"{path}: not a usable checkpoint (truncated, damaged or with code in it); "
             "delete it and train again, or give another file"
         ) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: not a checkpoint (it holds no named weights)")
+        raise InputError(f"{path}: not a checkpoint (it contains no named weights)")
     return content
 
 
 def _check_archive(path: Path) -> None:
-    """Raise `ValueError` for an archive that is packed: `torch.save` only stores, loading unpacks.
+    """Raise `ValueError` for a compressed archive: `torch.save` only stores, but loading unpacks.
 
-    A file without the archive's first bytes is read otherwise, and holds what it unpacks to.
+    A file without an archive's first bytes is read in another way that unpacks nothing.
     """
     with path.open("rb") as file:
         if file.read(4) != b"PK\x03\x04":
@@ -59,7 +59,7 @@ def _check_archive(path: Path) -> None:
 
 
 class _Output:
-    """A file that remembers the error of a write, which PyTorch turns into another one."""
+    """A file that remembers a write's error, which PyTorch replaces by another one."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -86,7 +86,7 @@ def _own_errors(file: BinaryIO) -> Iterator[Any]:
 
 
 def _bytes_of(content: Any) -> int:
-    """Return how many bytes the tensors in nested containers take."""
+    """Return the size of the tensors in nested containers, in bytes."""
     if isinstance(content, torch.Tensor):
         return content.numel() * content.element_size()
     if isinstance(content, dict):

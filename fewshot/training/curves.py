@@ -1,4 +1,4 @@
-"""Learning curves as one JSON line an iteration, appended while training."""
+"""Learning curves as one JSON line per iteration, appended during training."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from fewshot.progress import warn
 
 
 class CurveFile:
-    """A file of JSON lines, one an iteration.
+    """A file of JSON lines, one per iteration.
 
-    A training that continues at iteration `start` first drops the lines from there on, so that the
-    file reads as if it had never been interrupted. Raises `FewshotError` when it cannot be written.
+    A training resumed at iteration `start` first drops the lines from there on, so that the file is
+    that of an uninterrupted training. Raises `FewshotError` if it cannot be written.
     """
 
     def __init__(self, path: Path, start: int) -> None:
@@ -29,7 +29,7 @@ class CurveFile:
         self._write(json.dumps(line) + "\n")
 
     def sync(self) -> None:
-        """Put every line on the disk, so that a checkpoint never knows more than the curves."""
+        """Sync all lines to disk, so that a checkpoint is never ahead of the curves."""
         self._write("", sync=True)
 
     def _write(self, text: str, sync: bool = False) -> None:

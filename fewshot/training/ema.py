@@ -1,4 +1,4 @@
-"""The running mean of a network's weights over its training: steadier than the last weights."""
+"""Exponential moving average (EMA) of a network's weights over its training."""
 
 import torch
 from torch import Tensor, nn
@@ -8,16 +8,15 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def running_mean(network: nn.Module, decay: float) -> AveragedModel:
-    """Return a copy of the network to be updated after each step, by `update_parameters(network)`.
+    """Return a copy of the network to update after each step by `update_parameters(network)`.
 
     After step t (from 1) it is m := d m + (1 - d) w with d = min(decay, t / (t + 9)), over weights
-    and buffers; the first step copies. The small early d keep the mean from leaning on the random
-    start.
+    and buffers; the first step copies. The small early d reduce the influence of the random start.
 
     Source: A. Tarvainen and H. Valpola, Mean teachers are better role models, NIPS 2017.
     """
 
-    # All tensors of a kind at once: one by one they take three times as long.
+    # All tensors at once: one by one takes three times as long.
     def average(means: Tensors, weights: Tensors, steps: Tensor | int) -> None:
         if means[0].is_floating_point():
             rate = 1 - min(decay, decay_at(int(steps) + 1))

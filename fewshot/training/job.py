@@ -1,4 +1,4 @@
-"""One training of any kind of network: what it is made from, and what tells it from others."""
+"""The training of one network of any kind: its inputs and its identity."""
 
 import hashlib
 import json
@@ -23,20 +23,20 @@ NO_SLICES = SliceSet(Path(), (), {})
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """Everything that decides what a training yields, and a few settings that decide nothing.
+    """All inputs of a training, and a few settings that do not affect its result.
 
     Attributes:
-        name: the model's name; becomes the source of its predictions.
-        settings: of the network; their class says its kind.
-        augmentation, schedule: random changes of the slices; learning rate and iterations.
-        seed: of the weights' start, the order of samples and their augmentation.
+        name: the model's name, which is the source of its predictions.
+        settings: of the network; their class determines its kind.
+        augmentation, schedule: random changes of slices; learning rate and iterations.
+        seed: of the initial weights, the order of samples and their augmentation.
         sources: the slices to train on.
-        validation: labelled slices that are only evaluated on.
-        weights: file to start from, in place of what the settings say.
-        unlabelled: slices to learn from without labels, for settings that `learns_unlabelled`.
-        preprocess: what is done to every slice first, here and wherever the model predicts.
-        loop, device: how the training goes on, and where it computes.
-        logging, logs: which logs are wanted, and the folder of TensorBoard's.
+        validation: labelled slices to evaluate on.
+        weights: file of initial weights, instead of the one in the settings.
+        unlabelled: unlabelled slices to train on, if the settings have `learns_unlabelled`.
+        preprocess: preprocessing of every slice, in training and prediction.
+        loop, device: settings of the loop, and the device to compute on.
+        logging, logs: settings of logs, and the TensorBoard folder.
     """
 
     name: str
@@ -56,11 +56,11 @@ class TrainingJob:
 
 
 def identity(job: TrainingJob, start_files: Sequence[Path], *modules: str) -> str:
-    """Return a digest of everything that the course of a training depends on.
+    """Return a digest of everything that the result of a training depends on.
 
-    Settings that training depends on, slices with their masks and the bytes of their images, the
-    weights it starts from, and the code that `modules` depend on: a checkpoint or a model with
-    another digest is of another training. Raises `InputError` when a file cannot be read.
+    That is settings, slices with their masks and the bytes of their images, initial weights, and
+    the code that `modules` depend on. A checkpoint or model with another digest is of another
+    training. Raises `InputError` if a file cannot be read.
     """
     settings = job.settings.identity("training")
     settings.pop("weights", None)  # what counts is in the files

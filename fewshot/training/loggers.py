@@ -1,4 +1,4 @@
-"""What TensorBoard and MLflow are told of a training while it runs, under readable names."""
+"""Logs of a running training for TensorBoard and MLflow, under readable names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -33,14 +33,14 @@ Picture = NDArray[np.uint8]
 
 
 def readable_name(key: str) -> str | None:
-    """Return what a value of the learning curves is called in the logs; None for a hidden one."""
+    """Return the name of a learning-curve value in the logs, or None if it is not logged."""
     if key in _NAMES or key.startswith(_SHOWN):
         return _NAMES.get(key, key)
     return f"loss/{key.removeprefix('loss_')}" if key.startswith("loss_") else None
 
 
 class Logger(Protocol):
-    """A place that scalars and pictures of a training go to."""
+    """A destination of a training's scalars and pictures."""
 
     def scalars(self, iteration: int, values: Mapping[str, float]) -> None:
         """Log values by readable name; `iteration` counts from 1."""
@@ -53,7 +53,7 @@ class Logger(Protocol):
 
 
 class Loggers:
-    """Passes what a training tells on to all loggers."""
+    """Passes a training's values to all loggers."""
 
     def __init__(self, loggers: Sequence[Logger], images: int) -> None:
         """`images` validation slices are drawn at an evaluation."""
@@ -87,7 +87,7 @@ class Loggers:
 
 
 def open_loggers(job: TrainingJob, start: int) -> Loggers:
-    """Return the loggers that a job asks for, of a training that starts at an iteration."""
+    """Return the loggers that a job asks for; its training starts at iteration `start`."""
     settings, folder = job.logging, job.logs
     if settings is None or folder is None:
         return Loggers((), 0)
@@ -118,7 +118,7 @@ def _parameters(job: TrainingJob) -> dict[str, str | int | float]:
 
 
 def _chosen(validation: SliceSet, most: int) -> list[SliceRecord]:
-    """Return slices spread over the set: the same ones at every evaluation and in every model."""
+    """Return evenly spaced slices, the same for all evaluations and models."""
     places = np.linspace(0, len(validation) - 1, min(most, len(validation))).round().astype(int)
     return [validation.records[place] for place in places.tolist()]
 
@@ -126,7 +126,7 @@ def _chosen(validation: SliceSet, most: int) -> list[SliceRecord]:
 def _drawn(
     validation: SliceSet, record: SliceRecord, predictions: Mapping[int, SliceMasks]
 ) -> Picture:
-    """Return a slice twice side by side, RGB: with its true masks, and with the predicted ones."""
+    """Return an RGB picture of a slice with its true masks next to one with predicted masks."""
     image = read_image(validation.path_of(record))
     found = predictions.get(record.image_id)
     sure = [] if found is None else list(found.above(_SURE).decode())

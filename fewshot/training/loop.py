@@ -1,4 +1,4 @@
-"""The training of every kind of network: resumable at any checkpoint, to the same end."""
+"""The training loop of every kind of network, resumable from checkpoints with the same result."""
 
 import time
 from collections.abc import Sequence
@@ -42,14 +42,14 @@ from fewshot.training.task import Evaluation, Sample, TrainingTask
 
 @dataclass
 class Progress:
-    """How far a training is, and how good; part of its checkpoints.
+    """Progress and scores of a training; part of its checkpoints.
 
     Attributes:
-        iteration: how many are done.
-        seconds, cpu_seconds: how long they took.
-        before: scores at the start, where the best weights are kept.
-        best: the best scores, where the best weights are kept; else the last ones.
-        best_iteration: after how many iterations they were had.
+        iteration: number of finished iterations.
+        seconds, cpu_seconds: wall and processor time they took.
+        before: scores at the start, if the best weights are kept.
+        best: the best scores, if the best weights are kept; else the last ones.
+        best_iteration: number of iterations after which `best` was reached.
     """
 
     iteration: int = 0
@@ -67,27 +67,26 @@ def train(
     replace: bool = True,
     stop_after: int | None = None,
 ) -> Progress:
-    """Train a network and leave it in the folder `out`; return how good it is.
+    """Train a network and write it to the folder `out`; return its progress and scores.
 
-    Writes the model (see `training.model_folder`), its learning curves and, while training,
-    `checkpoint.pth`, from which the same job continues exactly: on the CPU it ends with the weights
-    and curves of an uninterrupted training to the last bit. A folder that already holds the whole
-    model of the same job is kept; where settings that only prediction uses have changed, the model
-    is evaluated and described anew.
+    Writes the model (see `training.model_folder`), its learning curves and, during training,
+    `checkpoint.pth`, from which the same job resumes exactly: on the CPU, weights and curves are
+    bit-identical to those of an uninterrupted training. An existing complete model of the same job
+    is kept; if settings that only prediction uses have changed, it is evaluated again.
 
     Args:
         task: what to train.
         out: folder to write to.
-        advance: called with the number of iterations done and a few words, for progress.
-        replace: whether another job's model or checkpoint in the folder gives way.
-        stop_after: do at most so many iterations now and leave the rest for another call.
+        advance: called with the number of finished iterations and a note, for progress.
+        replace: whether to replace another job's model or checkpoint in the folder.
+        stop_after: stop after this many iterations and leave the rest to another call.
 
     Raises:
-        InputError: settings, weights or slices cannot be used, or the folder holds what another
-            job made and that is to stay.
-        NotFiniteError: a loss, gradient or weight became infinite or NaN, more often than there are
-            retries; no model is left.
-        FewshotError: memory or disk do not suffice.
+        InputError: settings, weights or slices cannot be used, or the folder contains another
+            job's files and `replace` is False.
+        NotFiniteError: losses, gradients or weights became infinite or NaN more often than retries
+            are allowed; no model is written.
+        FewshotError: out of memory or disk space.
     """
     key = identity(task.job, task.start_files(), type(task).__module__, __name__)
     with flushed_denormals():
@@ -97,7 +96,7 @@ def train(
         return kept
     if not replace and (out / DESCRIPTION).exists():
         raise InputError(
-            f"{out}: holds a trained model already, of other settings or slices; give another "
+            f"{out}: already contains a model trained with other settings or slices; give another "
             "folder"
         )
     with flushed_denormals():
@@ -109,7 +108,7 @@ def train(
 
 
 def _kept(task: TrainingTask[Sample, Any], key: str, out: Path) -> Progress | None:
-    """Return how good the model in a folder is, described anew if need be; None to train one."""
+    """Return the progress of a folder's model, updating its description; None if to be trained."""
     try:
         found = describe_model(out)
     except InputError:
@@ -118,9 +117,9 @@ def _kept(task: TrainingTask[Sample, Any], key: str, out: Path) -> Progress | No
         return None
     scores = dict(found.validation)
     if dict(found.settings) == described(task.job.settings):
-        say(f"{task.job.name}: is trained already, from the same settings and slices; kept")
+        say(f"{task.job.name}: is already trained with the same settings and slices; kept")
     else:
-        say(f"{task.job.name}: is trained already; evaluated anew, as prediction settings changed")
+        say(f"{task.job.name}: is already trained; evaluated again with new prediction settings")
         scores = dict(task.evaluate(load_weights(out, task.build()).eval()).scores)
         write_description(out, _description(task, scores, dict(found.training)))
     before = found.training.get("before", {})
@@ -136,7 +135,7 @@ def _trained(
     replace: bool,
     stop_after: int | None,
 ) -> "_Training[Sample]":
-    """Return a training that came to its end, perhaps after some attempts that did not."""
+    """Return a finished training, perhaps after failed attempts."""
     failed, log, failure = Progress(), RecoveryLog(), ""
     while True:
         training = _Training(task, key, out)
@@ -154,7 +153,7 @@ def _trained(
 
 
 class _Training(Generic[Sample]):
-    """One attempt: network, optimizer, schedule, and where they stand."""
+    """One attempt: network, optimizer, schedule and progress."""
 
     def __init__(self, task: TrainingTask[Sample, Any], key: str, out: Path) -> None:
         torch.manual_seed(task.job.seed)
@@ -174,7 +173,7 @@ class _Training(Generic[Sample]):
         self._started = time.monotonic(), time.process_time()
 
     def start(self, replace: bool) -> None:
-        """Continue from the checkpoint of the same job if there is one."""
+        """Resume from the checkpoint of the same job, if there is one."""
         path, name = self.out / CHECKPOINT, self.task.job.name
         if not path.is_file():
             return
@@ -187,13 +186,13 @@ class _Training(Generic[Sample]):
                 self.progress = Progress(**content["progress"])
                 self.log = RecoveryLog(**content["recovery"])
             return
-        what = f"{path}: is of other settings, slices or another fewshot"
+        what = f"{path}: is of other settings, slices or another version of fewshot"
         if not replace:
             raise InputError(f"{what}; give another folder, or delete it")
-        warn(f"{what}; {name} is trained from the start")
+        warn(f"{what}; the training of {name} starts from the beginning")
 
     def _check(self, content: dict[str, Any], path: Path) -> None:
-        """Raise `InputError` unless a checkpoint's content is of a training like this one."""
+        """Raise `InputError` unless a checkpoint's content fits this training."""
         self.state.check(content, path)
         own = {
             "progress": asdict(self.progress),
@@ -206,21 +205,21 @@ class _Training(Generic[Sample]):
             raise ValueError(f"it is of iteration {iteration}")
 
     def retry(self, failed: Progress, log: RecoveryLog, failure: str) -> None:
-        """Take over what an attempt that failed knew about itself, and go slower than it."""
-        if self.task.kept_score is not None:  # its best weights are on the disk
+        """Take over the log of a failed attempt, and lower the learning rate."""
+        if self.task.kept_score is not None:  # its best weights are on disk
             self.progress.best, self.progress.best_iteration = failed.best, failed.best_iteration
         factor = self.task.job.loop.nan_rate_factor
-        # The checkpoint may be older than rates that were lowered after it.
+        # The rate may have been lowered since the checkpoint.
         self.state.slow_down(factor ** (log.lowered + 1 - self.log.lowered))
         log.lowered += 1
         log.note(
             self.progress.iteration,
-            f"gone back to here, with the learning rate times {factor:g}, after this: {failure}",
+            f"training restarts here with the learning rate times {factor:g}, because: {failure}",
         )
         self.log = log
 
     def run(self, advance: Advance, stop_after: int | None) -> None:
-        """Train to the last iteration, or as far as is asked for now."""
+        """Train to the last iteration, or stop after `stop_after` iterations."""
         job, progress = self.task.job, self.progress
         last, period = job.schedule.iterations, job.loop.evaluation_period
         stop = last if stop_after is None else min(last, progress.iteration + stop_after)
@@ -268,7 +267,7 @@ class _Training(Generic[Sample]):
         write_description(self.out, _description(task, progress.best, training))
 
     def _step(self, batch: list[Sample]) -> dict[str, Any]:
-        """Do one iteration; return its line of the learning curves."""
+        """Run one iteration; return its line of the learning curves."""
         state, iteration = self.state, self.progress.iteration
         rate = state.optimizer.param_groups[0]["lr"]
         losses, scalars = self._gradients(batch)
@@ -280,7 +279,7 @@ class _Training(Generic[Sample]):
         norm = nn.utils.clip_grad_norm_(
             state.network.parameters(), self.task.job.loop.clip_gradient_norm
         )
-        # The scaler of float16 passes over steps with such a gradient by itself.
+        # The scaler of float16 skips steps with such a gradient by itself.
         if not scaler.is_enabled() and not bool(torch.isfinite(norm)):
             raise not_finite(iteration, "the gradient", losses, self.task.names(batch))
         scaler.step(state.optimizer)
@@ -291,16 +290,16 @@ class _Training(Generic[Sample]):
         return {"iteration": iteration, **scalars, "total_loss": total, **losses, "lr": rate}
 
     def _gradients(self, batch: list[Sample]) -> tuple[dict[str, float], dict[str, float]]:
-        """Leave the gradients of a batch, and return its losses and other numbers.
+        """Compute the gradients of a batch; return its losses and other scalars.
 
-        The batch is computed in smaller parts once the memory has not sufficed.
+        After an out-of-memory error, batches are computed in smaller parts.
         """
         while True:
             try:
                 return self._accumulate(batch)
             except torch.OutOfMemoryError as error:
                 reason = str(error).split(". ")[0]
-            except FloatingPointError as error:  # Detectron2 finds such numbers inside the network
+            except FloatingPointError as error:  # raised by Detectron2 inside the network
                 what, names = "a value inside the network", self.task.names(batch)
                 raise not_finite(self.progress.iteration, what, {}, names) from error
             self.state.optimizer.zero_grad()
@@ -324,7 +323,7 @@ class _Training(Generic[Sample]):
         return losses, scalars
 
     def _evaluate(self) -> Evaluation:
-        """Score the network as it is now, and keep it if it is to be kept."""
+        """Evaluate the current network, and keep its weights if they are the best or the last."""
         task, progress, network = self.task, self.progress, self.state.result
         check_weights(network, progress.iteration)
         last = progress.iteration == task.job.schedule.iterations
@@ -352,7 +351,7 @@ class _Training(Generic[Sample]):
         save_checkpoint(self.out / CHECKPOINT, content)
 
     def _elapsed(self) -> dict[str, float]:
-        """Return how long the training has taken, with what earlier processes did of it."""
+        """Return the time of the training, including earlier processes."""
         now = time.monotonic() - self._started[0], time.process_time() - self._started[1]
         earlier = self.progress
         return {

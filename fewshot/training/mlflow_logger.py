@@ -1,4 +1,4 @@
-"""Trainings in MLflow: one run a model, in the experiment `fewshot`."""
+"""Training logs in MLflow: one run per model, in the experiment `fewshot`."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -20,8 +20,8 @@ _BATCH = 200  # values that are sent together
 class MlflowLogger:
     """Sends scalars to an MLflow tracking server.
 
-    A training that continues goes on with the MLflow run that it left. A server that fails later
-    is given up with a warning: the training goes on.
+    A resumed training continues its MLflow run. If the server fails later, logging stops with a
+    warning and the training continues.
     """
 
     def __init__(
@@ -32,21 +32,21 @@ class MlflowLogger:
         parameters: Mapping[str, str | int | float],
         start: int,
     ) -> None:
-        """`folder` is of the model's other logs; its name is the model's, and tells runs apart.
+        """`folder` is that of the model's other logs; its name is the model's.
 
-        Raises `FewshotError` when the server cannot be reached.
+        Raises `FewshotError` if the server cannot be reached.
         """
         self._pending: list[Metric] = []
         self._done, self._iterations = start, iterations
         try:
             self._client: MlflowClient | None = MlflowClient(tracking_uri=uri)
             self._run = _run_of(self._client, folder.resolve(), start)
-            told = [Param(name, str(value)) for name, value in parameters.items()]
-            self._client.log_batch(self._run, params=told)
+            params = [Param(name, str(value)) for name, value in parameters.items()]
+            self._client.log_batch(self._run, params=params)
         except Exception as error:  # its stores raise all kinds
             raise FewshotError(
                 f"logging.mlflow: {uri}: cannot be used ({_reason(error)}); give the address of a "
-                "running MLflow server, or leave it out"
+                "running MLflow server, or leave the setting out"
             ) from error
 
     def scalars(self, iteration: int, values: Mapping[str, float]) -> None:
@@ -58,7 +58,7 @@ class MlflowLogger:
             self._send()
 
     def pictures(self, iteration: int, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Send what is pending; pictures are for TensorBoard alone."""
+        """Send pending values; pictures are only for TensorBoard."""
         self._send()
 
     def close(self) -> None:
@@ -79,12 +79,12 @@ class MlflowLogger:
         try:
             action(self._client)
         except Exception as error:  # a lost connection must not cost the training
-            warn(f"MLflow does not answer any more, and is given up: {_reason(error)}")
+            warn(f"MLflow no longer answers; logging to it stops: {_reason(error)}")
             self._client = None
 
 
 def _run_of(client: MlflowClient, folder: Path, start: int) -> str:
-    """Return the id of the MLflow run of a training: the one it left if it continues, else new."""
+    """Return the id of a training's MLflow run: the existing one if it resumes, else a new one."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     number = (
         client.create_experiment(EXPERIMENT) if experiment is None else experiment.experiment_id

@@ -1,7 +1,7 @@
-"""The folder of a trained model, of whatever kind.
+"""The folder of a trained model of any kind.
 
-`model.pth` holds the weights, `model.json` says what they are of, and `training.jsonl` holds the
-learning curves, a line an iteration. The description is written last: it marks a whole model.
+`model.pth` contains the weights, `model.json` describes them, and `training.jsonl` contains the
+learning curves, one line per iteration. The description is written last and marks a complete model.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,9 +32,9 @@ _Given = TypeVar("_Given", bound=Settings)
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network in evaluation mode, its settings, and the name its predictions carry.
+    """A network in evaluation mode, its settings, and the name that its predictions carry.
 
-    `preprocess` is what was done to the slices it learnt from: it is done to all that it sees.
+    `preprocess` is the preprocessing of its training slices, which prediction applies, too.
     """
 
     network: Any
@@ -45,16 +45,16 @@ class TrainedNetwork:
 
 @dataclass(frozen=True)
 class Description:
-    """What `model.json` says of a model.
+    """The contents of `model.json`.
 
     Attributes:
         kind: of network.
         name: of the model.
-        iterations: that it was trained for.
-        validation: its scores on the validation slices, such as `ap`, by name.
-        settings: of the network, as plain values; those that its answers depend on.
-        preprocess: of the slices, as plain values.
-        training: what made it: digests of its job, weights and curves, and what went wrong.
+        iterations: of its training.
+        validation: its scores on the validation slices by name, such as `ap`.
+        settings: of the network, as plain values; those that its predictions depend on.
+        preprocess: settings of preprocessing, as plain values.
+        training: digests of its job, weights and curves, and incidents during training.
     """
 
     kind: str
@@ -67,15 +67,15 @@ class Description:
 
 
 def describe_model(folder: Path) -> Description:
-    """Return the description of the model in a folder; `InputError` when there is none.
+    """Return the description of the model in a folder; `InputError` if there is none.
 
-    The descriptions of fewshot 0.1, which named things differently, are read as well.
+    Descriptions by fewshot 0.1, with other keys, are read as well.
     """
     from fewshot.training.schema import check_description, check_scores
 
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise InputError(f"{folder}: holds no trained model (no {DESCRIPTION})")
+        raise InputError(f"{folder}: contains no trained model (no {DESCRIPTION})")
     content = read_json(path)
     if isinstance(content, dict) and "average_precision" in content:
         content = _of_release_0_1(content)
@@ -97,7 +97,7 @@ def save_trained(
     validation: Mapping[str, float] = MappingProxyType({}),
     training: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Write a network as a model; for the other arguments see `Description`."""
+    """Write a network as a model folder; for the other arguments see `Description`."""
     from fewshot.training.checkpoints import save_checkpoint
 
     save_checkpoint(folder / WEIGHTS, {"model": trained.network.state_dict()})
@@ -114,13 +114,13 @@ def save_trained(
 
 
 def described(settings: Any) -> dict[str, Any]:
-    """Return the settings that a trained model's answers depend on, as its description has them."""
+    """Return the settings that a model's predictions depend on, as stored in its description."""
     values: dict[str, Any] = settings.identity("prediction")
     return values
 
 
 def is_whole(folder: Path, description: Description, job: str) -> bool:
-    """Return whether a folder holds all of a model that the job of this identity made."""
+    """Return whether a folder contains the complete model of the job with this identity."""
     training = description.training
     try:
         return bool(
@@ -140,14 +140,14 @@ def load_trained(
     Args:
         folder: of the model.
         settings: the class of its settings.
-        build: returns the untrained network of settings, where it is to compute.
+        build: returns the untrained network of settings, on its device.
 
-    Raises `InputError` for a folder without such a model, or a damaged one.
+    Raises `InputError` if there is no such model, or if it is damaged.
     """
     description = describe_model(folder)
     kind = settings.model_fields["kind"].default
     if description.kind != kind:
-        raise InputError(f"{folder}: holds a model of kind {description.kind!r}, not {kind!r}")
+        raise InputError(f"{folder}: contains a model of kind {description.kind!r}, not {kind!r}")
     values = validated(folder, settings, description.settings)
     preprocess = validated(folder, PreprocessSettings, description.preprocess)
     network = load_weights(folder, build(values))
@@ -166,7 +166,7 @@ def load_weights(folder: Path, network: "nn.Module") -> "nn.Module":
 
 
 def validated(folder: Path, settings: type[_Given], values: Mapping[str, Any]) -> _Given:
-    """Return settings from a folder's description; `InputError` when they cannot be such."""
+    """Return settings from a folder's description; `InputError` if they are invalid."""
     try:
         return settings.model_validate(_known(settings, values))
     except (ValidationError, TypeError) as error:
@@ -174,7 +174,7 @@ def validated(folder: Path, settings: type[_Given], values: Mapping[str, Any]) -
 
 
 def _known(settings: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values without settings that only trainings of an earlier release knew."""
+    """Return the values without settings that only earlier releases had."""
     kept = {}
     for name, field_ in settings.model_fields.items():
         if name in values:
@@ -185,7 +185,7 @@ def _known(settings: type[BaseModel], values: Mapping[str, Any]) -> dict[str, An
 
 
 def _of_release_0_1(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a description of fewshot 0.1 in today's words, as far as it has what it should."""
+    """Return a description by fewshot 0.1 with the current keys, as far as possible."""
     scores, iou_and_dice = content["average_precision"], {"iou", "dice"} & content.keys()
     settings = "detector" if content.get("kind") == "mask_rcnn" else "semantic"
     if isinstance(scores, dict):

@@ -1,4 +1,4 @@
-"""Mixed precision: which number format the network computes in."""
+"""Mixed precision: the number format that a network computes in."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 class Precision:
     """Autocast and gradient scaling for a setting and a device.
 
-    `auto` means bfloat16 on GPUs that have it, float16 on older ones, and float32 on the CPU.
+    `auto` means bfloat16 on GPUs that support it, float16 on older ones, and float32 on the CPU.
     """
 
     def __init__(self, setting: str, device: str) -> None:

@@ -1,4 +1,4 @@
-"""What a training does when its numbers or its memory fail it, and what it notes about that."""
+"""Recovery of a training from NaN or infinite values and from lack of memory."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ _Answer = TypeVar("_Answer")
 
 
 class NotFiniteError(FewshotError):
-    """A loss, a gradient or a weight became infinite or NaN: what follows would be worthless."""
+    """A loss, a gradient or a weight became infinite or NaN."""
 
 
 @dataclass
 class RecoveryLog:
-    """What a training had to change about itself on the way; part of its checkpoints.
+    """Changes that a training had to make on the way; part of its checkpoints.
 
     Attributes:
-        part_size: how many slices of a batch are computed at once; 0 is all of them.
+        part_size: number of slices of a batch computed at once; 0 for all.
         lowered: how often the learning rate was lowered.
         incidents: what happened, for the model's description.
     """
@@ -38,7 +38,7 @@ class RecoveryLog:
         warn(f"iteration {iteration}: {what}")
 
     def halve(self, iteration: int, batch_size: int, reason: str) -> None:
-        """Compute half as many slices at once; `FewshotError` when that was one already."""
+        """Compute half as many slices at once; `FewshotError` if it was only one."""
         now = self.part_size or batch_size
         if now == 1:
             raise FewshotError(
@@ -56,18 +56,18 @@ class RecoveryLog:
 def not_finite(
     iteration: int, what: str, losses: Mapping[str, float], names: list[str]
 ) -> NotFiniteError:
-    """Return the error about a loss or gradient of a batch, with its losses and slices."""
+    """Return the error for a loss or gradient of a batch, with its losses and slices."""
     values = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
-    told = f" ({values})" if values else ""
+    shown = f" ({values})" if values else ""
     return NotFiniteError(
-        f"iteration {iteration}: {what} became infinite or NaN{told} on the "
-        f"slices {', '.join(names)}; lower the learning rate, or look at these slices and "
+        f"iteration {iteration}: {what} became infinite or NaN{shown} on the "
+        f"slices {', '.join(names)}; lower the learning rate, or check these slices and "
         "their labels"
     )
 
 
 def check_weights(network: nn.Module, iteration: int) -> None:
-    """Raise `NotFiniteError` when a weight is infinite or NaN, so that it is never saved."""
+    """Raise `NotFiniteError` if a weight is infinite or NaN, so that it is never saved."""
     for name, value in network.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise NotFiniteError(
@@ -79,7 +79,7 @@ def check_weights(network: nn.Module, iteration: int) -> None:
 def in_halves(
     ask: Callable[[list[_Sample]], list[_Answer]], samples: list[_Sample], name: str
 ) -> list[_Answer]:
-    """Return a network's answers to samples, asked in halves where the memory does not suffice."""
+    """Return a network's predictions of samples, in halves if memory is too small."""
     try:
         return ask(samples)
     except torch.OutOfMemoryError as error:

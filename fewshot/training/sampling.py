@@ -1,4 +1,4 @@
-"""What a training is shown: its sources of slices, and a fixed, endless order of samples."""
+"""Training samples: sources of slices, and their fixed, endless order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class TrainingSource:
 
     Attributes:
         slices: with their masks.
-        share: of every batch that is drawn from here, in proportion to the other sources' shares.
-        uncertain: the same slices with masks that may or may not be right, to be ignored.
-        score_weighted: whether a mask counts by its score in the losses.
+        share: of each batch, relative to the other sources' shares.
+        uncertain: the same slices with uncertain masks, to be ignored.
+        score_weighted: whether losses are weighted by the masks' scores.
     """
 
     slices: SliceSet
@@ -33,8 +33,8 @@ class TrainingSource:
 class DrawnSamples(Generic[_Sample]):
     """An endless sequence of training samples, addressed by position from 0.
 
-    A sample depends on the seed and its position alone: not on the number of workers, nor on where
-    a training was interrupted. Sources without slices are left out.
+    A sample depends only on the seed and its position: not on the number of workers, nor on
+    interruptions of the training. Sources without slices are left out.
     """
 
     def __init__(self, sources: Sequence[TrainingSource], seed: int) -> None:
@@ -50,7 +50,7 @@ class DrawnSamples(Generic[_Sample]):
         raise NotImplementedError
 
     def drawn(self, position: int) -> tuple[TrainingSource, SliceRecord, np.random.Generator]:
-        """Return the source and the slice of a position, and what to draw its changes from."""
+        """Return the source, the slice and the random generator of a position."""
         number, index = self._order.at(position)
         source = self.sources[number]
         rng = np.random.default_rng([self._seed, 1, position])
@@ -58,10 +58,10 @@ class DrawnSamples(Generic[_Sample]):
 
 
 class SampleOrder:
-    """Which slice of which source stands at a position of the endless sequence of samples.
+    """The source and slice at each position of the endless sequence of samples.
 
-    The order depends on the seed alone. Sources take turns by their shares; passes over the slices
-    of a source are shuffled one by one.
+    The order depends only on the seed. Sources alternate by their shares; each pass over a source's
+    slices is shuffled.
 
     >>> order = SampleOrder(sizes=[3, 100], shares=[1.0, 1.0], seed=0)
     >>> [order.at(position)[0] for position in range(6)]
@@ -91,10 +91,9 @@ class SampleOrder:
 
 
 def source_at(position: int, shares: Sequence[float]) -> tuple[int, int]:
-    """Return which source a position of an endless sequence belongs to, and its place there.
+    """Return the source of a position in the endless sequence, and the position in that source.
 
-    Sources alternate as evenly as their shares allow, so that every stretch of the sequence, such
-    as a batch, is mixed in their proportion.
+    Sources alternate as evenly as their shares allow, so that each batch is mixed in proportion.
     """
     for number, share in enumerate(shares[:-1]):
         part = share / sum(shares[number:])

@@ -1,7 +1,7 @@
-"""What is loaded must look like: one check for weights, checkpoints and descriptions of models.
+"""Validation of loaded weights, checkpoints and descriptions of models.
 
-Files are read as data before this; here it is seen whether the data are those of a network. What
-does not fit is named, the first misfit alone, in one line.
+The data have been read without running code; here they are compared with what a network expects.
+The first mismatch is reported in one line.
 """
 
 import math
@@ -27,18 +27,18 @@ _TROUBLE = (
 
 
 def check_weights(content: object, path: Path) -> dict[str, Tensor]:
-    """Return the weights of a network by name, as a file held them.
+    """Return the weights of a network by name, from the contents of a file.
 
-    Names are plain text; values are dense tensors of integers or floats on the CPU that hold all
-    their numbers, which are finite. Raises `InputError` that names the file and the first misfit.
+    Names are plain text; values are dense, finite tensors of integers or floats on the CPU, stored
+    in full. Raises `InputError` with the file and the first mismatch.
     """
     if not isinstance(content, Mapping) or not content:
         raise InputError(
-            f"{path}: holds no model weights ({_kind(content)} in their place); give a file of "
+            f"{path}: contains no model weights ({_kind(content)} instead); give a file of "
             "named tensors"
         )
     if len(content) > _MOST_NAMES:
-        raise InputError(f"{path}: holds {len(content)} names; no network has so many weights")
+        raise InputError(f"{path}: contains {len(content)} names; no network has so many weights")
     for name, value in content.items():
         if not isinstance(name, str) or not name.isprintable() or len(name) > 1000:
             raise InputError(f"{path}: a weight is called {_shown(name)}; names are plain text")
@@ -50,9 +50,9 @@ def check_weights(content: object, path: Path) -> dict[str, Tensor]:
 
 
 def misfit(network: nn.Module, weights: Mapping[str, Tensor]) -> str | None:
-    """Return in a few words where weights first differ from a network's, None where they fit.
+    """Return how weights first differ from a network's in names, shapes or type, or None.
 
-    Names, shapes, and whether numbers are whole; `lacks NAME`, `has NAME besides`, `has NAME of …`.
+    One of `lacks NAME`, `has NAME besides` and `has NAME of …`.
     """
     wanted = network.state_dict()
     for name, own in wanted.items():
@@ -68,9 +68,9 @@ def misfit(network: nn.Module, weights: Mapping[str, Tensor]) -> str | None:
 
 
 def fill(network: nn.Module, content: object, path: Path, way_out: str) -> None:
-    """Copy the weights that a file held into a network in place.
+    """Copy the contents of a weights file into a network, in place.
 
-    Raises `InputError` that names the file and the first misfit, and ends with `way_out`.
+    Raises `InputError` with the file and the first mismatch, ending in `way_out`.
     """
     weights = check_weights(content, path)
     problem = misfit(network, weights)
@@ -81,7 +81,7 @@ def fill(network: nn.Module, content: object, path: Path, way_out: str) -> None:
 
 @contextmanager
 def restoring(path: Path) -> Iterator[None]:
-    """Turn whatever the content of a checkpoint makes go wrong into one line about its file."""
+    """Turn any error caused by the content of a checkpoint into one line with its file."""
     try:
         yield
     except FewshotError:
@@ -93,11 +93,11 @@ def restoring(path: Path) -> Iterator[None]:
 
 
 def check_alike(found: object, own: object, path: Path, where: str = "it") -> None:
-    """Check what a checkpoint holds against what one of the same training holds at its start.
+    """Compare a checkpoint's content with that at the start of the same training.
 
-    Dictionaries have the same keys and lists the same length, except that empty ones of the start
-    may have been filled; tensors have the same shape and finite numbers; other values are of the
-    same type. Raises `InputError` that names the file and the first misfit.
+    Dictionaries must have the same keys and lists the same length, except where empty at the start;
+    tensors the same shape and finite numbers; other values the same type. Raises `InputError` with
+    the file and the first mismatch.
     """
     problem = _difference(found, own)
     if problem:
@@ -111,10 +111,7 @@ def check_alike(found: object, own: object, path: Path, where: str = "it") -> No
 
 
 def check_optimizer(found: object, optimizer: torch.optim.Optimizer, path: Path) -> None:
-    """Check the running sums that a checkpoint holds for an optimizer's weights.
-
-    Raises `InputError` as `check_alike`.
-    """
+    """Check an optimizer's state in a checkpoint; raises `InputError` as `check_alike`."""
     with restoring(path):
         sums = found["state"]  # type: ignore[index]
         trained = [value for group in optimizer.param_groups for value in group["params"]]
@@ -131,10 +128,10 @@ def check_optimizer(found: object, optimizer: torch.optim.Optimizer, path: Path)
 
 
 def check_description(content: object, path: Path, keys: Mapping[str, type]) -> dict[str, Any]:
-    """Return the description of a model, which holds these keys with values of these types.
+    """Return the description of a model after checking its keys and the types of their values.
 
-    A model's name is plain text, counts are from 0 up, and its scores are numbers. Raises
-    `InputError` that names the file and the first key that is not so.
+    Texts are printable and counts not negative. Raises `InputError` with the file and the first
+    wrong key.
     """
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a model's description; train it again")
@@ -158,13 +155,13 @@ def check_scores(scores: Mapping[str, object], path: Path) -> dict[str, float]:
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error says, as a few words on one line."""
+    """Return an error's type and message on one short line."""
     text = " ".join(str(error).split())[:150]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _problem_of(value: object) -> str | None:
-    """Return what keeps a value from being a weight, None for a good one."""
+    """Return why a value cannot be a weight, or None."""
     if not isinstance(value, Tensor):
         return f"is {_kind(value)} and no tensor"
     if value.device.type != "cpu" or value.layout != torch.strided or value.is_nested:

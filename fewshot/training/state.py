@@ -1,4 +1,4 @@
-"""The state of a training that a checkpoint keeps: network, running mean, optimiser, chance."""
+"""The state of a training in a checkpoint: network, average, optimizer, random numbers."""
 
 import math
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from torch.optim.swa_utils import AveragedModel
 from fewshot.training.precision import Precision
 from fewshot.training.schema import check_alike, check_optimizer
 
-_LEAST_RATE = 0.01  # at the end of a cosine, of the learning rate
+_LEAST_RATE = 0.01  # final learning rate of the cosine schedule, relative to the peak
 
 
 @dataclass
 class TrainingState:
-    """What changes while a network is trained; `average` is the running mean where there is one."""
+    """The state that changes during training; `average` is the moving average, if any."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -29,13 +29,13 @@ class TrainingState:
 
     @property
     def result(self) -> nn.Module:
-        """The network that is evaluated and kept: the running mean where there is one."""
+        """The network to evaluate and keep: the moving average, if any."""
         return self.network if self.average is None else self.average.module
 
     def content(self) -> dict[str, Any]:
-        """Return all of it, and where the random numbers stand, as a checkpoint holds it.
+        """Return the state, with that of the random numbers, for a checkpoint.
 
-        Weights that are not trained are left out: they are those of the start.
+        Frozen weights are left out, as they equal the initial ones.
         """
         frozen = self._frozen()
         weights = self.network.state_dict()
@@ -50,15 +50,15 @@ class TrainingState:
         }
 
     def check(self, content: dict[str, Any], path: Path) -> None:
-        """Raise `InputError` unless a checkpoint's content is of a training like this one."""
+        """Raise `InputError` unless a checkpoint's content fits this training."""
         own = self.content()
-        # What is known of the number of GPUs and their precision is not part of the training.
+        # A checkpoint may be from a machine with other GPUs.
         own |= {"scaler": {}, "cuda_random_state": []}
         check_alike(content, own, path)
         check_optimizer(content["optimizer"], self.optimizer, path)
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Continue from what `content` returned, in a state that is as it was at the start."""
+        """Restore what `content` returned into a state that has not been trained yet."""
         kept = {
             name: one for name, one in self.network.state_dict().items() if name in self._frozen()
         }
@@ -66,7 +66,7 @@ class TrainingState:
         if self.average is not None:
             self.average.load_state_dict(content["average"])
         self.optimizer.load_state_dict(content["optimizer"])
-        # The optimiser's state holds the current rate; the next ones follow from the position.
+        # The optimizer's state has the current rate; the next ones follow from the position.
         self.schedule.last_epoch = content["schedule"]
         self.precision.scaler.load_state_dict(content["scaler"])
         torch.set_rng_state(content["random_state"])
@@ -74,7 +74,7 @@ class TrainingState:
             torch.cuda.set_rng_state_all(content["cuda_random_state"])
 
     def slow_down(self, factor: float) -> None:
-        """Multiply the learning rate, from now to the end, by a factor."""
+        """Multiply all further learning rates by a factor."""
         for group in self.optimizer.param_groups:
             for rate in ("lr", "initial_lr", "max_lr", "min_lr"):
                 if rate in group:
@@ -91,10 +91,7 @@ def make_optimizer(
     learning_rate: float,
     weight_decay: float,
 ) -> torch.optim.Optimizer:
-    """Return AdamW, or gradient descent with momentum 0.9, over the parameters that are trained.
-
-    AdamW is the fused one: on a CPU it passes over the weights once a step, not a dozen times.
-    """
+    """Return AdamW (fused, which is faster on a CPU), or SGD with momentum 0.9."""
     trained = [value for value in parameters if value.requires_grad]
     if kind == "adamw":
         return torch.optim.AdamW(trained, learning_rate, weight_decay=weight_decay, fused=True)
@@ -104,14 +101,14 @@ def make_optimizer(
 def one_cycle(
     optimizer: torch.optim.Optimizer, learning_rate: float, iterations: int
 ) -> OneCycleLR:
-    """Return a schedule that climbs to the learning rate and then falls to next to nothing."""
+    """Return a one-cycle schedule: up to the learning rate, then down to almost zero."""
     return OneCycleLR(
         optimizer, max_lr=learning_rate, total_steps=iterations + 1, cycle_momentum=False
     )
 
 
 def warm_cosine(optimizer: torch.optim.Optimizer, iterations: int, warm_up: float) -> LambdaLR:
-    """Return a schedule that rises in a part of the iterations, then falls by half a cosine."""
+    """Return a schedule with linear warm-up over a fraction of iterations and cosine decay."""
     rise = max(1, round(warm_up * iterations))
 
     def share(iteration: int) -> float:

@@ -1,4 +1,4 @@
-"""What a kind of network brings to its training; the loop in `training.loop` does the rest."""
+"""What a kind of network provides for its training; `training.loop` does the rest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ Given = TypeVar("Given", bound=NetworkSettings)
 
 @dataclass(frozen=True)
 class Step:
-    """The losses of some samples, which are summed, and other numbers for the learning curves."""
+    """Losses of samples, to be summed, and other scalars for the learning curves."""
 
     losses: Mapping[str, Tensor]
     scalars: Mapping[str, float] = field(default_factory=dict)
@@ -30,20 +30,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on the validation slices by name, and the predicted masks by image id, if any."""
+    """Validation scores by name, and predicted masks by image id, if any."""
 
     scores: Mapping[str, float]
     predictions: Mapping[int, SliceMasks] = field(default_factory=dict)
 
 
 class TrainingTask(ABC, Generic[Sample, Given]):
-    """One network to train: how it starts, what it sees, its losses and its evaluation.
+    """The training of one network: initial weights, samples, losses and evaluation.
 
-    Creating a task costs nothing; `build` is called once an attempt, before anything else.
+    Creating a task is cheap; `build` is called once per attempt, before anything else.
     """
 
     kept_score: str | None = None
-    """The score of which the best weights are kept; the last weights are kept without one."""
+    """The score whose best weights are kept; if None, the last weights are kept."""
 
     def __init__(self, job: TrainingJob) -> None:
         self.job = job
@@ -55,7 +55,7 @@ class TrainingTask(ABC, Generic[Sample, Given]):
 
     @abstractmethod
     def start_files(self) -> Sequence[Path]:
-        """Return the files whose weights the training starts from; `InputError` if unavailable."""
+        """Return the files of initial weights; `InputError` if they are unavailable."""
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -63,7 +63,7 @@ class TrainingTask(ABC, Generic[Sample, Given]):
 
     @abstractmethod
     def optimizer(self, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
-        """Return an optimizer of the weights that are trained, and the course of its rate."""
+        """Return the optimizer of the trainable weights, and its learning-rate schedule."""
 
     @abstractmethod
     def samples(self) -> Samples[Sample]:
@@ -75,7 +75,7 @@ class TrainingTask(ABC, Generic[Sample, Given]):
 
     @abstractmethod
     def losses(self, state: TrainingState, samples: list[Sample], iteration: int) -> Step:
-        """Return the losses of a batch or a part of it; each is a mean over its slices."""
+        """Return the losses of a batch or a part of it, each a mean over slices."""
 
     @abstractmethod
     def evaluate(self, network: nn.Module) -> Evaluation:
@@ -86,16 +86,16 @@ class TrainingTask(ABC, Generic[Sample, Given]):
         return network
 
     def weights(self, network: nn.Module) -> dict[str, Any]:
-        """Return what the weights file holds."""
+        """Return the contents of the weights file."""
         return {"model": network.state_dict()}
 
     def facts(self) -> dict[str, Any]:
-        """Return what the model's description says besides of how it was made."""
+        """Return further values for `training` in the model's description."""
         return {}
 
     def position(self) -> Any:
-        """Return what a checkpoint has to keep besides the state, as plain values."""
+        """Return what a checkpoint must keep in addition to the state, as plain values."""
         return None
 
     def resume(self, position: Any) -> None:
-        """Continue from what `position` returned."""
+        """Resume from what `position` returned."""

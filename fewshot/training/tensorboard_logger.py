@@ -1,4 +1,4 @@
-"""Trainings in TensorBoard: one folder of event files a model, all below one folder a run."""
+"""Training logs in TensorBoard: one folder of event files per model."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,9 +15,8 @@ _EVENTS = "events.out.tfevents.*"
 class TensorBoardLogger:
     """Writes scalars and pictures as event files.
 
-    A training that starts anew removes the events of the one before; one that continues at an
-    iteration marks what was written from there on as superseded. Logs that cannot be written, on a
-    full disk, are given up with a warning: the training itself says what it lacks.
+    A new training removes the events of an earlier one; a resumed one marks later events as
+    superseded. If logs cannot be written, as on a full disk, logging stops with a warning.
     """
 
     def __init__(self, folder: Path, start: int) -> None:
@@ -63,5 +62,5 @@ class TensorBoardLogger:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        warn(f"TensorBoard logs cannot be written, and are given up: {error}")
+        warn(f"TensorBoard logs cannot be written; logging stops: {error}")
         self._writer = None

@@ -126,7 +126,7 @@ BAD_COMMANDS: list[tuple[str, tuple[str, ...]]] = [
     (f"{PREDICT} --data half/validation.json --out new.json", ("half/validation.json: broken",)),
     (f"{PREDICT} --data moved/train.json --out new.json", ("nowhere/", "no such image")),
     (f"{PREDICT} --images X_test --out new.json", ("trained/rough/model.json: its settings",)),
-    ("predict --model data --images X_test --out new.json", ("data: holds no trained model",)),
+    ("predict --model data --images X_test --out new.json", ("data: contains no trained model",)),
     # Merging
     (MERGE, ("--score-threshold and --background", "--truth")),
     (f"{MERGE} --score-threshold 0.5", ("--score-threshold and --background",)),

@@ -173,13 +173,13 @@ def test_interrupted_trainings_go_on_in_the_same_folder(
     before = Path("models/rough/model.pth").stat().st_mtime_ns
     code, _, err = fewshot(*command, "--workers", "0")
     assert code == 0
-    assert "rough: is trained already" in err
+    assert "rough: is already trained" in err
     assert Path("models/rough/model.pth").stat().st_mtime_ns == before
     assert set(json.loads(Path("models/weights.json").read_text())["weights"]) == NAMES
     # Other settings are another model, which does not take the place of this one.
     code, _, err = fewshot(*command, "--seed", "3")
     assert (code, len(err.splitlines())) == (2, 1)
-    assert "models/rough: holds a trained model already" in err
+    assert "models/rough: already contains a model" in err
 
 
 @pytest.mark.slow

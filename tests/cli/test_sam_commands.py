@@ -226,4 +226,6 @@ def test_a_malicious_checkpoint_runs_nothing(refused: Refused, with_sam: Path) -
             return os.system, ("touch evil-was-here",)
 
     torch.save({"weights": Evil()}, "evil.pth")
-    refused("sam embed --checkpoint evil.pth --data data/train.json --out kept", ["holding code"])
+    refused(
+        "sam embed --checkpoint evil.pth --data data/train.json --out kept", ["with code in it"]
+    )

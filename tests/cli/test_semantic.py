@@ -102,7 +102,7 @@ def test_lgg(fewshot: Call, work: Path) -> None:
             "train --data data --out net --set model.experimental.featup=9",
             ["unet already predicts at the slice's resolution"],
         ),
-        ("predict --model nowhere --images X_test --out a.json", ["holds no trained model"]),
+        ("predict --model nowhere --images X_test --out a.json", ["contains no trained model"]),
         ("predict --model nowhere --out a.json", ["--data or --images"]),
         ("compare --data data --out cmp --networks unet,segnet", ["segnet", "deeplabv3plus"]),
         ("compare --data data --out cmp --test data/unlabelled.json", ["no labelled slices"]),

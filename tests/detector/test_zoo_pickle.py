@@ -119,7 +119,7 @@ def forged() -> bytes:
         (pickle.dumps({"w": np.zeros(2, complex)}), "holds 'c16' values"),
         (pickle.dumps({(1, 2): 3}), "a key is of type tuple"),
         (pickle.dumps({1: {2, 3}}), "its step EMPTY_SET is one that no array needs"),
-        (pickle.dumps([1]), "holds no model weights"),
+        (pickle.dumps([1]), "contains no model weights"),
         (pickle.dumps({"w": np.zeros(9)})[:-20], "not a readable weights file"),
         (b"weights", "not a readable weights file"),
         (b"", "not a readable weights file"),

@@ -92,7 +92,7 @@ def test_a_radiologist_must_be_the_one_that_its_name_says(trained: dict[str, Pat
 @pytest.mark.parametrize(
     ("description", "words"),
     [
-        (None, "holds no trained model"),
+        (None, "contains no trained model"),
         ("[]", "not a model's description"),
         ('{"kind": "semantic"}', "not a model's description"),
         (

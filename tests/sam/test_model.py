@@ -84,7 +84,7 @@ def _another(weights: Weights) -> object:
         (_another, "another architecture \\(4 blocks of width 96\\)"),
         (lambda w: {"fc.weight": torch.zeros(2, 2)}, "another architecture \\(no image encoder\\)"),
         (lambda w: {"epoch": 3}, "holds no weights"),
-        (lambda w: Evil(), "holding code"),
+        (lambda w: Evil(), "with code in it"),
         (lambda w: torch.zeros(3), "not a checkpoint"),
     ],
 )

@@ -84,5 +84,5 @@ except Exception as error:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert done.stdout.startswith("FewshotError 1 processes that read slices cannot be started")
-    assert "detector.workers=0" in done.stdout
+    assert "training.workers=0" in done.stdout
     assert "Traceback" not in done.stderr

@@ -95,7 +95,7 @@ def test_a_whole_model_of_the_same_job_is_kept(
     seen: list[int] = []
     again = train(task_of(job), tmp_path, lambda done, _: seen.append(done))
     assert (again.best, again.before, seen) == (first.best, first.before, [])
-    with pytest.raises(InputError, match="holds a trained model already, of other settings"):
+    with pytest.raises(InputError, match="already contains a model trained with other settings"):
         train(task_of(replace(job, seed=6)), tmp_path, replace=False)
     # Damaged in any file it is trained again.
     for name in ("model.pth", CURVES, "model.json"):
@@ -116,7 +116,7 @@ def test_a_checkpoint_of_another_job_is_not_continued(
     job = make_job(kind, sources=[source])
     with pytest.raises(KeyboardInterrupt):
         train(task_of(job), tmp_path / "out", stop_at(3))
-    with pytest.raises(InputError, match="is of other settings, slices or another fewshot"):
+    with pytest.raises(InputError, match="is of other settings, slices or another version"):
         train(task_of(replace(job, seed=6)), tmp_path / "out", replace=False)
     first = spoilable.path_of(spoilable.records[0])
     write_image(first, 255 - read_image(first))

@@ -50,7 +50,7 @@ def spoil(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object
     ("damage", "words"),
     [
         # no description: no model was ever finished here
-        (lambda folder: (folder / "model.json").unlink(), "holds no trained model"),
+        (lambda folder: (folder / "model.json").unlink(), "contains no trained model"),
         # cut off in the middle, as by a full disk
         (lambda folder: (folder / "model.pth").write_bytes(b"PK\x03\x04half"), "not a usable"),
         # not a description at all, or one that lacks what every model has

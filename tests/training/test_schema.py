@@ -37,9 +37,9 @@ def made() -> nn.Sequential:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "holds no model weights .nothing in their place"),
-        ([], "a value of type list in their place"),
-        ({}, "holds no model weights"),
+        (None, "contains no model weights .nothing instead"),
+        ([], "a value of type list instead"),
+        ({}, "contains no model weights"),
         ({1: ONE}, "a weight is called 1; names are plain text"),
         ({("a", 1): ONE}, "a weight is called a value of type tuple"),
         ({b"a": ONE}, "a weight is called a value of type bytes"),
