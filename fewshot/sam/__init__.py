@@ -1,1 +1,1 @@
-"""Segment Anything: the only room that imports segment_anything."""
+"""Segment Anything; the only package that imports segment_anything."""

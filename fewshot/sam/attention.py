@@ -1,4 +1,4 @@
-"""The image encoder's attention in one fused call, where the package multiplies step by step."""
+"""The image encoder's attention as one fused call."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from torch.nn import functional
 
 
 class FusedAttention(Attention):  # type: ignore[misc]
-    """The package's attention by `scaled_dot_product_attention`; the same weights and results.
+    """The package's attention by `scaled_dot_product_attention`, with the same weights and results.
 
-    The relative positions become the additive mask of the fused call, so that the scores and their
-    softmax, (heads, tokens, tokens) numbers each, are never written out.
+    Relative positions become the additive mask of the fused call, so that scores and softmax,
+    (heads, tokens, tokens) each, are never stored.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -28,7 +28,7 @@ class FusedAttention(Attention):  # type: ignore[misc]
         return result
 
     def _positions(self, query: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        """Return what relative rows and columns add, (batch, heads, tokens, tokens)."""
+        """Return the bias of relative rows and columns, (batch, heads, tokens, tokens)."""
         batch, heads, tokens, channels = query.shape
         grid = query.reshape(batch * heads, height, width, channels)
         rows = get_rel_pos(height, height, self.rel_pos_h)
@@ -40,7 +40,7 @@ class FusedAttention(Attention):  # type: ignore[misc]
 
 
 def use_fused_attention(network: nn.Module) -> None:
-    """Let a SAM's image encoder attend by the fused call; its weights stay as they are."""
+    """Replace the attention of a SAM's image encoder by the fused one, keeping its weights."""
     blocks: Any = network.image_encoder.blocks  # type: ignore[union-attr]
     for block in blocks:
         block.attn.__class__ = FusedAttention

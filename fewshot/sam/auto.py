@@ -1,4 +1,4 @@
-"""Automatic masks: a grid of points asks, and what is left of the answers becomes regions."""
+"""Automatic masks: regions from the filtered masks of a grid of point prompts."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Masks, bool (n, height, width), and how good each is, (n,)."""
+    """Masks, bool (n, height, width), and their scores, (n,)."""
 
     masks: NDArray[np.bool_]
     scores: NDArray[np.float32]
@@ -38,18 +38,18 @@ def automatic_masks(
     image: NDArray[np.uint8],
     settings: AutomaticMaskSettings,
 ) -> SliceMasks:
-    """Return the regions that the network finds on a slice by itself; they do not overlap.
+    """Return the regions that the network finds on a slice without prompts; they do not overlap.
 
     Args:
         model: the network.
         features: the slice's embedding.
         image_id: of the slice.
-        image: its grey values, (height, width), to tell the background.
-        settings: how.
+        image: its grey values, (height, width), to find the background.
+        settings: thresholds and overlaps.
 
     Returns:
-        Masks whose scores are quality times stability, best first. Overlaps are settled by area and
-        score alone (ties: the order of the grid), so the same slice gives the same regions.
+        Masks with quality times stability as scores, best first. Overlaps are resolved by area and
+        score (ties: the order of the grid), so the result is deterministic.
     """
     size: Size = image.shape[0], image.shape[1]
     found = _candidates(model, features, size, settings)
@@ -74,7 +74,7 @@ def _candidates(
             answer = ask(model, features, prompts, size, outputs="three")
             quality = answer.quality.flatten()
             good = quality >= settings.min_quality
-            # Only what may be kept is enlarged to the slice's size.
+            # Only candidates are enlarged to the slice's size.
             chosen = in_parts(answer.low.flatten(0, 1)[good][:, None])
             for low, part in zip(chosen, in_parts(quality[good]), strict=True):
                 logits = frames.to_slice(model, low, size)[:, 0]
@@ -88,7 +88,7 @@ def _candidates(
 def _wanted(
     masks: NDArray[np.bool_], image: NDArray[np.uint8], settings: AutomaticMaskSettings
 ) -> NDArray[np.bool_]:
-    """Return which masks are of a wanted size, and neither background nor border."""
+    """Return which masks have an allowed size, border and background."""
     area = masks.sum(axis=(1, 2))
     edge = np.zeros(image.shape, dtype=bool)
     edge[[0, -1]] = edge[:, [0, -1]] = True
@@ -104,7 +104,7 @@ def _wanted(
 
 
 def _background(image: NDArray[np.uint8], grey: int) -> NDArray[np.bool_]:
-    """Return the dark pixels that hang together with the slice's border."""
+    """Return the dark pixels connected to the slice's border."""
     parts, _ = ndimage.label(image <= grey)
     rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
     background: NDArray[np.bool_] = np.isin(parts, rim[rim > 0])
@@ -112,7 +112,7 @@ def _background(image: NDArray[np.uint8], grey: int) -> NDArray[np.bool_]:
 
 
 def _without_doubles(found: _Found, most: float) -> NDArray[np.intp]:
-    """Return the rows of masks that no better one resembles, best first."""
+    """Return the rows of masks with no similar better one, best first."""
     rles = rle_codec.encode_stack(found.masks)
     table = rle_codec.iou(rles, rles)
     kept: list[int] = []
@@ -123,7 +123,7 @@ def _without_doubles(found: _Found, most: float) -> NDArray[np.intp]:
 
 
 def _without_overlap(found: _Found, settings: AutomaticMaskSettings) -> _Found:
-    """Return disjoint masks, best first; what is left of one must still be large enough."""
+    """Return disjoint masks, best first; masks that become too small are dropped."""
     areas = found.masks.sum(axis=(1, 2))
     order = np.lexsort(
         (-found.scores, areas if settings.overlap == "smaller" else np.zeros(len(areas)))

@@ -1,4 +1,4 @@
-"""The published checkpoints: their names, sizes, digests, and where they are to be had."""
+"""The published checkpoints: names, sizes, digests and addresses."""
 
 import hashlib
 import os
@@ -20,11 +20,11 @@ class KnownCheckpoint:
     """A published file.
 
     Attributes:
-        name: what it is called on the command line.
+        name: its name on the command line.
         file_name: as published.
         megabytes: its size, in 10**6 bytes.
-        digest: `sha256:` or, where its authors publish nothing else, `md5:` and the digits.
-        address: where it can be fetched.
+        digest: `sha256:` or, if its authors publish no other, `md5:`, and the digits.
+        address: where to download it.
     """
 
     name: str
@@ -67,12 +67,12 @@ KNOWN = (
 
 
 def find_checkpoint(text: str) -> Path:
-    """Return the file that a user means: a path, or the name of a published checkpoint.
+    """Return the file of a checkpoint, given as a path or as the name of a published one.
 
-    A published one (`vit_b`, `vit_l`, `vit_h`, `medsam`) is looked for by its file name in the
-    folder that the environment variable `FEWSHOT_WEIGHTS` names, and in the current folder.
+    A published one (`vit_b`, `vit_l`, `vit_h`, `medsam`) is searched by its file name in the folder
+    `FEWSHOT_WEIGHTS` (an environment variable), and in the current folder.
 
-    Raises `InputError` that says which file is missing, how large it is and where it is published.
+    Raises `InputError` with the missing file, its size and where it is published.
     """
     known = _by_name(text)
     if known is None:
@@ -81,8 +81,8 @@ def find_checkpoint(text: str) -> Path:
             return path
         if text == TINY:
             raise InputError(
-                "checkpoint tiny: is published nowhere; train it with fewshot sam finetune "
-                "--checkpoint tiny --train all, and give the model.pth that this leaves"
+                "checkpoint tiny: is not published; train it with fewshot sam finetune "
+                "--checkpoint tiny --train all, and give the resulting model.pth"
             )
         known = _by_file_name(path.name)
         if known is None:
@@ -97,9 +97,9 @@ def find_checkpoint(text: str) -> Path:
 
 
 def recognise(path: Path) -> KnownCheckpoint | None:
-    """Return which published checkpoint a file is, by its digest; None for any other.
+    """Return the published checkpoint that a file is, by its digest, or None.
 
-    Warns of a file that is called like a published one and is not it.
+    Warns about a different file with the name of a published one.
     """
     named_like = _by_file_name(path.name)
     megabytes = round(path.stat().st_size / 1e6)
@@ -110,14 +110,14 @@ def recognise(path: Path) -> KnownCheckpoint | None:
             if one.digest == digest:
                 return one
     if named_like is not None:
-        warn(f"{path}: is called like {named_like.name} but is another file ({named_like.digest})")
+        warn(f"{path}: has the name of {named_like.name} but differs from it ({named_like.digest})")
     return None
 
 
 def _where_to_get(known: KnownCheckpoint) -> str:
     return (
-        f"fetch {known.file_name} ({known.megabytes} MB, {known.digest}) from {known.address} and "
-        f"give its path, or name its folder in {WEIGHTS_FOLDER_VARIABLE}"
+        f"download {known.file_name} ({known.megabytes} MB, {known.digest}) from {known.address} "
+        f"and give its path, or set {WEIGHTS_FOLDER_VARIABLE} to its folder"
     )
 
 

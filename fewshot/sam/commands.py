@@ -1,4 +1,4 @@
-"""What else Segment Anything does from files to files; each is a command of its own."""
+"""The work of the commands `sam embed`, `auto` and `prompt`, from files to files."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -29,7 +29,7 @@ from fewshot.submission.submission import write_submission
 
 
 def embed(embedder: Embedder, slices: SliceSet) -> int:
-    """Embed all slices into the embedder's folder; return how many were not there yet."""
+    """Embed all slices into the embedder's folder; return the number of new embeddings."""
     check_images(slices)
     embedder.check_room(slices)
     megabytes = embedder.bytes_needed(slices) / 1e6
@@ -37,7 +37,7 @@ def embed(embedder: Embedder, slices: SliceSet) -> int:
     with progress(f"embedding with {embedder.model.name}", len(slices)) as advance:
         for _ in embedder.over(slices, advance):
             pass
-    say(f"{embedder.encoded} embedded, {len(slices) - embedder.encoded} were there")
+    say(f"{embedder.encoded} embedded, {len(slices) - embedder.encoded} reused")
     return embedder.encoded
 
 
@@ -46,8 +46,8 @@ def find_automatic_masks(
 ) -> dict[str, Any]:
     """Write the regions that the network finds: `masks.json` (COCO) and `submission.csv`.
 
-    With `background: nearest` every pixel outside all regions takes the nearest one's id in the
-    CSV. Where the slices are labelled the answer holds their scores.
+    With `background: nearest` every pixel outside all regions gets the id of the nearest one in the
+    CSV. The result contains scores where slices are labelled.
     """
     check_images(slices)
     found: list[SliceMasks] = []
@@ -79,13 +79,13 @@ def find_automatic_masks(
 def read_prompt_boxes(path: Path, slices: SliceSet | None) -> tuple[SliceSet, dict[int, Any]]:
     """Return slices, and their boxes as x0, y0, x1, y1 by image id, from COCO or a box table.
 
-    A COCO file knows its slices; a box table needs them, and names them or their patients.
-    Raises `InputError` for boxes of slices that are not there, empty boxes, and such outside.
+    A COCO file lists its slices; a box table needs `slices`, and names them or their patients.
+    Raises `InputError` for boxes of missing slices, empty boxes, and boxes outside their slices.
     """
     if not is_box_table(path):
         listed, boxes = read_boxes(path, None if slices is None else slices.images)
     elif slices is None:
-        raise InputError(f"{path}: a box table does not say where the slices are; give --data too")
+        raise InputError(f"{path}: a box table does not name the slices' files; give --data, too")
     else:
         listed, boxes = slices, _of_table(path, slices)
     sizes = {record.image_id: (record.height, record.width) for record in listed.records}
@@ -116,7 +116,7 @@ def _of_table(path: Path, slices: SliceSet) -> dict[int, Any]:
 def answer_boxes(
     embedder: Embedder, slices: SliceSet, boxes: Mapping[int, Any] | None, target: Path
 ) -> int:
-    """Write the masks that answer boxes, as COCO; with None one box covers each whole slice.
+    """Write the masks of box prompts as COCO; with None, of one box around each entire slice.
 
     Slices without a box are kept, without masks. Returns the number of masks.
     """
@@ -128,7 +128,7 @@ def answer_boxes(
             size = record.height, record.width
             corners = whole_slice(*size) if boxes is None else boxes[record.image_id]
             masks, quality = answer_masks(embedder.model, features, Prompts(corners), size)
-            # A box that is answered by nothing has no mask.
+            # An empty mask is left out.
             seen = masks.any(axis=(1, 2))
             rles = rle_codec.encode_stack(masks[seen])
             found.append(

@@ -17,14 +17,14 @@ from fewshot.sam.study_prompts import StudyPrompt
 
 @dataclass(frozen=True, eq=False)
 class ModelAnswers:
-    """What one network answered: its masks by image id, and the score of every structure."""
+    """The masks of one network by image id, and the scores of all structures."""
 
     name: str
     masks: Mapping[int, SliceMasks]
     scores: Sequence[StructureScore]
 
     def summary(self) -> dict[str, Any]:
-        """Return mean IoU and Dice over structures, and how many those are."""
+        """Return the number of structures, and mean IoU and Dice over them."""
         return {
             "model": self.name,
             "structures": len(self.scores),
@@ -33,12 +33,12 @@ class ModelAnswers:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row a structure."""
+        """Return one row per structure."""
         return [{"model": self.name, **asdict(one)} for one in self.scores]
 
 
 def answers_of(embedder: Embedder, slices: SliceSet, prompt: StudyPrompt) -> ModelAnswers:
-    """Return what a network answers to the same prompts about every labelled slice."""
+    """Return a network's masks for a kind of prompt on all labelled slices."""
     name = embedder.model.name
     masks: dict[int, SliceMasks] = {}
     scores: list[StructureScore] = []

@@ -1,4 +1,4 @@
-"""Asking the mask decoder: all prompts of a slice at once, from its embedding."""
+"""The mask decoder: all prompts of a slice at once, from its embedding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from fewshot.sam.model import SamModel
 from fewshot.sam.prompts import Prompts
 
 MASK_CERTAINTY = 6.0
-"""The logit of a pixel that a mask prompt is sure of."""
+"""The logit of pixels inside a mask prompt."""
 
 Outputs = Literal["one", "three", "all"]
 
 _SLICES: dict[Outputs, slice] = {"one": slice(0, 1), "three": slice(1, 4), "all": slice(0, 4)}
 _ENLARGED_AT_ONCE = 16
-_AT_ONCE = 64  # prompts a call: more would need memory and save no time
+_AT_ONCE = 64  # prompts per call; more would need memory and save no time
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +28,14 @@ class Answer:
     """The decoder's masks of some prompts.
 
     `low`: float32 (n, outputs, 4 grid, 4 grid) logits; `quality`: float32 (n, outputs), the
-    network's own guess of each mask's IoU.
+    IoU that the network predicts for each mask.
     """
 
     low: torch.Tensor
     quality: torch.Tensor
 
     def best(self) -> "Answer":
-        """Return one output a prompt, the one that the network thinks best of."""
+        """Return one output per prompt, the one with the highest predicted quality."""
         rows = torch.arange(len(self.low), device=self.low.device)
         chosen = self.quality.argmax(dim=1)
         return Answer(self.low[rows, chosen][:, None], self.quality[rows, chosen][:, None])
@@ -49,15 +49,14 @@ def ask(
     *,
     outputs: Outputs = "one",
 ) -> Answer:
-    """Return the decoder's answer to prompts about one slice, in one call for up to 64 of them.
+    """Return the decoder's masks for prompts on one slice, 64 prompts per call.
 
     Args:
         model: the network; gradients flow if they are enabled outside.
         features: the slice's embedding, (256, grid, grid).
         prompts: in the slice's own pixels.
         size: height and width of the slice.
-        outputs: `one`, which is meant for clear prompts; the `three` for ambiguous ones; or `all`
-            four in that order.
+        outputs: `one` for clear prompts, `three` for ambiguous ones, or `all` four in that order.
     """
     if not len(prompts):
         side = 4 * model.grid
@@ -73,7 +72,7 @@ def ask(
 
 
 def ask_once(model: SamModel, features: torch.Tensor, prompts: Prompts, size: Size) -> Answer:
-    """Return one answer a prompt: of points alone the best of the three, else the clear one."""
+    """Return one mask per prompt: the best of three for points only, else the clear one."""
     if prompts.only_points:
         return ask(model, features, prompts, size, outputs="three").best()
     return ask(model, features, prompts, size)
@@ -82,10 +81,9 @@ def ask_once(model: SamModel, features: torch.Tensor, prompts: Prompts, size: Si
 def answer_masks(
     model: SamModel, features: torch.Tensor, prompts: Prompts, size: Size
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Return the masks that answer prompts, bool (n, height, width), and their quality, (n,).
+    """Return the masks of prompts, bool (n, height, width), and their quality, (n,).
 
-    A prompt of points alone may mean several things: of its three answers the one is taken that
-    the network thinks best of.
+    A prompt of only points is ambiguous: the best of its three masks is taken, by quality.
     """
     with torch.inference_mode():
         answer = ask_once(model, features, prompts, size)

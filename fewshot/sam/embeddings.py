@@ -1,8 +1,8 @@
-"""Image embeddings: one encoder pass a slice, kept on disk and found again by digests.
+"""Image embeddings: one encoder pass per slice, stored on disk and found by digests.
 
-A folder of embeddings holds `embeddings.json`, which says what encoder and treatment they are of,
-and one `.npz` a slice, called by the digest of the image file: a changed image is simply not found
-and is embedded again.
+A folder of embeddings contains `embeddings.json`, which describes their encoder and input
+transform, and one `.npz` per slice, named by the digest of the image file, so that a changed image
+is embedded again.
 """
 
 import shutil
@@ -34,15 +34,15 @@ _BYTES = {"float16": 2, "float32": 4}
 
 @dataclass
 class Embedder:
-    """Gives slices' embeddings: from a folder where they are in it, else from the encoder.
+    """Provides embeddings of slices, from a folder if they are in it, else from the encoder.
 
     Attributes:
-        model: whose image encoder.
-        folder: where embeddings are kept; None keeps none.
-        number: in what number format they are kept.
-        treatment: what is done to a slice first.
-        batch_size: slices a pass.
-        mixed_precision: as for detectors: `auto`, `off`, `bfloat16` or `float16`.
+        model: with the image encoder.
+        folder: where embeddings are stored; None stores none.
+        number: number format of stored embeddings.
+        treatment: transform of a slice before the encoder.
+        batch_size: slices per encoder batch.
+        mixed_precision: `auto`, `off`, `bfloat16` or `float16`.
 
     Opening a folder of embeddings of another encoder, number or treatment raises `InputError`.
     """
@@ -77,11 +77,11 @@ class Embedder:
         return self._batch(slices, [record])[0]
 
     def bytes_needed(self, slices: SliceSet) -> int:
-        """Return how many bytes the embeddings of all these slices take on disk."""
+        """Return the size on disk of the embeddings of these slices, in bytes."""
         return len(slices) * _CHANNELS * self.model.grid**2 * _BYTES[self.number]
 
     def check_room(self, slices: SliceSet) -> None:
-        """Raise `FewshotError` when the disk has no room for the embeddings of these slices."""
+        """Raise `FewshotError` if the disk has no space for the embeddings of these slices."""
         if self.folder is None:
             return
         existing = next(one for one in (self.folder, *self.folder.parents) if one.exists())
@@ -124,7 +124,7 @@ class Embedder:
         return torch.from_numpy(features)
 
     def _kept(self, digest: str, features: torch.Tensor) -> torch.Tensor:
-        """Write an embedding and return it as it will be read: rounded, now as later."""
+        """Write an embedding and return it rounded, as it will be read."""
         if self.folder is None:
             return features
         if not (self.folder / DESCRIPTION).exists():
@@ -132,7 +132,7 @@ class Embedder:
         values = features.cpu().numpy().astype(self.number)
         if not np.isfinite(values).all():
             raise FewshotError(
-                f"{self.folder}: an embedding outgrows {self.number}; give --number float32"
+                f"{self.folder}: an embedding overflows {self.number}; give --number float32"
             )
         with atomic_path(self.folder / f"{digest}.npz") as temporary, temporary.open("wb") as file:
             np.savez(file, features=values, encoder=np.array(self.model.encoder_digest))
@@ -168,21 +168,21 @@ def read_embedding(path: Path) -> tuple[np.ndarray[Any, Any], str] | None:
     """Return the features in a file and the digest of their encoder; None for a damaged one."""
     try:
         with zipfile.ZipFile(path) as archive:
-            # NumPy stores embeddings as they are: what is packed is not one, but may be a bomb.
+            # NumPy stores embeddings uncompressed; a compressed file could be a bomb.
             if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
                 return None
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return content["features"], str(content["encoder"])
-    except Exception:  # NumPy's parser and the archive raise whatever they trip over
+    except Exception:  # NumPy's parser and the archive can raise anything
         return None
 
 
 def embedder_below(
     folder: Path | None, model: SamModel, treatment: InputTransform, mixed_precision: str = "auto"
 ) -> Embedder:
-    """Return what gives embeddings, kept in a folder of their own below one for many encoders.
+    """Return an embedder with a subfolder per encoder and input transform.
 
-    Networks that differ in their decoders alone share one.
+    Networks that differ only in their decoders share it.
     """
     if folder is not None:
         folder = folder / f"{model.encoder_digest[:16]}-{treatment.key}"

@@ -1,4 +1,4 @@
-"""Asking a network about labelled slices, and scoring what it answers."""
+"""Evaluation of a network on labelled slices."""
 
 from collections.abc import Callable
 
@@ -16,15 +16,15 @@ Asker = Callable[[NDArray[np.bool_]], list[Task]]
 
 
 def labelled(slices: SliceSet, where: str) -> SliceSet:
-    """Return the slices that have masks; `InputError` when none has."""
+    """Return the slices that have masks; `InputError` if there are none."""
     kept = [one.image_id for one in slices.records if len(slices.masks_of(one.image_id))]
     if not kept:
-        raise InputError(f"{where}: holds no labelled slices; give some with masks")
+        raise InputError(f"{where}: contains no labelled slices; give some with masks")
     return slices.subset(kept)
 
 
 def evaluate(embedder: Embedder, slices: SliceSet, tasks: Asker) -> list[StructureScore]:
-    """Return the scores of every structure that the tasks ask about, slice by slice.
+    """Return the scores of all structures of the tasks, slice by slice.
 
     `tasks` makes the prompts and their true masks from the masks of a labelled slice, bool
     (n, height, width).

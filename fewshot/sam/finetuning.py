@@ -1,4 +1,4 @@
-"""What Segment Anything brings to its fine-tuning (see `training.loop`)."""
+"""Fine-tuning of Segment Anything as a training task (see `training.loop`)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,30 +32,30 @@ _PARTS = {"decoder": ("mask_decoder",), "all": ("image_encoder", "mask_decoder")
 
 
 def check_folder(out: Path) -> None:
-    """Raise `InputError` when a folder holds anything but a fine-tuning."""
+    """Raise `InputError` if a folder contains anything other than a fine-tuning."""
     ours = {CHECKPOINT, WEIGHTS, CURVES, DESCRIPTION, TIME, EMBEDDINGS, LOGS}
     if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - ours):
-        raise InputError(f"--out {out}: holds something else; give another folder")
+        raise InputError(f"--out {out}: contains other files; give another folder")
 
 
 class FinetuneTask(TrainingTask[Sample, FinetuneSettings]):
-    """The mask decoder, or all but the prompt encoder; the best by validation Dice is kept.
+    """Training of the mask decoder, or of all but the prompt encoder, kept by best validation Dice.
 
-    The weights file has the package's own layout: plain `segment_anything` loads it. A job without
-    `weights` starts from an untrained `tiny`.
+    The weights file has the package's own keys, so that plain `segment_anything` loads it. A job
+    without `weights` starts from an untrained `tiny`.
     """
 
     kept_score = "dice"
 
     def __init__(self, job: TrainingJob, embeddings: Path | None = None) -> None:
-        """`embeddings` is where embeddings are kept when the decoder alone is trained.
+        """`embeddings` is the folder of embeddings if only the decoder is trained.
 
-        Raises `InputError` when no slice is labelled.
+        Raises `InputError` if no slice is labelled.
         """
         super().__init__(job)
         self._train = labelled(job.sources[0].slices, "training slices")
         self._validation = labelled(job.validation, "validation slices")
-        # An image encoder that learns makes embeddings of its own at every step.
+        # If the image encoder is trained, its embeddings change at every step.
         self._folder = embeddings if self.settings.train == "decoder" else None
         self._model: SamModel
         self._embedder: Embedder
@@ -65,7 +65,7 @@ class FinetuneTask(TrainingTask[Sample, FinetuneSettings]):
         return [] if self.job.weights is None else [self.job.weights]
 
     def build(self) -> nn.Module:
-        """Return the network; what is not trained, the prompt encoder among it, is frozen."""
+        """Return the network with all untrained parts frozen, such as the prompt encoder."""
         job = self.job
         start = TINY if job.weights is None else str(job.weights)
         self._model = load_sam(start, job.device, untrained=job.seed)
@@ -76,7 +76,7 @@ class FinetuneTask(TrainingTask[Sample, FinetuneSettings]):
         return self._model.network
 
     def optimizer(self, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
-        """Return AdamW over what is trained; its rate rises, then falls by half a cosine."""
+        """Return AdamW of the trained parts, and a schedule with warm-up and cosine decay."""
         settings, schedule = self.settings, self.job.schedule
         optimizer = make_optimizer(
             network.parameters(), "adamw", schedule.learning_rate, settings.weight_decay
@@ -93,22 +93,22 @@ class FinetuneTask(TrainingTask[Sample, FinetuneSettings]):
         return [sample.record.file_name for sample in samples]
 
     def losses(self, state: TrainingState, samples: list[Sample], iteration: int) -> Step:
-        """Return the loss of the masks, and that of their guessed quality."""
+        """Return the losses of the masks and of their predicted quality."""
         features = self._features(samples)
         found = [self._losses(*pair) for pair in zip(features, samples, strict=True)]
         masks, quality = torch.stack(found).mean(dim=0)
         return Step({"loss_mask": masks, "loss_quality": quality})
 
     def evaluate(self, network: nn.Module) -> Evaluation:
-        """Return the mean Dice over the validation slices' structures, asked for by prompts."""
+        """Return the mean Dice over the structures of the validation slices."""
         embedder, mix = self._embedder, self.settings.prompts
-        if network is not self._model.network:  # the running mean
+        if network is not self._model.network:  # the moving average
             embedder = self._embedder_of(replace(self._model, network=network))
         scores = evaluate(embedder, self._validation, lambda masks: validation_tasks(masks, mix))
         return Evaluation({"dice": mean_dice(scores)})
 
     def weights(self, network: nn.Module) -> dict[str, Any]:
-        """Return the weights in the package's own layout."""
+        """Return the weights with the package's own keys."""
         return plain_weights(network)
 
     def facts(self) -> dict[str, Any]:

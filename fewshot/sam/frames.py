@@ -1,4 +1,4 @@
-"""From a slice's pixels to the square that the image encoder looks at, and back."""
+"""Conversion between a slice's pixels and the image encoder's square input."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def to_inputs(model: SamModel, images: Sequence[NDArray[np.uint8]]) -> torch.Ten
 
 
 def input_size(model: SamModel, size: Size) -> Size:
-    """Return the (height, width) that a slice has inside the encoder's square."""
+    """Return the (height, width) of a slice inside the encoder's square."""
     shape: Size = ResizeLongestSide.get_preprocess_shape(*size, model.side)
     return shape
 
@@ -51,10 +51,10 @@ def to_slice(model: SamModel, logits: torch.Tensor, size: Size) -> torch.Tensor:
 
 
 def mask_inputs(model: SamModel, masks: NDArray[np.bool_], certainty: float) -> torch.Tensor:
-    """Return masks of a slice, (n, height, width), as the prompt encoder reads them.
+    """Return masks of a slice, (n, height, width), as input of the prompt encoder.
 
     That is (n, 1, 4 grid, 4 grid) logits, from -`certainty` outside to +`certainty` inside, in
-    proportion to how much of a cell a mask covers.
+    proportion to the covered part of a cell.
     """
     size = masks.shape[1:]
     height, width = input_size(model, (size[0], size[1]))

@@ -1,4 +1,4 @@
-"""What is done to a slice before the image encoder sees it: a filter, and a lower resolution."""
+"""Transforms of a slice before the image encoder: a filter, and a lower resolution."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,9 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class InputTransform:
-    """A named change of grey slices, (height, width) to (height, width) or another size.
+    """A named transform of grey slices, (height, width) to (height, width) or another size.
 
-    The name tells embeddings of differently treated slices apart. A resolution of None leaves the
-    slice as large as it is.
+    Embeddings are identified by the name, too. A resolution of None keeps the slice's size.
     """
 
     name: str = "raw"
@@ -38,10 +37,10 @@ RAW = InputTransform()
 
 
 def resized(image: Image, longer: int) -> Image:
-    """Return a slice whose longer side has so many pixels: areas when smaller, linear when larger.
+    """Return a slice resized to a longer side of this many pixels.
 
-    Segment Anything then resizes again, to its own side: the resolution is what detail the network
-    is given, as in C. Hu et al., When SAM meets medical images, arXiv 2304.08506, 2023.
+    Segment Anything then resizes it to its own side; the resolution limits the detail, as in C. Hu
+    et al., When SAM meets medical images, arXiv 2304.08506, 2023.
     """
     import cv2
 

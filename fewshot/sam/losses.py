@@ -12,7 +12,7 @@ _FOCAL_POWER, _FOCAL_BALANCE, _FOCAL_SHARE = 2.0, 0.25, 20.0
 
 
 def mask_losses(logits: torch.Tensor, truth: torch.Tensor, kind: MaskLoss) -> torch.Tensor:
-    """Return the loss of each mask, (n, outputs): Dice and a loss by pixel, unweighted sum.
+    """Return the loss of each mask, (n, outputs): Dice plus a pixel-wise loss.
 
     Args:
         logits: (n, outputs, height, width).
@@ -33,9 +33,9 @@ def mask_losses(logits: torch.Tensor, truth: torch.Tensor, kind: MaskLoss) -> to
 def quality_losses(
     quality: torch.Tensor, logits: torch.Tensor, truth: torch.Tensor
 ) -> torch.Tensor:
-    """Return the squared error of the guessed IoU of each mask, (n, outputs), times 0.1.
+    """Return the squared error of the predicted IoU of each mask, (n, outputs), times 0.1.
 
-    Without it the guess, which thresholds lean on, would stay what it was before fine-tuning.
+    Without it, predicted IoUs, which thresholds use, would be those before fine-tuning.
     """
     with torch.no_grad():
         found, target = logits > 0, truth[:, None] > 0.5

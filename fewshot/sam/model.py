@@ -47,7 +47,7 @@ class SamModel:
     Attributes:
         network: the package's own `Sam`.
         layout: `vit_b`, `vit_l`, `vit_h` or `tiny`.
-        name: what its masks and rows are called after.
+        name: of its masks and rows.
         device: `cpu` or `cuda`.
     """
 
@@ -58,7 +58,7 @@ class SamModel:
 
     @property
     def side(self) -> int:
-        """The side of the square that the image encoder looks at, pixels."""
+        """The side of the image encoder's square input, pixels."""
         side: int = self.network.image_encoder.img_size  # type: ignore[assignment, union-attr]
         return side
 
@@ -70,9 +70,9 @@ class SamModel:
 
     @cached_property
     def encoder_digest(self) -> str:
-        """The SHA-256 of the image encoder's weights: all of a checkpoint that embeddings hang on.
+        """The SHA-256 of the image encoder's weights, on which embeddings depend.
 
-        Fine-tuning the decoder alone leaves it as it is, and so the embeddings valid.
+        It does not change if only the decoder is fine-tuned, so that embeddings stay valid.
         """
         digest = hashlib.sha256()
         weights = self.network.image_encoder.state_dict()  # type: ignore[union-attr]
@@ -131,10 +131,10 @@ def build_sam(layout: str, seed: int | None = None) -> nn.Module:
 
 
 def _let_like_places_attend(network: nn.Module) -> None:
-    """Start every attention between prompts and image with keys that are read like queries.
+    """Initialise key projections equal to query projections in attention of prompts and image.
 
-    Both carry the same positional encoding, so that a box's corner looks at its own place from the
-    first step on. Without it a training on a few slices spends most of its time finding that out.
+    Both have the same positional encoding, so that a box's corner attends to its own position from
+    the first step. Otherwise training on a few slices spends most of its time learning this.
     """
     with torch.no_grad():
         for name, part in network.named_modules():
@@ -149,11 +149,10 @@ def load_sam(checkpoint: str, device: str = "auto", *, untrained: int | None = N
     Args:
         checkpoint: a file, or the name of a published one (see `find_checkpoint`).
         device: `cpu`, `cuda` or `auto`.
-        untrained: the seed of `tiny` without a file, which is where its training starts; None
-            where an untrained network is of no use.
+        untrained: the seed of an untrained `tiny`, for its training; None to require a file.
 
     Raises:
-        InputError: the file is missing, damaged, holds code, or is of another architecture.
+        InputError: the file is missing, damaged, contains code, or is of another architecture.
     """
     where = resolve_device(device)
     if checkpoint == TINY and untrained is not None:
@@ -171,7 +170,7 @@ def load_sam(checkpoint: str, device: str = "auto", *, untrained: int | None = N
 
 
 def save_sam(path: Path, network: nn.Module) -> None:
-    """Write a network as `segment_anything` does, so that `sam_model_registry` loads it."""
+    """Write a network with `segment_anything`'s keys, so that `sam_model_registry` loads it."""
     save_checkpoint(path, plain_weights(network))
 
 
@@ -181,7 +180,7 @@ def plain_weights(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a checkpoint, original or as MedSAM's training leaves it."""
+    """Return the tensors of a checkpoint, in the original form or as saved by MedSAM's training."""
     content: Any = load_checkpoint(path)
     if isinstance(content.get("model"), dict):
         content = content["model"]
@@ -189,7 +188,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def layout_of(weights: Weights, path: Path) -> str:
-    """Return the architecture that weights are of; `InputError` when it is none of SAM's."""
+    """Return the architecture of weights; `InputError` if it is not one of SAM's."""
     patches = weights.get(_PATCHES)
     blocks = {name.split(".")[2] for name in weights if name.startswith("image_encoder.blocks.")}
     size = None if patches is None or patches.ndim != 4 else (len(patches), len(blocks))

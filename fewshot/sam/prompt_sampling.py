@@ -1,4 +1,4 @@
-"""What a network is asked while it is fine-tuned and validated: prompts with their true masks."""
+"""Prompts with their true masks, for fine-tuning and validation."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ _MOST_POINTS = 5
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Prompts about a slice, and the true mask of each: bool (n, height, width)."""
+    """Prompts on a slice, and the true mask of each: bool (n, height, width)."""
 
     prompts: Prompts
     truth: Mask
@@ -35,9 +35,9 @@ def training_task(
 ) -> Task:
     """Return a random task on a slice's structures, at most `most` of them.
 
-    `box` asks by tight boxes with moved sides, `points` by one to five points inside, `whole` by
-    one box over the slice for all structures together; `mix` does all of that, and asks by damaged
-    masks with their box and points too, as refinement will.
+    `box`: tight boxes with shifted sides; `points`: one to five points inside; `whole`: one box
+    around the slice for all structures together; `mix`: all of these, and corrupted masks with
+    their boxes and points, as in refinement.
     """
     kind = mix if mix != "mix" else str(rng.choice([k for k, _ in _MIX], p=[p for _, p in _MIX]))
     height, width = masks.shape[1:]
@@ -55,14 +55,14 @@ def training_task(
 
 
 def whole_task(masks: Mask) -> Task:
-    """Return the one question of a whole slice: everything that is labelled on it."""
+    """Return the task of one box around the slice, with the union of its labels."""
     height, width = masks.shape[1:]
     together: Mask = np.any(masks, axis=0, keepdims=True)
     return Task(Prompts(whole_slice(height, width)), together)
 
 
 def validation_tasks(masks: Mask, mix: PromptMix) -> list[Task]:
-    """Return the fixed tasks that a fine-tuning with this mix is judged by."""
+    """Return the fixed tasks to validate a fine-tuning with this mix."""
     tight = Task(Prompts(tight_boxes(masks)), masks)
     points = Task(points_prompt(masks, 1), masks)
     return {
@@ -83,7 +83,7 @@ def _random_points(masks: Mask, count: int, rng: np.random.Generator) -> Prompts
 
 
 def _damaged(mask: Mask, rng: np.random.Generator) -> Mask:
-    """Return a mask as a detector might have drawn it: moved a little, with another outline."""
+    """Return a corrupted mask, like that of a detector: shifted, with another contour."""
     size = max(1.0, float(np.sqrt(mask.sum())))
     shift = rng.normal(0, 0.05 * size, 2)
     field = ndimage.gaussian_filter(rng.standard_normal(mask.shape), max(1.0, 0.15 * size))

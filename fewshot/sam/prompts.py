@@ -1,4 +1,4 @@
-"""What a Segment Anything network is asked: boxes, points and masks in a slice's own pixels."""
+"""Prompts of Segment Anything: boxes, points and masks in a slice's own pixels."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -18,7 +18,7 @@ _POINTS = 3  # interior points of a mask that go with its box
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """The prompts of one slice, one row an object.
+    """The prompts of one slice, one row per object.
 
     `boxes`: float32 (n, 4) as x0, y0, x1, y1. `points`: float32 (n, k, 2) as x, y, and `labels`:
     int32 (n, k), 1 inside, 0 outside. `masks`: bool (n, height, width). None where not given.

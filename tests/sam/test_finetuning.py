@@ -106,11 +106,11 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / CURVES).touch()
     check_folder(tmp_path)
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="contains other files"):
         check_folder(tmp_path)
 
 
 def test_without_labels_there_is_nothing_to_learn(task: Start, miniature: SliceSet) -> None:
     job = replace(task().job, sources=[TrainingSource(miniature.subset([5]))])
-    with pytest.raises(InputError, match="training slices: holds no labelled slices"):
+    with pytest.raises(InputError, match="training slices: contains no labelled slices"):
         FinetuneTask(job)
