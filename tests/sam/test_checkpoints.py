@@ -51,4 +51,4 @@ def test_a_file_is_recognised_by_its_bytes_whatever_it_is_called(
     assert capsys.readouterr().err == ""
     (tmp_path / "greeting.pth").write_bytes(b"hell")
     assert recognise(tmp_path / "greeting.pth") is None
-    assert "called like greeting but is another file" in capsys.readouterr().err
+    assert "has the name of greeting but differs" in capsys.readouterr().err
