@@ -37,7 +37,7 @@ class Prompts:
 
     @property
     def only_points(self) -> bool:
-        """Whether there is neither box nor mask: such a prompt may mean several things."""
+        """Whether there is neither box nor mask, which makes a prompt ambiguous."""
         return self.boxes is None and self.masks is None
 
     def part(self, start: int, stop: int) -> "Prompts":
@@ -70,7 +70,7 @@ def tight_boxes(masks: NDArray[np.bool_]) -> Boxes:
 
 
 def points_prompt(masks: NDArray[np.bool_], count: int, boxes: Boxes | None = None) -> Prompts:
-    """Return a prompt of `count` interior points a mask, with boxes where given."""
+    """Return prompts of `count` interior points per mask, with boxes if given."""
     if not count:
         return Prompts(boxes=boxes)
     points = np.stack([interior_points(mask, count) for mask in masks])
@@ -88,11 +88,11 @@ def from_masks(masks: NDArray[np.bool_], boxes: Boxes, kind: PromptKind) -> Prom
 
 
 def interior_points(mask: NDArray[np.bool_], count: int) -> NDArray[np.float32]:
-    """Return points inside a mask, (count, 2) as x, y in whole pixels; the same mask, the same.
+    """Return points inside a mask, (count, 2) as x, y in whole pixels; deterministic.
 
-    The first lies deepest inside; each of the others lies where depth and distance from the points
-    before it are both large (the smaller of the two counts, most of the way). Where the mask has
-    fewer pixels than points, points repeat. An empty mask has its middle pixel.
+    The first is the deepest; each further one maximises the smaller of depth and distance from the
+    earlier points. If the mask has fewer pixels than points, points repeat. For an empty mask it is
+    the middle pixel.
     """
     inside = np.pad(np.asarray(mask, dtype=bool), 1)
     ys, xs = np.nonzero(mask)
@@ -130,7 +130,7 @@ def clipped(boxes: Boxes, height: int, width: int) -> Boxes:
 
 
 def check_boxes(boxes: NDArray[Any], height: int, width: int, where: str) -> Boxes:
-    """Return a user's boxes, clipped to the slice; `InputError` for one that cannot be meant.
+    """Return a user's boxes, clipped to the slice; `InputError` for an invalid one.
 
     A box must be of finite numbers, not empty, and overlap the slice by at least one pixel.
     """

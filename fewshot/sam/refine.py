@@ -1,4 +1,4 @@
-"""Refining predicted masks: each becomes a prompt, and the answer may take its place."""
+"""Refining predicted masks: each is used as a prompt, and may be replaced by the result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RefineRule:
-    """When an answer takes the place of the mask that asked for it.
+    """When the network's mask replaces the mask that it was prompted with.
 
     Attributes:
-        prompt: how a mask asks.
-        min_quality: the network's own guess of its IoU, at least.
-        min_agreement: the IoU of answer and mask, at least.
-        max_growth: how many times larger, or smaller, the answer may be.
+        prompt: kind of prompt made from a mask.
+        min_quality: minimum IoU that the network predicts.
+        min_agreement: minimum IoU of new and old mask.
+        max_growth: maximum ratio of their areas, either way.
     """
 
     prompt: PromptKind
@@ -37,7 +37,7 @@ class RefineRule:
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """A slice's masks, the answer to each, and what speaks for the answer; one row a mask."""
+    """A slice's masks, the network's mask for each, and its measures; one row per mask."""
 
     before: SliceMasks
     after: SliceMasks
@@ -46,7 +46,7 @@ class Proposal:
     growth: Numbers
 
     def accepted(self, rule: RefineRule) -> NDArray[np.bool_]:
-        """Return which answers a rule accepts; an empty answer never."""
+        """Return which new masks a rule accepts; never an empty one."""
         good: NDArray[np.bool_] = (
             (self.quality >= rule.min_quality)
             & (self.agreement >= rule.min_agreement)
@@ -57,9 +57,9 @@ class Proposal:
         return good
 
     def refined(self, rule: RefineRule | None) -> SliceMasks:
-        """Return the masks with accepted answers in their places; None accepts none.
+        """Return the masks with accepted new ones in their places; None accepts none.
 
-        Scores, sources and order stay as they are.
+        Scores, sources and order are unchanged.
         """
         if rule is None or not self.accepted(rule).any():
             return self.before
@@ -78,9 +78,9 @@ def propose(
     kind: PromptKind,
     advance: Advance = no_progress,
 ) -> dict[int, Proposal]:
-    """Return what the network would make of each slice's masks, by image id.
+    """Return the network's masks for each slice's masks as prompts, by image id.
 
-    Slices without masks are left out; all masks of a slice are asked about at once.
+    Slices without masks are left out.
     """
     ids = [one.image_id for one in predictions.records if len(predictions.masks_of(one.image_id))]
     return {

@@ -1,4 +1,4 @@
-"""Choosing on validation slices whether refinement pays, and by which rule."""
+"""Choice on validation slices whether to refine, and by which rule."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -27,15 +27,15 @@ _GROWTHS = (1.25, 2.0, 1000.0)
 
 @dataclass(frozen=True)
 class RefineChoice:
-    """What was chosen, and how it does on the validation slices.
+    """The choice, and its scores on the validation slices.
 
     Attributes:
-        rule: the chosen rule; None when refinement is to be left out.
+        rule: the chosen rule; None for no refinement.
         before, after: mean score of the validation slices without and with the chosen rule.
         best: the rule with the highest mean, chosen or not.
         gain, error: of that rule over no refinement, and the standard error of this difference.
-        always: mean score when every answer is accepted, by way of prompting.
-        replaced: part of the validation masks that the best rule replaces.
+        always: mean score if every new mask is accepted, by kind of prompt.
+        replaced: fraction of the validation masks that the best rule replaces.
     """
 
     rule: RefineRule | None
@@ -57,17 +57,17 @@ def choose_refinement(
 ) -> RefineChoice:
     """Return the rule that scores best on validation slices, or none.
 
-    Thresholds are quantiles of what the validation masks have, so that they suit any network. The
-    best of all rules is only taken when its mean gain over leaving the masks alone exceeds one
-    standard error of that gain, slice by slice: a smaller one may be an accident.
+    Candidate thresholds are quantiles over the validation masks, so that they suit any network. The
+    best rule is only used if its mean gain per slice over no refinement exceeds one standard error:
+    a smaller gain may be chance.
 
     Args:
         predictions: a model's masks of the validation slices.
-        proposals: way of prompting → what `propose` made of them.
-        judge: gives the score of each validation slice, in one order, for masks by image id.
+        proposals: kind of prompt → result of `propose`.
+        judge: returns the score of each validation slice, in a fixed order, for masks by image id.
     """
     if not any(len(one) for one in proposals.values()):
-        raise InputError("refinement: there are no masks on the validation slices to choose by")
+        raise InputError("refinement: there are no masks on the validation slices to choose with")
     off = judge(predictions.masks)
     best: tuple[float, RefineRule, Scores] | None = None
     always: dict[str, float] = {}
@@ -112,9 +112,9 @@ def rand_judge(truth: Mapping[int, NDArray[np.uint8]], rule: MergeRule, metric: 
 
 
 def overlap_judge(truth: SliceSet) -> Judge:
-    """Return a judge by the mean IoU of a slice's masks with the true mask that each is nearest to.
+    """Return a judge by the mean IoU of a slice's masks with the best true mask of each.
 
-    That is what counts for masks that are to be learnt from. Slices without masks are left out.
+    It suits masks for training. Slices without masks are left out.
     """
 
     def judge(masks: Mapping[int, SliceMasks]) -> Scores:

@@ -1,4 +1,4 @@
-"""Refining masks in files with Segment Anything, where validation slices say that it pays."""
+"""Refining masks in files with Segment Anything, where validation slices show a gain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,17 +29,17 @@ Objective = Literal["foreground", "all", "overlap"]
 
 @dataclass(frozen=True)
 class Refinement:
-    """What a refinement reads, and what it is chosen for.
+    """Inputs and objective of a refinement.
 
     Attributes:
         truth: labelled validation slices.
-        predictions: models' masks of the same slices; with several, all choose together.
-        objective: an adjusted Rand variant of merged masks, or the overlap of single masks, which
-            counts for soft labels.
-        merge: how masks are merged when a Rand variant is the objective.
-        score_threshold: of the merge; None to choose it first, as a calibration does.
-        least_scores: masks below are not looked at, one for each file of predictions.
-        prompts: the ways of prompting to choose from.
+        predictions: models' masks of the same slices; several are used together.
+        objective: an adjusted Rand variant of merged masks, or the overlap of single masks, for
+            soft labels.
+        merge: how masks are merged, for an objective of a Rand variant.
+        score_threshold: of the merge; None to calibrate it first.
+        least_scores: lowest score of masks to use, for each file of predictions.
+        prompts: kinds of prompts to choose from.
     """
 
     truth: Path
@@ -54,10 +54,9 @@ class Refinement:
 def refine(
     what: Refinement, embedder: Embedder, targets: Mapping[Path, Path], chosen: Path
 ) -> dict[str, Any]:
-    """Choose a rule on validation slices, apply it, and write the choice as JSON; return that.
+    """Choose a rule on validation slices, apply it, and write and return the choice.
 
-    `targets` are COCO files of masks, and where each goes with accepted answers in its masks'
-    places.
+    `targets` are COCO files of masks → files to write with refined masks.
     """
     choice = _choose(what, embedder)
     say(_in_words(choice))
@@ -100,7 +99,7 @@ def _choose(what: Refinement, embedder: Embedder) -> RefineChoice:
 
 
 def _pool(pooled: Sequence[tuple[SliceSet, Judge]]) -> tuple[SliceSet, Judge]:
-    """Return the masks of several models on the same slices as if they were one model's."""
+    """Return the masks of several models on the same slices as those of one model."""
     if len(pooled) == 1:
         return pooled[0]
     first = pooled[0][0]
@@ -125,4 +124,5 @@ def _in_words(choice: RefineChoice) -> str:
         f"best on validation: {best.prompt}, {choice.replaced:.0%} of the masks replaced, "
         f"{choice.before:.4f} {choice.gain:+.4f} ± {choice.error:.4f}"
     )
-    return f"refinement {'pays' if choice.rule else 'is left out, it does not pay'} ({figures})"
+    used = "improves the score" if choice.rule else "is left out, as it shows no clear gain"
+    return f"refinement {used} ({figures})"

@@ -1,4 +1,4 @@
-"""The endless sequence of samples that a fine-tuning reads, addressed by position."""
+"""The endless sequence of samples of a fine-tuning, addressed by position."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from fewshot.training.sampling import DrawnSamples, TrainingSource
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A slice and what is asked about it; `image` is None where the embedding is taken instead."""
+    """A slice and its task; `image` is None if its embedding is used instead."""
 
     record: SliceRecord
     image: NDArray[np.uint8] | None
@@ -26,8 +26,7 @@ class Sample:
 class FinetuneSamples(DrawnSamples[Sample]):
     """Labelled slices with random prompts.
 
-    They are augmented when the image encoder is trained; an embedding can only be taken of the
-    slice as it is.
+    They are augmented only if the image encoder is trained: embeddings are of unchanged slices.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How well masks that answer prompts fit the true structures."""
+"""Scores of masks for prompts on true structures."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fewshot.slices.arrays import Mask
 
 @dataclass(frozen=True)
 class StructureScore:
-    """One structure of one slice: its area in pixels, and IoU and Dice of the mask found for it."""
+    """A structure of a slice: its area in pixels, and IoU and Dice of its predicted mask."""
 
     image: str
     structure: int
@@ -33,7 +33,7 @@ def overlap(truth: Mask, masks: Mask) -> tuple[NDArray[np.float64], NDArray[np.f
 def score_structures(
     image: str, truth: Mask, masks: Mask, quality: NDArray[np.float32]
 ) -> list[StructureScore]:
-    """Return the scores of the masks found for a slice's structures, in their order."""
+    """Return the scores of predicted masks of a slice's structures, in their order."""
     iou, dice = overlap(truth, masks)
     areas = truth.sum(axis=(1, 2))
     return [

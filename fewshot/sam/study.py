@@ -38,15 +38,15 @@ Chances = NDArray[np.float32]  # (n, height, width), 0 to 1
 
 @dataclass(frozen=True, eq=False)
 class StudyPlan:
-    """What a study goes through: everything with everything.
+    """All combinations of a study.
 
     Attributes:
         models: networks.
-        phases: name → slices of that phase; the first holds the labels, and the others show the
-            same places under the same image ids.
+        phases: name → slices of that phase; the first has the labels, and the others have the same
+            slices with the same image ids.
         treatments: filters and resolutions.
-        prompts: ways of prompting.
-        embeddings: folder below which embeddings are kept; None keeps none.
+        prompts: kinds of prompts.
+        embeddings: folder for embeddings; None stores none.
         mixed_precision: of the encoders.
     """
 
@@ -76,23 +76,23 @@ class StudyPlan:
 
     @property
     def combinations(self) -> list[str]:
-        """Each phase alone, and where there are several their mean and maximum."""
+        """Each phase alone and, if there are several, their mean and maximum."""
         return [*self.phases, *(("mean", "max") if len(self.phases) > 1 else ())]
 
     def passes(self) -> list[tuple[SamModel, InputTransform]]:
-        """The passes through an image encoder: each yields a row a prompt and combination."""
+        """The encoder passes; each yields a row per prompt and combination of phases."""
         return list(itertools.product(self.models, self.treatments))
 
 
 def run_study(
     plan: StudyPlan, folder: Path, advance: Advance = no_progress
 ) -> list[dict[str, Any]]:
-    """Do a study, going on where an earlier call stopped; return one row a combination.
+    """Run or resume a study; return one row per combination.
 
     A row has model, input, resolution, points, box, phases, structures, and mean IoU and Dice over
-    structures with the standard error of the Dice. Rows are kept in `rows.jsonl` as they come.
+    structures with the standard error of the Dice. Rows are appended to `rows.jsonl`.
 
-    Raises `InputError` when the folder holds another study.
+    Raises `InputError` if the folder contains another study.
     """
     _check_plan(plan, folder)
     rows = [row for row in read_json_lines(folder / ROWS) if isinstance(row.get("pass"), str)]
@@ -127,7 +127,7 @@ def _pass(plan: StudyPlan, model: SamModel, treatment: InputTransform) -> Iterat
 
 
 def _chances(model: SamModel, features: torch.Tensor, task: Task) -> Chances:
-    """Return the probability of every pixel in each answer."""
+    """Return the probability of each pixel for each prompt."""
     height, width = task.truth.shape[1:]
     with torch.inference_mode():
         low = ask_once(model, features, task.prompts, (height, width)).low
@@ -172,7 +172,7 @@ def _same(slices: SliceSet, record: SliceRecord) -> SliceRecord:
 
 
 def _check_plan(plan: StudyPlan, folder: Path) -> None:
-    """Write down what the study is, or check that the folder holds the same one."""
+    """Write the plan of the study, or check that the folder contains the same one."""
     names = [model.name for model in plan.models]
     if len(set(names)) < len(names):
         raise InputError(f"study: two networks are called {names[0]}; rename a file or its folder")
@@ -184,7 +184,7 @@ def _check_plan(plan: StudyPlan, folder: Path) -> None:
     }
     path = folder / PLAN
     if path.is_file() and read_json(path) != described:
-        raise InputError(f"{folder}: holds another study; give another folder")
+        raise InputError(f"{folder}: contains another study; give another folder")
     if not path.is_file():
         write_json(path, described)
 

@@ -30,9 +30,9 @@ def compare_networks(
     most: int | None,
     out: Path,
 ) -> list[dict[str, Any]]:
-    """Ask networks the same; write `scores.csv`, `summary.json`, `comparison.png`.
+    """Compare networks with the same prompts; write `scores.csv`, `summary.json`, `comparison.png`.
 
-    Returns the summary: one row a network.
+    Returns the summary: one row per network.
     """
     chosen = check_images(_some(labelled(slices, "the COCO file"), most))
     answers = []
@@ -52,7 +52,7 @@ def compare_networks(
 
 @dataclass(frozen=True, eq=False)
 class StudyRequest:
-    """What a study is to go through; see `StudyPlan`. `most` slices are taken, evenly spread."""
+    """The inputs of a study; see `StudyPlan`. At most `most` evenly spaced slices are used."""
 
     models: Sequence[SamModel]
     slices: SliceSet
@@ -66,7 +66,7 @@ class StudyRequest:
 
 
 def write_study(request: StudyRequest, out: Path) -> list[dict[str, Any]]:
-    """Do a study; write `study.csv`, `study.json` and `study.png`, and return its rows."""
+    """Run a study; write `study.csv`, `study.json` and `study.png`, and return its rows."""
     chosen = check_images(_some(labelled(request.slices, "the COCO file"), request.most))
     for slices in request.phases.values():
         check_images(slices)

@@ -16,8 +16,8 @@ _LIGHT_FROM = 0.55  # of the shades, below which text is white
 def write_study_figure(target: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw the rows of a study as a heat map and write it as PNG, atomically.
 
-    A row of the map is a network with an input, a resolution and a combination of phases, a column
-    a way of prompting; the cell says the mean Dice over structures.
+    Rows are networks with an input, a resolution and a combination of phases, columns are kinds of
+    prompts, and cells are the mean Dice over structures.
     """
     lines = list(dict.fromkeys(_line(row) for row in rows))
     columns = list(dict.fromkeys(_column(row) for row in rows))

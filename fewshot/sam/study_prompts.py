@@ -1,4 +1,4 @@
-"""The ways of prompting that a comparison or a study goes through."""
+"""The kinds of prompts of a comparison or a study."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +18,7 @@ BOX_KINDS: tuple[BoxKind, ...] = ("none", "tight", "whole")
 class StudyPrompt:
     """Interior points of a structure, and no box, a tight one, or one over the whole slice.
 
-    A box over the slice without points asks for everything that is labelled on it, at once.
+    A box around the slice without points stands for the union of all its labels.
     """
 
     points: int
@@ -30,13 +30,13 @@ class StudyPrompt:
 
     @property
     def name(self) -> str:
-        """The prompt in words, such as `5 points, tight box`."""
+        """The name of the prompt, such as `5 points, tight box`."""
         points = "" if not self.points else f"{self.points} point{'s' * (self.points > 1)}"
         box = "" if self.box == "none" else f"{self.box} box"
         return ", ".join(part for part in (points, box) if part)
 
     def task(self, masks: NDArray[np.bool_]) -> Task:
-        """Return the prompts about a slice's structures, bool (n, height, width)."""
+        """Return the prompts for a slice's structures, bool (n, height, width)."""
         if self.box == "whole" and not self.points:
             return whole_task(masks)
         boxes = None

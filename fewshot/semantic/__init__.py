@@ -1,1 +1,1 @@
-"""Semantic networks: foreground and boundaries, pixel by pixel, and the regions they make up."""
+"""Semantic networks: foreground and boundaries per pixel, and the regions made from them."""

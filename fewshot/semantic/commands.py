@@ -1,4 +1,4 @@
-"""What `fewshot semantic` does, as functions from files to files."""
+"""The work of `fewshot semantic`, as functions from files to files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def train(data: Path, settings: SemanticTrainingSettings, out: Path) -> None:
-    """Train a semantic network on `train.json` of a folder, watched on its `validation.json`.
+    """Train a semantic network on a folder's `train.json`, and evaluate it on `validation.json`.
 
-    With `model.consistency` it learns from `unlabelled.json` as well.
+    With `model.consistency` it also learns from `unlabelled.json`.
     """
     from fewshot.semantic.training import SemanticTask
     from fewshot.training.job import TrainingJob
@@ -52,9 +52,9 @@ def train(data: Path, settings: SemanticTrainingSettings, out: Path) -> None:
 def predict(
     model: Path, slices: SliceSet, target: Path, regions: RegionMethod | None, device: str
 ) -> int:
-    """Write a network's regions of some slices as COCO with scores; return how many there are.
+    """Write a network's regions on slices as COCO with scores; return their number.
 
-    `regions` says how they are found; None as the network was trained for.
+    `regions` is the method to find them; by default that of the network's settings.
     """
     from fewshot.semantic.prediction import load_semantic, predict_slices, with_regions
 
@@ -70,7 +70,7 @@ def predict(
 
 @dataclass(frozen=True)
 class Request:
-    """What `fewshot semantic compare` is asked for; `networks` are names that may be wrong."""
+    """The options of `fewshot semantic compare`; `networks` are unchecked names."""
 
     data: Path
     test: Path
@@ -107,5 +107,5 @@ def compare(
 def _labelled(path: Path) -> SliceSet:
     slices = check_images(read_coco(path))
     if not any(len(slices.masks_of(record.image_id)) for record in slices.records):
-        raise InputError(f"{path}: holds no labelled slices")
+        raise InputError(f"{path}: contains no labelled slices")
     return slices

@@ -1,4 +1,4 @@
-"""Semantic networks side by side: trained alike, calibrated alike, scored on the same slices."""
+"""Comparison of semantic networks with the same training, calibration and test slices."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ _METHODS: tuple[RegionMethod, ...] = ("components", "watershed")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared, and on what.
+    """The networks to compare, and their slices.
 
     `networks`, `gafl` and `featup` are crossed; FeatUp only where a network can take it.
     """
@@ -51,7 +51,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class FinishedModel:
-    """A final model of a run: its folder, that of its predictions, its training's record."""
+    """The final model of a run: folders of the model and its predictions, and its stage record."""
 
     folder: Path
     predictions: Path
@@ -61,11 +61,11 @@ class FinishedModel:
 def compare(
     what: Comparison, out: Path, final: FinishedModel | None = None, append: bool = False
 ) -> list[Row]:
-    """Train what is compared, score it on the test slices, and write table, figure and JSON.
+    """Train the networks, score them on the test slices, and write table, figure and JSON.
 
-    Models that are in `out` already, trained by the same job, are not trained again. `final` is of
-    a finished run on the same slices, and joins the table. With `append` the rows of an earlier
-    comparison in `out` stay in it, ahead of new ones.
+    Existing models of the same jobs in `out` are not trained again. `final`, of a finished run on
+    the same slices, is added to the table. With `append` the rows of an earlier comparison in `out`
+    are kept before the new ones.
     """
     earlier = _earlier(out / DATA) if append else {}
     found = [row for one in _variants(what) for row in _score_variant(what, *one, out)]
@@ -130,7 +130,7 @@ def _score_variant(
 
 
 def _trained(what: Comparison, network: NetworkName, gafl: bool, out: Path) -> Path:
-    """Return the folder of a plain network, trained now unless it was by the same job."""
+    """Return the folder of a plain network, training it if needed."""
     from fewshot.semantic.training import SemanticTask
     from fewshot.training.job import TrainingJob
     from fewshot.training.loop import train
@@ -178,7 +178,7 @@ def _made_by(key: str, folder: Path) -> bool:
 
 
 def _final_row(final: FinishedModel, what: Comparison) -> Row:
-    """Score the final model of a run by its stored predictions of the same slices."""
+    """Score the final model of a run by its stored predictions on the same slices."""
     from fewshot.masks.coco import read_coco
     from fewshot.training.model_folder import describe_model
 

@@ -1,4 +1,4 @@
-"""The figure of a comparison of semantic networks: scores and cost, one line a model."""
+"""The figure of a comparison of semantic networks: scores and cost, one line per model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +16,8 @@ _MARKS = {"components": "o", "watershed": "^", "instances": "s"}
 def write_comparison_figure(target: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw the rows of a comparison and write the figure as PNG, atomically.
 
-    One line a model; the marks on it are its ways to regions. Left the adjusted Rand index over all
-    pixels with its 95 % interval, then over the foreground, right the time of training.
+    One line per model, with a mark per method for regions: left the adjusted Rand index over all
+    pixels with its 95 % interval, then over the foreground, right the training time.
     """
     names = list(dict.fromkeys(_name(row) for row in rows))
     figure = Figure(figsize=(10, 1.3 + 0.3 * len(names)), layout="constrained")

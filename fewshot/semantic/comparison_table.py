@@ -30,7 +30,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, bool, bool, str]:
-        """What the row is about: model, GAFL, FeatUp, regions."""
+        """The identity of the row: model, GAFL, FeatUp, regions."""
         return self.model, self.gafl, self.featup, self.regions
 
 

@@ -1,7 +1,7 @@
-"""Learning from slices without labels, by what the running mean of the weights says of them.
+"""Consistency training on unlabelled slices, with the moving average of the weights as teacher.
 
-The mean reads a slice as it is; the network is shown it with other grey levels and with a part of
-another slice pasted in, and shall say the same. Pixels of which the mean is not sure do not count.
+The teacher predicts the slice; the network must predict the same on the slice with other grey
+levels and a part of another slice pasted in. Pixels where the teacher is not confident are ignored.
 
 Sources: A. Tarvainen and H. Valpola, Mean teachers are better role models, NIPS 2017; G. French et
 al., Semi-supervised semantic segmentation needs strong, varied perturbations, BMVC 2020 (CutMix).
@@ -26,9 +26,9 @@ _PASTED = 0.1, 0.5  # smallest and largest part of a slice
 
 
 class Consistency:
-    """What a semantic network is shown of slices without labels, and what it shall say.
+    """Inputs and targets of a semantic network on unlabelled slices.
 
-    All of it depends on the seed and the iteration alone, so that a training resumes exactly.
+    They depend only on the seed and the iteration, so that a training resumes exactly.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class Consistency:
         return self._samples[position] if self.weight_at(iteration) > 0 else None
 
     def weight_at(self, iteration: int) -> float:
-        """Return how much the loss on these slices counts at an iteration from 0."""
+        """Return the weight of the loss on these slices at an iteration from 0."""
         own = self._settings.consistency
         climbed = (iteration / self._iterations - own.burn_in) / _RAMP
         return own.weight * min(1.0, max(0.0, climbed))
 
     def task(self, mean: nn.Module, batch: Batch, iteration: int) -> Batch:
-        """Return slices as the network is shown them, and as targets what `mean` says of them.
+        """Return the network's inputs, and as targets the predictions of the teacher `mean`.
 
-        Targets are 0 or 1; weights are 1 where the mean is sure of all outputs, else 0. `mean` is
-        left in evaluation mode.
+        Targets are 0 or 1; weights are 1 where the teacher is confident of all outputs, else 0.
+        `mean` is left in evaluation mode.
         """
         rng = np.random.default_rng([self._seed, 2, iteration])
         with torch.no_grad():

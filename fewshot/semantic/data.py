@@ -1,4 +1,4 @@
-"""Slices on their way into a semantic network: reading, targets, and a fixed order of samples."""
+"""Data of semantic networks: reading slices, targets, and the order of samples."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -23,11 +23,11 @@ from fewshot.training.sampling import DrawnSamples, TrainingSource
 
 
 class Batch(NamedTuple):
-    """Slices and what a network should say of them.
+    """Slices and their targets.
 
     `slices` are float32 (n, channels, height, width), grey levels 0–255; `targets` float32
-    (n, outputs, height, width), 0 or 1; `weights` float32 (n, 1, height, width), how much a pixel
-    counts; `names` the slices' files.
+    (n, outputs, height, width), 0 or 1; `weights` float32 (n, 1, height, width), of pixels; `names`
+    the slices' files.
     """
 
     slices: Tensor
@@ -71,7 +71,7 @@ class SemanticSamples(DrawnSamples[Batch]):
 
 
 def collate(samples: Sequence[Batch]) -> Batch:
-    """Return samples as one batch; smaller ones get black edges that do not count."""
+    """Return samples as one batch; smaller ones get black edges of weight 0."""
     height = max(sample.slices.shape[-2] for sample in samples)
     width = max(sample.slices.shape[-1] for sample in samples)
 
@@ -99,7 +99,7 @@ def prediction_batches(
 ) -> Iterator[tuple[list[SliceRecord], list[Tensor]]]:
     """Yield slices of equal size in batches: records, and float32 (channels, height, width) each.
 
-    Enlarged or reduced as the view says, and mirrored if it is.
+    They are scaled and flipped as the view says.
     """
     for (height, width), run in groupby(slices.records, lambda one: (one.height, one.width)):
         records = list(run)
@@ -143,10 +143,10 @@ def to_tensor(image: NDArray[Any]) -> Tensor:
 def _truth(
     source: TrainingSource, record: SliceRecord
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return a slice's label map, and how much each pixel counts.
+    """Return a slice's label map and pixel weights.
 
-    Where masks are weighed, the pixels of one count by its score. Masks that may or may not be
-    right are ignored, but for what a certain mask covers.
+    With score weighting, a mask's score is the weight of its pixels. Uncertain masks are ignored,
+    except where a certain mask covers them.
     """
     masks = source.slices.masks_of(record.image_id)
     label_map = masks.to_label_map()

@@ -1,4 +1,4 @@
-"""IoU and Dice of the foreground while training: of each batch, and of each pass."""
+"""IoU and Dice of the foreground in training, by batch and by epoch."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from fewshot.metrics.contingency import ForegroundCounts
 
 
 class EpochMetrics:
-    """Foreground counts over one pass of the training slices after another."""
+    """Foreground counts of each epoch, a pass over the training slices."""
 
     def __init__(self, slices: int) -> None:
         self._length = slices
         self.reset()
 
     def reset(self) -> None:
-        """Begin a pass."""
+        """Start an epoch."""
         self._counts, self._taken = ForegroundCounts(), 0
 
     def add(self, counts: ForegroundCounts, slices: int) -> dict[str, float]:
-        """Add some slices; at the end of a pass return its IoU and Dice for the curves."""
+        """Add slices; at the end of an epoch return its IoU and Dice for the curves."""
         self._counts, self._taken = self._counts + counts, self._taken + slices
         if self._taken < self._length:
             return {}
@@ -28,7 +28,7 @@ class EpochMetrics:
         return {"epoch/iou": whole.iou, "epoch/dice": whole.dice}
 
     def content(self) -> list[int]:
-        """Return where it stands, as a checkpoint holds it."""
+        """Return the state for a checkpoint."""
         return [self._taken, self._counts.common, self._counts.truth, self._counts.prediction]
 
     def restore(self, content: Sequence[int]) -> None:
@@ -37,7 +37,7 @@ class EpochMetrics:
 
 
 def count_foreground(logits: Tensor, targets: Tensor, weights: Tensor) -> ForegroundCounts:
-    """Count the foreground pixels of a batch, true and found, among those that count.
+    """Count the true and predicted foreground pixels of a batch, ignoring those of weight 0.
 
     Logits and targets are (n, outputs, height, width), weights (n, 1, height, width).
     """

@@ -1,4 +1,4 @@
-"""What labelled slices say of a network: average precision, IoU and Dice of its foreground."""
+"""Evaluation on labelled slices: average precision, IoU and Dice of the foreground."""
 
 from fewshot.masks.coco import SliceSet
 from fewshot.metrics.average_precision import average_precision
@@ -9,10 +9,7 @@ from fewshot.training.task import Evaluation
 
 
 def evaluate(model: TrainedNetwork, slices: SliceSet) -> Evaluation:
-    """Return how well a network finds the foreground and the regions of labelled slices.
-
-    Foreground is what its regions cover.
-    """
+    """Return the scores of a network's regions, and of their union as foreground."""
     counts, predictions = ForegroundCounts(), {}
     truth = {record.image_id: slices.masks_of(record.image_id) for record in slices.records}
     for answer in answers(model, slices):

@@ -1,9 +1,9 @@
-"""Reading brain MRI in the form of the LGG segmentation data set: one folder a case.
+"""Reading the LGG segmentation data set of brain MRI: one folder per case.
 
 `<case>/<case>_<n>.tif` is a slice of three channels (pre-contrast, FLAIR, post-contrast) and
 `<case>/<case>_<n>_mask.tif` its binary mask.
 
-Source of the form: M. Buda, A. Saha and M. A. Mazurowski, Association of genomic subtypes of
+Source of the data set: M. Buda, A. Saha and M. A. Mazurowski, Association of genomic subtypes of
 lower-grade gliomas with shape features automatically extracted by a deep learning algorithm,
 Computers in Biology and Medicine 109, 2019.
 """
@@ -29,14 +29,14 @@ _SLICE = re.compile(r".+_\d+")
 
 
 def read_lgg(folder: Path, skip_bad: bool = False) -> tuple[SliceSet, list[str]]:
-    """Return all slices of a folder of cases with their masks, and what was passed over.
+    """Return all slices of a folder of cases with their masks, and the reasons of skipped ones.
 
-    One mask a connected region; `group` is the patient: a case's name without its date. Every file
-    is read whole, as public copies hold broken ones. With `skip_bad` broken slices are passed over,
-    and the second answer says of each in one line what is wrong.
+    Each connected region is a mask; `group` is the patient: a case's name without its date. Every
+    file is read completely, as public copies contain broken ones. With `skip_bad` broken slices are
+    skipped, with a one-line reason each.
 
-    Raises `InputError`, without `skip_bad`, naming the first of all slices that cannot be read or
-    have no mask, masks without a slice or of another size, and those that are not binary.
+    Without `skip_bad`, raises `InputError` with the first slice that cannot be read or has no mask,
+    or mask that has no slice, another size or more than two values.
     """
     records: list[SliceRecord] = []
     masks: dict[int, SliceMasks] = {}
@@ -55,21 +55,21 @@ def read_lgg(folder: Path, skip_bad: bool = False) -> tuple[SliceSet, list[str]]
         masks[image_id] = SliceMasks.from_label_map(image_id, regions)
     if bad and not (skip_bad and records):
         more = f" (and {len(bad) - 1} more of {len(bad) + len(records)})" if len(bad) > 1 else ""
-        raise InputError(f"{bad[0]}{more}; mend it, or pass over such slices with --skip-bad")
+        raise InputError(f"{bad[0]}{more}; repair it, or skip such slices with --skip-bad")
     return SliceSet(folder, tuple(records), masks), bad
 
 
 def split_lgg(
     slices: SliceSet, seed: int, validation: float = 0.1, test: float = 0.1
 ) -> tuple[SliceSet, SliceSet, SliceSet]:
-    """Return training, validation and test slices; no patient is on two sides.
+    """Return training, validation and test slices, split by patient.
 
-    `validation` and `test` are the fractions of all slices that whole patients are to come nearest
-    to. Raises `InputError` for fewer than three patients.
+    `validation` and `test` are fractions of all slices, reached as closely as patients allow.
+    Raises `InputError` for fewer than three patients.
     """
     groups = {record.file_name: str(record.group) for record in slices.records}
     if len(set(groups.values())) < 3:
-        raise InputError(f"{slices.images}: a split needs three patients or more")
+        raise InputError(f"{slices.images}: a split needs at least three patients")
     rest, tested = split_slices(list(groups), groups, test, seed)
     share = validation / (1 - test)
     train, validated = split_slices(rest, {name: groups[name] for name in rest}, share, seed)
@@ -81,17 +81,17 @@ def split_lgg(
 
 
 def _read(image: Path, mask: Path) -> tuple[int, int, NDArray[np.int32]]:
-    """Return height, width and regions of a slice; `InputError` naming what is wrong with it."""
+    """Return height, width and regions of a slice; `InputError` if it is bad."""
     if not image.exists():
         raise InputError(f"{mask}: a mask without its slice")
     if not mask.exists():
-        raise InputError(f"{image}: has no mask {mask.name} beside it")
+        raise InputError(f"{image}: has no mask {mask.name} next to it")
     height, width = read_colour(image).shape[:2]
     return height, width, _regions(mask, (height, width))
 
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield each slice and its mask, of which one may not be there."""
+    """Yield each slice and its mask, one of which may be missing."""
     try:
         cases = {path.name: path for path in folder.iterdir() if path.is_dir()}
     except OSError as error:
@@ -111,8 +111,7 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
             yield files.get(stem, beside[0]), files.get(stem + _MASK, beside[1])
     if not found:
         raise InputError(
-            f"{folder}: holds no <case>/<case>_<n>.tif; give the folder that the cases' folders "
-            "are in"
+            f"{folder}: contains no <case>/<case>_<n>.tif; give the folder of the cases' folders"
         )
 
 
@@ -125,7 +124,7 @@ def _regions(path: Path, size: tuple[int, int]) -> NDArray[np.int32]:
         )
     levels = np.unique(values)
     if len(levels) > 2 or (len(levels) == 2 and levels[0] != 0):
-        raise InputError(f"{path}: holds {len(levels)} values; a mask is 0 outside and one inside")
+        raise InputError(f"{path}: has {len(levels)} values; a mask has 0 outside and one inside")
     regions: NDArray[np.int32] = ndimage.label(values)[0].astype(np.int32)
     return regions
 

@@ -19,7 +19,7 @@ def dice_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     Args:
         logits: (n, outputs, height, width).
         targets: of the same shape, 0 or 1.
-        weights: (n, 1, height, width), how much a pixel counts; 0 ignores it.
+        weights: (n, 1, height, width), of pixels; 0 ignores a pixel.
 
     Source: F. Milletari, N. Navab and S.-A. Ahmadi, V-Net, 3DV 2016, over the pixels of the batch.
     """

@@ -1,4 +1,4 @@
-"""From settings to a network that answers grey slices of any size with foreground logits."""
+"""Building a network that predicts foreground logits of slices of any size."""
 
 import difflib
 from collections.abc import Callable
@@ -31,11 +31,10 @@ _IMAGENET_MEAN, _IMAGENET_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class SemanticNetwork(nn.Module):
-    """A network of segmentation-models-pytorch with what comes before and after it.
+    """A network of segmentation-models-pytorch with its input filter, padding and upsampler.
 
-    Slices pass the filter where there is one, are normalised and padded to multiples of 32; the
-    answer is cropped back. `upsampler`, where there is one, takes the place of the bilinear
-    upsampling behind the mask head.
+    Slices pass the filter, if any, and are normalised and padded to multiples of 32; the output is
+    cropped back. `upsampler`, if any, replaces the bilinear upsampling behind the mask head.
     """
 
     mean: Tensor
@@ -86,11 +85,11 @@ class SemanticNetwork(nn.Module):
 
 
 def build_network(settings: SemanticSettings, encoder_weights: Any = None) -> SemanticNetwork:
-    """Return a network on the CPU; its weights are random, but for the encoder's where given.
+    """Return a network on the CPU with random weights, except those given for the encoder.
 
-    `encoder_weights` are timm's, by the names they have in timm: those of an encoder `tu-…`. Others
-    are loaded into `core.encoder` (see `semantic.weights`). Raises `InputError` for an unknown
-    encoder, and one that the architecture cannot use.
+    `encoder_weights` are those of an encoder `tu-…`, by their names in timm. Others are loaded into
+    `core.encoder` (see `semantic.weights`). Raises `InputError` for an unknown encoder, and for one
+    that the architecture cannot use.
     """
     _check_encoder(settings.encoder)
     extra: dict[str, Any] = {}
@@ -120,9 +119,9 @@ def build_network(settings: SemanticSettings, encoder_weights: Any = None) -> Se
 
 
 def pad_to_stride(slices: Tensor, least_side: int = STRIDE) -> Tensor:
-    """Return (n, channels, height, width) slices with black below and to the right of them.
+    """Return (n, channels, height, width) slices, padded with black at the bottom and the right.
 
-    Their sides become multiples of 32, and `least_side` or more.
+    Their sides become multiples of 32, and at least `least_side`.
     """
     height, width = (max(side + -side % STRIDE, least_side) - side for side in slices.shape[-2:])
     return functional.pad(slices, (0, width, 0, height))

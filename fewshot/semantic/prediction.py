@@ -1,4 +1,4 @@
-"""Predicting regions: foreground and boundaries from the network, then regions from those."""
+"""Prediction: foreground and boundaries from the network, then regions made from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ def load_semantic(folder: Path, device: str = "auto") -> TrainedNetwork:
 
 
 def with_regions(model: TrainedNetwork, method: RegionMethod) -> TrainedNetwork:
-    """Return the same network, its regions found by a method; `InputError` if it cannot."""
+    """Return the same network with another method for regions; `InputError` if impossible."""
     regions = model.settings.regions.model_copy(update={"method": method})
     values = {**model.settings.model_dump(), "regions": regions.model_dump()}
     try:
@@ -51,9 +51,9 @@ def with_regions(model: TrainedNetwork, method: RegionMethod) -> TrainedNetwork:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network says of a slice: probabilities, float32 (outputs, height, width).
+    """A network's probabilities on a slice, float32 (outputs, height, width).
 
-    Output 0 is foreground, output 1, where there is one, boundaries.
+    Output 0 is foreground; output 1, if any, is boundaries.
     """
 
     record: SliceRecord
@@ -79,7 +79,7 @@ def predict_slices(
 ) -> Iterator[SliceMasks]:
     """Yield the predicted masks of each slice, in the slices' order, best score first.
 
-    Boxes and masks are in the slice's own pixels, whatever the view the network is given of it.
+    Boxes and masks are in the slice's own pixels, for every view.
     """
     for answer in answers(model, slices, advance, view):
         yield answer.masks(model.settings.regions, model.name)
@@ -91,7 +91,7 @@ def answers(
     advance: Advance = no_progress,
     view: ViewSettings | None = None,
 ) -> Iterator[Answer]:
-    """Yield what the network says of each slice, in the slices' order and in their own pixels."""
+    """Yield the network's probabilities on each slice, in order and in the slice's own pixels."""
     settings, view = model.settings, view or ViewSettings()
     device = device_of(model.network)
     precision = Precision(settings.mixed_precision, device)

@@ -1,4 +1,4 @@
-"""From foreground, pixel by pixel, to regions: connected components, or a watershed."""
+"""Regions from foreground probabilities: connected components, or a watershed."""
 
 from typing import Any
 
@@ -51,9 +51,9 @@ def without_small(regions: NDArray[np.int32], min_area: int) -> NDArray[np.int32
 
 
 def boundaries(label_map: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """Return which pixels of a label map's regions have a pixel of something else beside them.
+    """Return the boundary pixels of a label map's regions: those with another neighbour of eight.
 
-    Of the eight neighbours; the slice's own edge is no boundary.
+    The slice's own edge is not a boundary.
     """
     high = ndimage.maximum_filter(label_map, size=3, mode="nearest")
     low = ndimage.minimum_filter(label_map, size=3, mode="nearest")
@@ -64,7 +64,7 @@ def boundaries(label_map: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
 def _watershed(
     inside: NDArray[np.bool_], boundary: Probabilities, settings: RegionSettings
 ) -> NDArray[np.int32]:
-    """Grow the parts of the foreground that are no boundary to all of it.
+    """Grow the parts of the foreground without boundaries to fill the foreground.
 
     Source: the idea of H. Chen, X. Qi, L. Yu and P.-A. Heng, DCAN: Deep contour-aware networks for
     accurate gland segmentation, CVPR 2016, with a watershed in place of their dilation.

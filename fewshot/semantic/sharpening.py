@@ -34,9 +34,9 @@ def train_featup(
     workers: int = 0,
     advance: Advance = no_progress,
 ) -> list[float]:
-    """Train a network's upsampler, all else frozen; return the loss of each iteration.
+    """Train a network's upsampler with all else frozen; return the loss of each iteration.
 
-    It needs no labels: only the slices of the samples are looked at.
+    It uses only the slices of the samples, not their labels.
     """
     upsampler, iterations = network.upsampler, settings.experimental.featup
     if upsampler is None:
@@ -61,8 +61,7 @@ def sharpen_model(
 ) -> None:
     """Write a copy of a trained model with an upsampler of its features, trained on `sources`.
 
-    The copy's training time is both trainings'. Raises `InputError` when the network has nothing to
-    upsample.
+    The copy's training time includes both. Raises `InputError` if the network cannot use one.
     """
     description, spent = describe_model(source), read_json(source / TIME)
     plain, seed = load_semantic(source, given.device), given.seed
@@ -71,7 +70,7 @@ def sharpen_model(
     try:
         settings = SemanticSettings.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{source}: {plain.settings.network} takes no FeatUp") from error
+        raise InputError(f"{source}: {plain.settings.network} cannot use FeatUp") from error
     torch.manual_seed(seed)
     network = build_network(settings)
     network.load_state_dict(plain.network.state_dict(), strict=False)
@@ -93,7 +92,7 @@ def sharpen_model(
 
 
 def sharpening_key(source: Path, iterations: int) -> str:
-    """Return what tells a sharpened copy of a model from any other."""
+    """Return the identity of a copy of a model with an upsampler."""
     job = describe_model(source).training.get("job")
     text = json.dumps([job, iterations], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a semantic network brings to its training (see `training.loop`)."""
+"""Semantic networks as a training task (see `training.loop`)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,13 +35,13 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
     """A network of segmentation-models-pytorch, evaluated by its regions and their foreground."""
 
     def __init__(self, job: TrainingJob) -> None:
-        """Raises `InputError` when slices without labels are needed and there are none."""
+        """Raises `InputError` if unlabelled slices are needed and there are none."""
         super().__init__(job)
         self._consistency: Consistency | None = None
         if self.settings.learns_unlabelled:
             if not job.unlabelled:
                 raise InputError(
-                    f"{job.name}: consistency needs slices without labels, and there are none; set "
+                    f"{job.name}: consistency needs unlabelled slices, and there are none; set "
                     "its weight to 0"
                 )
             self._consistency = Consistency(
@@ -55,7 +55,7 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
         self._metrics = EpochMetrics(sum(len(source.slices) for source in job.sources))
 
     def start_files(self) -> Sequence[Path]:
-        """Return the encoder's file, and that of the model to start from, where there are any."""
+        """Return the files of initial weights of encoder and model, if any."""
         settings, weights = self.settings, self.job.weights
         encoder = [] if settings.weights == "none" else [encoder_file(settings)]
         return encoder if weights is None else [*encoder, weights]
@@ -76,7 +76,7 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
         return network.to(device).to(memory_format=torch.channels_last).train()
 
     def optimizer(self, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
-        """Return the optimizer of all weights but the upsampler's, and one cycle of its rate."""
+        """Return the optimizer of all weights except the upsampler's, and a one-cycle schedule."""
         settings, schedule = self.settings, self.job.schedule
         optimizer = make_optimizer(
             # The upsampler is trained afterwards, on the finished network.
@@ -96,7 +96,7 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
         return [name for pair in samples for one in pair if one is not None for name in one.names]
 
     def losses(self, state: TrainingState, samples: list[Pair], iteration: int) -> Step:
-        """Return the losses on the labelled slices, and on the others where there are any."""
+        """Return the losses on the labelled slices, and on unlabelled ones if any."""
         batch, count = self._batch([labelled for labelled, _ in samples]), len(samples)
         unlabelled = [one for _, one in samples if one is not None]
         if unlabelled and self._consistency is not None:
@@ -115,13 +115,13 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
         return Step(parts, {"iou": counts.iou, **self._metrics.add(counts, count)})
 
     def evaluate(self, network: nn.Module) -> Evaluation:
-        """Return how well the network finds the regions of the validation slices."""
+        """Return the scores of the network's regions on the validation slices."""
         job = self.job
         trained = TrainedNetwork(network, self.settings, job.name, job.preprocess)
         return evaluate(trained, job.validation)
 
     def finish(self, network: nn.Module) -> nn.Module:
-        """Train the upsampler of the network's features, where there is one."""
+        """Train the upsampler of the network's features, if any."""
         assert isinstance(network, SemanticNetwork)
         if network.upsampler is not None:
             job = self.job
@@ -129,11 +129,11 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
         return network.eval()
 
     def position(self) -> Any:
-        """Return how far the metrics of the epoch are."""
+        """Return the state of the metrics of the epoch."""
         return self._metrics.content()
 
     def resume(self, position: Any) -> None:
-        """Continue the metrics of the epoch."""
+        """Restore the metrics of the epoch."""
         self._metrics.restore(position)
 
     def _labelled(self) -> SemanticSamples:
@@ -149,7 +149,7 @@ class SemanticTask(TrainingTask[Pair, SemanticSettings]):
 
 
 class _Pairs:
-    """Labelled samples, each with one without labels from the end of the burn-in on."""
+    """Labelled samples, each with an unlabelled one after the burn-in."""
 
     def __init__(self, labelled: SemanticSamples, consistency: Consistency | None) -> None:
         self._labelled, self._consistency = labelled, consistency

@@ -1,4 +1,4 @@
-"""The weights an encoder starts from: downloaded, or a file, read as data and never as code."""
+"""Initial weights of an encoder: downloaded, or a file; read as data, never as code."""
 
 import os
 from pathlib import Path
@@ -21,10 +21,10 @@ _KEY = "weights of the encoder"
 
 
 def start_network(settings: SemanticSettings) -> SemanticNetwork:
-    """Return a network at the start of its training, its encoder's weights as the settings say.
+    """Return an untrained network with the encoder weights that the settings ask for.
 
-    `auto` are ImageNet's: a file `<encoder>.safetensors` in the folder named by `FEWSHOT_WEIGHTS`,
-    else downloaded. Raises `InputError` saying which file is wanted and where it is to be had.
+    `auto` are ImageNet's: the file `<encoder>.safetensors` in the folder `FEWSHOT_WEIGHTS`, else
+    downloaded. Raises `InputError` with the file that is needed and where to get it.
     """
     if settings.weights == "none":
         return build_network(settings)
@@ -56,7 +56,7 @@ def _from_timm(settings: SemanticSettings, weights: dict[str, Tensor]) -> Semant
 
 
 def encoder_file(settings: SemanticSettings) -> Path:
-    """Return the file with the encoder's weights; `InputError` when it cannot be had."""
+    """Return the file with the encoder's weights; `InputError` if it is unavailable."""
     if settings.weights != "auto":
         path = Path(settings.weights)
         if not path.is_file():

@@ -83,7 +83,7 @@ def test_another_study_and_other_phases_are_refused(
     tiny: SamModel, two: SliceSet, tmp_path: Path
 ) -> None:
     run_study(StudyPlan([tiny], {"slices": two}, [RAW], PROMPTS[:1]), tmp_path / "study")
-    with pytest.raises(InputError, match="holds another study"):
+    with pytest.raises(InputError, match="contains another study"):
         run_study(StudyPlan([tiny], {"slices": two}, [RAW], PROMPTS[1:2]), tmp_path / "study")
     with pytest.raises(InputError, match="two networks are called tiny"):
         run_study(StudyPlan([tiny, tiny], {"slices": two}, [RAW], PROMPTS[:1]), tmp_path / "new")

@@ -145,7 +145,7 @@ def test_masks_of_unlabelled_slices_are_not_looked_at(
 
 
 def test_what_cannot_be_is_said(unlabelled_job: TrainingJob, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="needs slices without labels"):
+    with pytest.raises(InputError, match="needs unlabelled slices"):
         SemanticTask(replace(unlabelled_job, unlabelled=None))
     with pytest.raises(ValidationError, match="average of the weights"):
         SemanticSettings.model_validate({"consistency": {"weight": 1.0}})

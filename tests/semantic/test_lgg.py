@@ -84,7 +84,7 @@ def case_of(folder: Path) -> str:
             lambda folder: (
                 Image.linear_gradient("L").resize((40, 32)).save(f"{case_of(folder)}_mask.tif")
             ),
-            "a mask is 0 outside and one inside",
+            "a mask has 0 outside and one inside",
         ),
         (lambda folder: Path(f"{case_of(folder)}.tif").write_bytes(b"II*"), "cannot be read"),
     ],
@@ -126,7 +126,7 @@ def test_broken_files_are_counted_and_passed_over_when_asked(
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
 def test_a_folder_without_cases_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty" / "case").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"not a readable folder|holds no <case>"):
+    with pytest.raises(InputError, match=r"not a readable folder|contains no <case>"):
         read_lgg(tmp_path / name)
 
 
