@@ -78,7 +78,7 @@ def _from_zoo(name: str) -> CfgNode:
 
 
 def _tiny() -> CfgNode:
-    """A Mask R-CNN R18-FPN with 12.3 million parameters that trains from scratch on a CPU."""
+    """Return a Mask R-CNN R18-FPN of 12.3 million parameters to train from scratch on a CPU."""
     config = get_cfg()
     model = config.MODEL
     model.META_ARCHITECTURE = "GeneralizedRCNN"
@@ -116,9 +116,9 @@ def _tiny() -> CfgNode:
 
 @contextmanager
 def _shown_as_input_error(where: str) -> Iterator[None]:
-    """Turn Detectron2's many kinds of refusal of a setting into one line that names the key."""
+    """Turn Detectron2's errors about a setting into one line with its key."""
     try:
         yield
     except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         first_line = str(error).strip("'\"").splitlines()[:1] or [type(error).__name__]
-        raise InputError(f"{where}: Detectron2 refuses it: {first_line[0]}") from error
+        raise InputError(f"{where}: refused by Detectron2: {first_line[0]}") from error

@@ -16,12 +16,12 @@ _LEAST_VISIBLE = 0.3  # a mask of which less stays visible is no longer a struct
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known of a training slice.
+    """The labels of a training slice.
 
     Attributes:
         masks: uint8 (masks, height, width), 0 or 1: the labels.
-        weights: float32 (masks,): how much each counts.
-        uncertain: uint8 (n, height, width), 0 or 1: masks that may or may not be right.
+        weights: float32 (masks,), of the masks in the losses.
+        uncertain: uint8 (n, height, width), 0 or 1: masks that may or may not be correct.
     """
 
     masks: NDArray[np.uint8]
@@ -32,10 +32,10 @@ class Truth:
 def paste(
     onto: tuple[Image, Truth], donor: tuple[Image, Truth], rng: np.random.Generator
 ) -> tuple[Image, Truth]:
-    """Return a slice with a random choice of the donor's structures pasted in where they lie.
+    """Return a slice with a random choice of the donor's structures pasted in at their positions.
 
-    The pasted structures cover what was there: masks stay exclusive where they were, and a mask of
-    which less than three tenths stay visible is dropped. Both slices are of one size.
+    Pasted structures cover existing masks, and a mask of which less than 30 % stays visible is
+    dropped. Both slices must have the same size.
     """
     image, truth = onto
     from_image, from_truth = donor
@@ -58,7 +58,7 @@ def paste(
 def _uncovered(
     masks: NDArray[np.uint8], covered: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return what stays of each mask, and whether that is enough."""
+    """Return the visible part of each mask, and whether it is large enough."""
     left = masks * ~covered
     before, after = masks.sum(axis=(1, 2)), left.sum(axis=(1, 2))
     return left, after >= _LEAST_VISIBLE * np.maximum(before, 1)

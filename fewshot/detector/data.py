@@ -1,4 +1,4 @@
-"""Slices on their way into the detector: reading, augmentation, and a fixed order of samples."""
+"""Data of detectors: reading slices, augmentation, and the order of samples."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,9 +20,9 @@ Sample = dict[str, Any]
 
 
 class TrainingSamples(DrawnSamples[Sample]):
-    """The endless sequence of training samples, in the form that Detectron2's models take.
+    """The endless sequence of training samples, as input of Detectron2's models.
 
-    Slices without masks take part.
+    It includes slices without masks.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ def prediction_batches(
     view: ViewSettings | None = None,
     preprocess: PreprocessSettings = AS_READ,
 ) -> Iterator[tuple[list[SliceRecord], list[Sample]]]:
-    """Yield slices in batches, as records and as the samples Detectron2's models take."""
+    """Yield batches of slices, as records and as input of Detectron2's models."""
     for start in range(0, len(slices.records), batch_size):
         records = list(slices.records[start : start + batch_size])
         yield (
@@ -97,9 +97,9 @@ def prediction_sample(
     view: ViewSettings | None = None,
     preprocess: PreprocessSettings = AS_READ,
 ) -> Sample:
-    """Return one slice as a sample, resized for the detector but answered in its own size.
+    """Return a slice as a sample, resized for the detector; predictions have the original size.
 
-    A flipped view is answered flipped.
+    Predictions of a flipped view are flipped.
     """
     view = view or ViewSettings()
     image = read_slice(slices, record, preprocess)
@@ -146,14 +146,14 @@ def resized_shape(
 
 
 def to_channels(image: NDArray[np.float32]) -> torch.Tensor:
-    """Return a float32 (3, height, width) tensor; a grey slice is in every channel."""
+    """Return a float32 (3, height, width) tensor; a grey slice is repeated in all channels."""
     if image.ndim == 3:
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, 2, 0)))
     return torch.from_numpy(image).expand(3, *image.shape)
 
 
 def to_instances(truth: Truth, size: tuple[int, int]) -> Instances:
-    """Return the masks of a slice as the heads read them (see `detector.heads`)."""
+    """Return the masks of a slice as instances for the heads (see `detector.heads`)."""
     masks = np.concatenate([truth.masks, truth.uncertain])
     weights = np.concatenate([truth.weights, np.ones(len(truth.uncertain), dtype=np.float32)])
     seen = masks.any(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""What `fewshot doctor` looks at. Works, and says what to do, when next to nothing is installed."""
+"""The checks of `fewshot doctor`; they work even when almost nothing is installed."""
 
 import importlib.util
 import os
@@ -31,14 +31,14 @@ _REPORT_ARCHITECTURES = ("mask_rcnn_R_50_FPN_3x", "mask_rcnn_X_101_32x8d_FPN_3x"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One check.
 
     Attributes:
-        name: of the thing.
+        name: what was checked.
         fine: whether it is as it should be.
-        needed: whether the main job cannot run without it.
+        needed: whether `fewshot run` needs it.
         found: what was found.
-        mend: the command or step that mends it; empty when there is nothing to mend.
+        mend: the command or step that fixes it; empty if it is fine.
     """
 
     name: str
@@ -72,7 +72,7 @@ def _package(module: str, distribution: str) -> Check:
 
 
 def _extra(extra: str) -> Check:
-    """Optional packages: their lack stops single commands, not the main job."""
+    """Check the packages of an extra; without them only some commands fail."""
     lacking = [name for name, of in EXTRAS.items() if of == extra and not is_installed(name)]
     found = f"not installed: {', '.join(lacking)}" if lacking else "installed"
     mend = f"pip install 'fewshot[{extra}]'" if lacking else ""
@@ -94,7 +94,7 @@ def _detectron2() -> Check:
 
 
 def _operators() -> Check:
-    """A miniature network is built and asked, which reaches every operator of a prediction."""
+    """Predict with a miniature network, which uses all operators of a prediction."""
     import torch
 
     from fewshot.config.tree import DetectorSettings

@@ -1,7 +1,7 @@
 """A semantic network's encoder as the backbone of a detector.
 
-Both are ResNets, and their layers do the same under other names: those of torchvision and those of
-Detectron2. A network that has learnt from slices without labels hands on what it knows of them.
+Both are ResNets with equivalent layers under different names: torchvision's and Detectron2's. The
+detector can thus start from a network that has also learnt from unlabelled slices.
 """
 
 import re
@@ -26,9 +26,9 @@ _FIRST = "stem.conv1.weight"
 def backbone_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a semantic model's ResNet encoder under the names of a Detectron2 backbone.
 
-    Where both normalise grey levels alike, as `tiny` and a network that was trained from scratch
-    do, the backbone's features are the encoder's. Layers that a Detectron2 ResNet has no place for
-    are left out.
+    If both normalise grey levels in the same way, as `tiny` and a network trained from scratch do,
+    the backbone's features equal the encoder's. Layers that a Detectron2 ResNet does not have are
+    left out.
 
     Args:
         weights: of a semantic model, by name; `core.encoder.…` are used.
@@ -52,7 +52,7 @@ def _next_stage(name: str) -> str:
 
 
 def _three_channels(kernels: Tensor) -> Tensor:
-    """Return first kernels for blue, green and red: of grey ones a third each, of others turned."""
+    """Return the first kernels in order blue, green, red; grey ones are divided by three."""
     if kernels.shape[1] == 1:
         return kernels.expand(-1, 3, -1, -1) / 3
     return torch.flip(kernels, dims=(1,))

@@ -1,4 +1,4 @@
-"""Making a trained network faster to ask, without changing what it answers."""
+"""Making prediction of a trained network faster, without changing the result."""
 
 import torch
 from detectron2.layers import Conv2d, FrozenBatchNorm2d
@@ -6,11 +6,11 @@ from torch import nn
 
 
 def prepare_for_prediction(network: nn.Module) -> nn.Module:
-    """Return the network, changed in place, in the form that predicts fastest.
+    """Return the network, changed in place for fastest prediction.
 
-    Normalisations with fixed statistics are folded into the convolutions before them, and weights
-    are laid out channels last, which convolutions prefer on the CPU and on tensor cores. Answers
-    differ by rounding alone. The network can no longer be trained.
+    Normalisations with fixed statistics are folded into the preceding convolutions, and weights are
+    stored channels last, which is faster on the CPU and on tensor cores. Predictions differ only by
+    rounding. The network can no longer be trained.
     """
     for module in network.modules():
         if isinstance(module, Conv2d):

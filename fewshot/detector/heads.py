@@ -1,16 +1,15 @@
-"""Detectron2's heads, made to leave uncertain masks alone and to weigh soft ones by their score.
+"""Detectron2's heads, extended by ignore regions and weights of instances in the losses.
 
-Training instances may carry two fields beside Detectron2's own:
+Training instances may have two fields in addition to Detectron2's own:
 
 * `gt_certain`, bool (instances,): an instance that is not certain is an *ignore region*. It is
-  neither a target nor background: no loss of proposals, boxes or masks is taken on it.
-* `gt_weight`, float32 (instances,): how much a certain instance counts in the losses that draw
-  towards it.
+  neither a target nor background, and contributes to no loss of proposals, boxes or masks.
+* `gt_weight`, float32 (instances,): the weight of a certain instance in its losses.
 
-Without these fields, and where all is certain and of weight 1, the heads are Detectron2's.
+Without these fields, and if all is certain with weight 1, the heads are Detectron2's.
 
-Source: ignoring what overlaps an uncertain region instead of punishing it is the idea of DropLoss
-(X. Wang, R. Girdhar, S. X. Yu and I. Misra, Cut and learn, CVPR 2023).
+Source: ignoring proposals that overlap an uncertain region is the idea of DropLoss (X. Wang,
+R. Girdhar, S. X. Yu and I. Misra, Cut and learn, CVPR 2023).
 """
 
 from typing import Any
@@ -32,9 +31,9 @@ from torch import Tensor
 
 
 def use_lenient_heads(config: CfgNode) -> None:
-    """Name these heads in a configuration, in place, where it names Detectron2's standard ones.
+    """Replace Detectron2's standard heads by these in a configuration, in place.
 
-    Other heads, such as cascades, stay as they are: they treat every instance as a label.
+    Other heads, such as cascades, are kept: they treat every instance as a label.
     """
     model = config.MODEL
     for part, standard, lenient in (
@@ -48,15 +47,15 @@ def use_lenient_heads(config: CfgNode) -> None:
 
 @PROPOSAL_GENERATOR_REGISTRY.register()
 class LenientRPN(RPN):  # type: ignore[misc]
-    """A region proposal network that is not punished for proposing an uncertain mask."""
+    """A region proposal network whose loss ignores proposals of uncertain masks."""
 
     @torch.no_grad()
     def label_and_sample_anchors(
         self, anchors: list[Boxes], gt_instances: list[Instances]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Label anchors as Detectron2 does, then ignore negatives that an uncertain box claims.
+        """Label anchors as Detectron2 does, then ignore negatives of uncertain boxes.
 
-        Claimed is what would not be a negative if the uncertain box were a true one.
+        These are the anchors that would not be negative if the uncertain box were a true one.
         """
         labels, boxes = super().label_and_sample_anchors(anchors, list(map(certain, gt_instances)))
         everywhere = Boxes.cat(anchors)
@@ -70,12 +69,12 @@ class LenientRPN(RPN):  # type: ignore[misc]
 
 @ROI_HEADS_REGISTRY.register()
 class LenientROIHeads(StandardROIHeads):  # type: ignore[misc]
-    """Box and mask heads that never see a proposal that only an uncertain mask claims."""
+    """Box and mask heads that ignore proposals that match only an uncertain mask."""
 
     @classmethod
     def _init_box_head(cls, cfg: Any, input_shape: Any) -> dict[str, Any]:
         parts: dict[str, Any] = super()._init_box_head(cfg, input_shape)
-        # The layers are Detectron2's, with their initial weights; only their losses are weighed.
+        # The layers are Detectron2's, with their initial weights; only the losses are weighted.
         parts["box_predictor"].__class__ = WeightedOutputLayers
         return parts
 
@@ -83,7 +82,7 @@ class LenientROIHeads(StandardROIHeads):  # type: ignore[misc]
     def label_and_sample_proposals(
         self, proposals: list[Instances], targets: list[Instances]
     ) -> list[Instances]:
-        """Drop the proposals that only an uncertain mask claims, then sample as Detectron2 does."""
+        """Drop proposals that match only an uncertain mask, then sample as Detectron2 does."""
         kept = [
             self._without_claimed(some, of) for some, of in zip(proposals, targets, strict=True)
         ]
@@ -102,12 +101,12 @@ class LenientROIHeads(StandardROIHeads):  # type: ignore[misc]
 
 
 class WeightedOutputLayers(FastRCNNOutputLayers):  # type: ignore[misc]
-    """Detectron2's box and class predictor; a proposal pulls by the weight of its instance."""
+    """Detectron2's box and class predictor, with proposals weighted by their instances."""
 
     def losses(
         self, predictions: tuple[Tensor, Tensor], proposals: list[Instances]
     ) -> dict[str, Tensor]:
-        """Return Detectron2's losses; their gradients are weighed."""
+        """Return Detectron2's losses, with weighted gradients."""
         weights = _weights(proposals, self.num_classes)
         if weights is not None:
             scores, deltas = predictions
@@ -118,10 +117,10 @@ class WeightedOutputLayers(FastRCNNOutputLayers):  # type: ignore[misc]
 
 @ROI_MASK_HEAD_REGISTRY.register()
 class LenientMaskHead(MaskRCNNConvUpsampleHead):  # type: ignore[misc]
-    """A mask head that is weighed, and not told what to say of uncertain pixels."""
+    """A mask head with weighted losses that ignore uncertain pixels."""
 
     def forward(self, x: Tensor, instances: list[Instances]) -> Any:
-        """Return Detectron2's loss, its gradient weighed, in training; else the instances."""
+        """Return Detectron2's loss with weighted gradients in training; else the instances."""
         logits: Tensor = self.layers(x)
         if not self.training:
             mask_rcnn_inference(logits, instances)
@@ -134,7 +133,7 @@ class LenientMaskHead(MaskRCNNConvUpsampleHead):  # type: ignore[misc]
 
 
 def weigh(values: Tensor, weights: Tensor) -> Tensor:
-    """Return the same values; what flows back through them is multiplied by the weights."""
+    """Return the same values, with gradients multiplied by the weights."""
     return values * weights + (values * (1 - weights)).detach()
 
 
@@ -149,7 +148,7 @@ def uncertain(instances: Instances) -> Instances:
 
 
 def _with_uncertain_pixels(instances: Instances) -> Instances:
-    """Return the labels, each knowing all pixels of the slice that are uncertain."""
+    """Return the labels, each with all uncertain pixels of the slice."""
     labels, unsure = certain(instances), uncertain(instances)
     if len(unsure) and len(labels):
         pixels = unsure.gt_masks.tensor.any(dim=0)
@@ -158,7 +157,7 @@ def _with_uncertain_pixels(instances: Instances) -> Instances:
 
 
 def _weights(proposals: list[Instances], background: int) -> Tensor | None:
-    """Return the weight of each proposal, 1 for background; None where all weigh 1."""
+    """Return the weight of each proposal, 1 for background; None if all are 1."""
     if not any(one.has("gt_weight") for one in proposals):
         return None
     parts = []
@@ -171,7 +170,7 @@ def _weights(proposals: list[Instances], background: int) -> Tensor | None:
 
 
 def _pixel_weights(instances: list[Instances], side: int) -> Tensor | None:
-    """Return (positives, side, side) weights of mask pixels; None where all weigh 1."""
+    """Return (positives, side, side) weights of mask pixels; None if all are 1."""
     if not any(one.has("gt_weight") or one.has("gt_uncertain") for one in instances):
         return None
     parts = []

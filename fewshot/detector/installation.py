@@ -76,7 +76,7 @@ def installed_build() -> str | None:
 
 
 def download(folder: Path, release: str = f"{RELEASE}=={VERSION}", sha256: str = SHA256) -> Path:
-    """Download the source release into `folder` with pip, and so from the user's own index.
+    """Download the source release into `folder` with pip, thus from the user's own index.
 
     pip reads a source release's requirements by running its setup.py. In hash-checking mode it
     compares the SHA-256 before that, so nothing but the pinned release ever runs.
@@ -138,8 +138,8 @@ def install(source: Path | None = None) -> str:
     """Install Detectron2 into the running interpreter; return a description of what is there now.
 
     Args:
-        source: the source release as a `.tar.gz`, or a folder that holds it, for machines without
-            network; without it the release is downloaded from the user's package index.
+        source: the source release as a `.tar.gz`, or its folder, for offline machines; by default
+            the release is downloaded from the user's package index.
 
     Raises:
         InstallError: it could not be downloaded, is not the expected release, or pip failed.
@@ -169,7 +169,7 @@ def _found(source: Path) -> Path:
     for candidate in (name, name.replace("-", "_", 1)):
         if (source / candidate).is_file():
             return source / candidate
-    raise InstallError(f"{source}: holds no {name}; pip download --no-deps {RELEASE} gets it")
+    raise InstallError(f"{source}: contains no {name}; pip download --no-deps {RELEASE} gets it")
 
 
 def _install_wheel(wheel: Path) -> None:

@@ -1,4 +1,4 @@
-"""Predicting instance masks, in batches straight through the network."""
+"""Prediction of instance masks in batches."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,7 +39,7 @@ def predict_slices(
     """Yield the predicted masks of each slice, in the slices' order, best score first.
 
     All masks with a score of at least 0.05 are kept, so that thresholds can be chosen later. Boxes
-    and masks are in the slice's own pixels, whatever the view the detector is given of it.
+    and masks are in the slice's own pixels, for every view.
     """
     settings = detector.settings
     precision = Precision(settings.mixed_precision, device_of(detector.network))

@@ -1,4 +1,4 @@
-"""What a Mask R-CNN brings to its training (see `training.loop`)."""
+"""Mask R-CNN as a training task (see `training.loop`)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ class DetectorTask(TrainingTask[Sample, DetectorSettings]):
     """A Mask R-CNN of Detectron2, evaluated by its average precision."""
 
     def start_files(self) -> Sequence[Path]:
-        """Return the file of weights that the training starts from, if any."""
+        """Return the file of initial weights, if any."""
         build_config(self.settings)  # tells of an unknown architecture before its weights
         start = self.job.weights or initial_weights(self.settings)
         return [] if start is None else [start]
@@ -38,7 +38,7 @@ class DetectorTask(TrainingTask[Sample, DetectorSettings]):
         return network.train()
 
     def optimizer(self, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
-        """Return the optimizer of all weights, and one cycle of its rate."""
+        """Return the optimizer of all weights, and a one-cycle schedule."""
         settings, schedule = self.settings, self.job.schedule
         optimizer = make_optimizer(
             network.parameters(),
@@ -60,7 +60,7 @@ class DetectorTask(TrainingTask[Sample, DetectorSettings]):
         return [sample["file_name"] for sample in samples]
 
     def losses(self, state: TrainingState, samples: list[Sample], iteration: int) -> Step:
-        """Return Detectron2's losses, and what it counts beside them."""
+        """Return Detectron2's losses and its other training statistics."""
         with EventStorage(iteration) as storage:
             losses = state.network(samples)
         return Step(losses, {name: value for name, (value, _) in storage.latest().items()})

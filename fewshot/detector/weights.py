@@ -1,4 +1,4 @@
-"""Finding and safely reading the weights a detector starts from, and the ones it saved.
+"""Finding and safely reading a detector's initial weights.
 
 A checkpoint is data, never code: PyTorch files are read with `weights_only=True`, and the model
 zoo's pickles are parsed, not run.
@@ -29,11 +29,11 @@ _MATCHING = (LookupError, TypeError, ValueError, AttributeError, AssertionError,
 
 
 def initial_weights(settings: DetectorSettings) -> Path | None:
-    """Return the file a training starts from, or None for a start from scratch.
+    """Return the file of initial weights, or None to train from scratch.
 
     `weights: auto` means the model zoo's weights for a zoo architecture and none for `tiny`. Zoo
-    files are looked for in the folder named by `FEWSHOT_WEIGHTS`, then downloaded into Detectron2's
-    cache. Raises `InputError` naming the file and its address when it cannot be had.
+    files are searched in the folder `FEWSHOT_WEIGHTS`, then downloaded to Detectron2's cache.
+    Raises `InputError` with the file and its address if it is unavailable.
     """
     if settings.weights == "none" or (settings.weights == "auto" and settings.architecture == TINY):
         return None
@@ -58,7 +58,7 @@ def initial_weights(settings: DetectorSettings) -> Path | None:
 
 
 def zoo_weights_present(architecture: str) -> bool:
-    """Return whether the model zoo's weights of an architecture are on this machine already."""
+    """Return whether the model zoo's weights of an architecture are on this machine."""
     address = _zoo_address(architecture)
     folder = os.environ.get(WEIGHTS_FOLDER_VARIABLE)
     if folder and (Path(folder) / address.rsplit("/", 1)[-1]).is_file():
@@ -68,11 +68,11 @@ def zoo_weights_present(architecture: str) -> bool:
 
 
 def load_initial_weights(network: nn.Module, path: Path) -> None:
-    """Copy weights from a file into a network in place; layers of other shapes are left alone.
+    """Copy weights from a file into a network in place, skipping layers of other shapes.
 
     Accepts Detectron2 checkpoints (`.pth`), model zoo or Detectron1 pickles (`.pkl`), and weights
-    of a semantic model, whose ResNet encoder becomes the backbone. Raises `InputError` when the
-    file is unreadable or shares no layer with the network.
+    of a semantic model, whose ResNet encoder initialises the backbone. Raises `InputError` if the
+    file is unreadable or no layer fits.
     """
     checkpointer = _SafeCheckpointer(network)
     content = checkpointer._load_file(str(path))
@@ -102,7 +102,7 @@ def _zoo_address(architecture: str) -> str:
 
 
 class _SafeCheckpointer(DetectionCheckpointer):  # type: ignore[misc]
-    """Detectron2's checkpointer, with its name matching but without its unsafe reading."""
+    """Detectron2's checkpointer with its matching of names, but safe reading."""
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         path = Path(filename)
@@ -137,5 +137,5 @@ def _backbone(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
         return backbone_weights(weights)
     except _MATCHING as error:
         raise InputError(
-            f"{path}: its encoder is no ResNet of slices ({reason(error)}); give another file"
+            f"{path}: its encoder is not a ResNet of slices ({reason(error)}); give another file"
         ) from error

@@ -1,9 +1,9 @@
-"""Reading a pickle of arrays as data: its opcodes are parsed, nothing in it is called.
+"""Reading a pickle of arrays as data: its opcodes are parsed, and nothing in it is called.
 
-A pickle is a program for a small machine that makes any object and hands it any state; a list of
-admitted callables says nothing of that state. Here `pickletools` names the opcodes, and what they
-describe (dictionaries, lists, text, numbers, arrays) is put together by this module alone: an array
-is made of bytes of the file, once its kind of number and its shape were checked.
+A pickle is a program that can make any object with any state; allowing only some callables does not
+restrict that state. Here `pickletools` parses the opcodes, and only this module builds what they
+describe (dictionaries, lists, text, numbers, arrays): an array is made from bytes of the file after
+its type and shape were checked.
 
 Source of the opcodes: CPython's Lib/pickletools.py; of the arrays' state: NumPy's
 `ndarray.__reduce__` and `numpy._core.numeric._frombuffer`.
@@ -46,8 +46,8 @@ _NAMES = {
 def read_arrays(path: Path) -> dict[Any, Any]:
     """Return the dictionary in a pickle of arrays: text, numbers, lists, tuples and arrays.
 
-    Arrays hold booleans, integers or floats. Raises `InputError` for a file that is no whole pickle
-    of a dictionary, and for one that wants anything else made.
+    Arrays have booleans, integers or floats. Raises `InputError` for a file that is not a complete
+    pickle of a dictionary, or that describes anything else.
     """
     try:
         content = _Plain().of(_Parser(path.read_bytes()).parse())
@@ -88,7 +88,7 @@ class _Array:
 
 @dataclass
 class _Parser:
-    """The stack and the memo of the machine, for plain values alone."""
+    """The stack and the memo of the pickle machine, for plain values only."""
 
     content: bytes
     stack: list[Any] = field(default_factory=list)
@@ -97,7 +97,7 @@ class _Parser:
     left: int = 0  # bytes of arrays that the file can still hold
 
     def parse(self) -> Any:
-        """Return what the pickle describes, its arrays as they were put together."""
+        """Return the value of the pickle, with arrays as placeholders."""
         self.left = len(self.content)
         for count, (name, argument) in enumerate(_opcodes(io.BytesIO(self.content))):
             if count > _MOST_OPCODES:
@@ -113,14 +113,14 @@ class _Parser:
         raise ValueError("the pickle is cut short")
 
     def since_mark(self) -> list[Any]:
-        """Take what was put on the stack since the last mark."""
+        """Pop the values since the last mark from the stack."""
         start = self.marks.pop()
         taken = self.stack[start:]
         del self.stack[start:]
         return taken
 
     def last(self, count: int) -> list[Any]:
-        """Take the last few values from the stack."""
+        """Pop the last values from the stack."""
         if len(self.stack) < count:
             raise IndexError("the stack is empty")
         taken = self.stack[-count:]
@@ -132,7 +132,7 @@ class _Parser:
         self.memo[len(self.memo) if place is None else place] = self.stack[-1]
 
     def fill(self, entries: Sequence[Any]) -> None:
-        """Put keys and values in turn into the dictionary on the stack."""
+        """Put alternating keys and values into the dictionary on the stack."""
         target = self.stack[-1]
         if type(target) is not dict or len(entries) % 2:
             raise _RefusedError("it fills something that is no dictionary")
@@ -148,7 +148,7 @@ class _Parser:
         self.stack[-1].extend(entries)
 
     def name(self, module: Any, name: Any) -> None:
-        """Put a name on the stack, if it is one that arrays need."""
+        """Push a name, if it is one that arrays need."""
         known = str(module).replace("numpy._core", "numpy.core"), str(name)
         if known not in _NAMES:
             wanted = f"{module}.{name}"[:80]
@@ -156,14 +156,14 @@ class _Parser:
         self.stack.append(_Name(_NAMES[known]))
 
     def reduce(self) -> None:
-        """Put what a name makes of its arguments on the stack."""
+        """Push the result of calling a name with its arguments."""
         name, arguments = self.last(2)
         if not isinstance(name, _Name) or type(arguments) is not tuple:
             raise _RefusedError("it calls something that has no name")
         self.stack.append(self.made(name.meaning, arguments))
 
     def made(self, meaning: str, arguments: tuple[Any, ...]) -> Any:
-        """Return what a name stands for, made of plain arguments."""
+        """Return the result of a name with plain arguments."""
         match meaning, arguments:
             case "empty array", (_Name("array"), (0,), _):
                 return _Array()
@@ -184,7 +184,7 @@ class _Parser:
         raise _RefusedError(f"it wants a {meaning} made of what makes none")
 
     def build(self) -> None:
-        """Give an array its content, or a kind of number its byte order."""
+        """Set the content of an array, or the byte order of a number type."""
         target, state = self.last(2)
         self.stack.append(target)
         match target, state:
@@ -198,7 +198,7 @@ class _Parser:
     def array(
         self, kind: _Kind, shape: Any, data: Any, columns_first: bool = False
     ) -> NDArray[Any]:
-        """Return an array of bytes that the file holds."""
+        """Return an array made from bytes of the file."""
         content = data.encode("latin1") if isinstance(data, str) else data
         sides = isinstance(shape, tuple) and all(type(one) is int and one >= 0 for one in shape)
         if not sides or len(shape) > _MOST_AXES or not isinstance(content, bytes | bytearray):
@@ -215,13 +215,13 @@ class _Parser:
 
 @dataclass
 class _Plain:
-    """Puts arrays into the place of what stood for them; each is copied once."""
+    """Replaces placeholders by arrays, each copied once."""
 
     steps: int = 0
     depth: int = 0
 
     def of(self, value: Any) -> Any:
-        """Return a value whose arrays are writable and in the machine's byte order."""
+        """Return the value with writable arrays in the machine's byte order."""
         self.steps += 1
         if self.steps > _MOST_OPCODES or self.depth > _DEEPEST:
             raise _RefusedError("it is nested as weights are not")
@@ -248,7 +248,7 @@ class _Plain:
 def _opcodes(stream: io.BytesIO) -> Iterator[tuple[str, Any]]:
     """Yield the name and the argument of each opcode.
 
-    As `pickletools.genops` does, which however has no text of Python 2 but ASCII.
+    Like `pickletools.genops`, which however reads text of Python 2 only as ASCII.
     """
     while code := stream.read(1):
         opcode = _OPCODES.get(code.decode("latin1"))

@@ -1,1 +1,1 @@
-"""Models of any kind behind one interface: trained, kept in a folder, asked for masks."""
+"""Models of all kinds behind one interface: training, loading and prediction."""

@@ -1,4 +1,4 @@
-"""Several models, or several views of one, that vote on each slice."""
+"""Ensembles and test-time augmentation: several models or views vote on each slice."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -20,37 +20,37 @@ def predict_together(
     views: Sequence[ViewSettings] = PLAIN,
     advance: Advance = no_progress,
 ) -> Iterator[SliceMasks]:
-    """Yield the masks that models agree on of each slice, in the slices' order.
+    """Yield the ensemble's masks of each slice, in the slices' order.
 
-    Every model looks at every view, and each look is a ballot (see `masks.vote`). One model with
-    one view needs no vote: its masks and scores are its own.
+    Each model predicts each view, and all predictions vote (see `masks.vote`). A single model with
+    a single view keeps its own masks and scores.
 
     Args:
-        models: at least one, each of a name of its own.
+        models: at least one, with different names.
         slices: to predict.
-        source: what voted masks say of where they come from.
-        weights: model's name → weight of its votes; equal without. A model of weight 0 has no
+        source: source of voted masks.
+        weights: model's name → weight of its votes; equal by default. Models of weight 0 do not
             vote, unless all have 0.
-        views: ways of looking at a slice.
-        advance: called with the number of slices done.
+        views: of test-time augmentation.
+        advance: called with the number of finished slices.
     """
     if len(models) == 1 and len(views) == 1:
         yield from models[0].predict(slices, advance, views[0])
         return
     trusted = _votes(models, weights)
-    looks = [
+    predictions = [
         (weight, model.predict(slices, no_progress, view))
         for model, weight in trusted
         for view in views
     ]
     for done in range(1, len(slices) + 1):
-        yield vote([Vote(next(masks), weight) for weight, masks in looks], source)
+        yield vote([Vote(next(masks), weight) for weight, masks in predictions], source)
         advance(done, "")
 
 
 def _votes(
     models: Sequence[Model], weights: Mapping[str, float] | None
 ) -> list[tuple[Model, float]]:
-    weighed = [(one, 1.0 if weights is None else weights[one.name]) for one in models]
-    trusted = [(one, weight) for one, weight in weighed if weight > 0]
+    weighted = [(one, 1.0 if weights is None else weights[one.name]) for one in models]
+    trusted = [(one, weight) for one, weight in weighted if weight > 0]
     return trusted or [(one, 1.0) for one in models]

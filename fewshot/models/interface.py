@@ -1,4 +1,4 @@
-"""What the pipeline asks of a model, whatever its kind, and what a kind of model has to offer."""
+"""The interface of models, and of kinds of models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ Given = TypeVar("Given", bound=NetworkSettings)
 
 
 class ModelFamily(Protocol[Given]):
-    """A kind of model: everything that depends on what sort of network it is.
+    """A kind of model: everything that depends on the kind of network.
 
-    It is found by the `kind` of its settings (see `models.registry`).
+    It is found by the `kind` of the settings (see `models.registry`).
     """
 
     def resolve(self, settings: Given) -> Given:
-        """Return settings with the starting weights as they are on this machine.
+        """Return settings with initial weights resolved to a file on this machine.
 
-        Raises `InputError` for what cannot be had or is not known.
+        Raises `InputError` if they are unknown or unavailable.
         """
 
     def check(self, settings: Given) -> None:
-        """Raise `InputError` unless a network can be built and its starting weights fit it."""
+        """Raise `InputError` unless a network can be built and its initial weights fit."""
 
     def task(self, job: TrainingJob) -> "TrainingTask[Any, Given]":
-        """Return what the training loop needs to know of a job of this kind."""
+        """Return the training task of a job of this kind."""
 
     def load(self, folder: Path, device: str) -> TrainedNetwork:
         """Return the network in a model folder, ready to predict on `cpu`, `cuda` or `auto`."""
@@ -45,7 +45,7 @@ class ModelFamily(Protocol[Given]):
     ) -> Iterator[SliceMasks]:
         """Yield the masks of each slice, in the slices' order, best score first.
 
-        In the slice's own pixels, whatever the view the network is given of it.
+        Masks are in the slice's own pixels, for every view.
         """
 
 
@@ -58,7 +58,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """What its predictions say of where they come from."""
+        """The source of its predictions."""
         return self.trained.name
 
     def predict(

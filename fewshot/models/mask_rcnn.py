@@ -20,14 +20,14 @@ class MaskRcnnFamily:
     """Detectron2's Mask R-CNN; see `ModelFamily` for what each method does."""
 
     def resolve(self, settings: DetectorSettings) -> DetectorSettings:
-        """Return settings with the weights as they are on this machine."""
+        """Return settings with the weights resolved to a file on this machine."""
         build_config(settings)
         weights = initial_weights(settings)
         found = "none" if weights is None else str(weights)
         return settings.model_copy(update={"weights": found})
 
     def check(self, settings: DetectorSettings) -> None:
-        """Refuse options that no network can be built with, and weights that fit none of it."""
+        """Refuse options that no network can be built with, and weights that do not fit."""
         network = build_network(build_config(settings))
         weights = settings.weights_file
         if weights is not None:

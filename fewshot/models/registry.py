@@ -1,4 +1,4 @@
-"""The one door to models of every kind: `config.tree` lists the kinds, each has a module here."""
+"""Access to models of every kind: `config.tree` lists the kinds, and each has a module here."""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def family_of(settings: NetworkSettings) -> ModelFamily[Any]:
-    """Return the family of the model that settings are of."""
+    """Return the family of a model with these settings."""
     return _family(settings.kind)
 
 
 def modules_of(models: Iterable[NetworkSettings]) -> list[str]:
-    """Return the modules through which models of these settings are trained and predict.
+    """Return the modules that models with these settings train and predict with.
 
     >>> from fewshot.config.tree import DetectorSettings
     >>> modules_of([DetectorSettings()])
@@ -44,7 +44,7 @@ def train_model(
 def load_model(folder: Path, device: str = "auto") -> Model:
     """Return a trained model of any kind, ready to predict on `cpu`, `cuda` or `auto`.
 
-    Raises `InputError` when the folder holds none, or one of an unknown kind.
+    Raises `InputError` if the folder contains none, or one of an unknown kind.
     """
     kind = describe_model(folder).kind
     if kind not in KINDS:
@@ -56,7 +56,7 @@ def load_model(folder: Path, device: str = "auto") -> Model:
 
 
 def _family(kind: str) -> ModelFamily[Any]:
-    """Return the `FAMILY` of a kind; its module is imported now, as it brings a large package."""
+    """Return the `FAMILY` of a kind; its module, with large packages, is imported only now."""
     return cast(ModelFamily[Any], import_module(_module(kind)).FAMILY)
 
 

@@ -20,7 +20,7 @@ class SemanticFamily:
     """Networks of segmentation-models-pytorch; see `ModelFamily` for what each method does."""
 
     def resolve(self, settings: SemanticSettings) -> SemanticSettings:
-        """Return settings with the encoder's weights as they are on this machine."""
+        """Return settings with the encoder's weights resolved to a file on this machine."""
         weights = "none" if settings.weights == "none" else str(encoder_file(settings))
         return settings.model_copy(update={"weights": weights})
 

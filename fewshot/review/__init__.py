@@ -1,1 +1,1 @@
-"""The review page: a person goes through soft labels in a browser on the same machine."""
+"""The review page, where a person reviews soft labels in a browser on the same machine."""

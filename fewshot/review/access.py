@@ -1,4 +1,4 @@
-"""Who may talk to the review page: this machine's browser, at the address with the token."""
+"""Access control of the review page: this machine's browser, with the token."""
 
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -29,9 +29,9 @@ _HEADERS = {
 class Guard:
     """Refuses requests that do not come from the page itself.
 
-    The `Host` must be this machine's own name, whatever name led here (DNS rebinding), an `Origin`
-    must be the same host and port, and the token must be in the query or in a header. The token is
-    all that tells a user of this machine from another one.
+    The `Host` must be this machine's own name (against DNS rebinding), an `Origin` must have the
+    same host and port, and the token must be in the query or in a header. Only the token protects
+    against other users of this machine.
     """
 
     def __init__(self, app: App, token: str, port: Callable[[], int]) -> None:

@@ -123,7 +123,7 @@
     if (image.getAttribute("src") !== source) image.src = source;
     image.width = slice.width;
     image.height = slice.height;
-    image.alt = `${slice.name}: slice with ${slice.masks.length} soft labels outlined`;
+    image.alt = `${slice.name}: slice with ${slice.masks.length} soft labels and their contours`;
     const patient = slice.group ? ` · ${slice.group}` : "";
     at("slice").textContent = `${slice.name}${patient} · slice ${number + 1} of ${slices.length}`;
     at("mask").textContent = `Mask ${current + 1} of ${slice.masks.length}: ${SAID[decisions[mask.key]] || "undecided"}`;

@@ -1,4 +1,4 @@
-"""The review page's web server: loopback only, one token a start."""
+"""The review page's web server: loopback only, with a new token at each start."""
 
 import json
 import secrets
@@ -26,7 +26,7 @@ _LARGEST_BODY = 4096  # bytes; a decision takes about 60
 
 
 class ReviewServer:
-    """A server for one review. `address` is what to open, and holds the token."""
+    """A server for one review; its `address` includes the token."""
 
     def __init__(self, session: ReviewSession, port: int = 0) -> None:
         """Take a port on loopback: that one, or with 0 any that is free.
@@ -38,7 +38,7 @@ class ReviewServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((_LOOPBACK, port))
-            self._socket.listen()  # so that a browser that is quicker than the server waits
+            self._socket.listen()  # a browser that is faster than the server waits
         except OSError as error:
             self._socket.close()
             raise InputError(
@@ -62,7 +62,7 @@ class ReviewServer:
         return f"http://{_LOOPBACK}:{self.port}/?token={self._token}"
 
     def serve(self) -> None:
-        """Answer requests until interrupted or told to stop."""
+        """Answer requests until interrupted or stopped."""
         try:
             self._server.run(sockets=[self._socket])
         finally:
@@ -74,7 +74,7 @@ class ReviewServer:
 
 
 def make_app(session: ReviewSession, token: str) -> Starlette:
-    """Return the page and its requests as an ASGI application, without any guard."""
+    """Return the page and its requests as an ASGI application, without access control."""
     page = (
         Environment(loader=FileSystemLoader(_FOLDER), autoescape=True)
         .get_template("page.html.jinja")
@@ -138,16 +138,16 @@ def _decider(session: ReviewSession) -> Callable[[Request], Awaitable[Response]]
 
 
 def _latest_moment() -> int:
-    """Return the latest moment, in microseconds, that a decision can be of.
+    """Return the latest allowed moment of a decision, in microseconds.
 
-    A later one would win over all that follow. The browser is on this machine, but may count on
-    from its last decision.
+    A later one would override all following decisions. The browser is on this machine, but may
+    count up from its last decision.
     """
     return int((time.time() + 3600) * 1e6)
 
 
 def _number(request: Request) -> int:
-    """Return the number of a slice in a path, -1 for what is no number that a slice can have."""
+    """Return the id of a slice in a path, or -1 for an impossible one."""
     text: str = request.path_params["image_id"]
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 16 else -1
 

@@ -1,4 +1,4 @@
-"""A session of review: soft labels, their pictures, and the decisions made so far."""
+"""A review session: soft labels, their pictures, and the decisions so far."""
 
 import io
 import threading
@@ -32,7 +32,7 @@ _PATIENCE = 10.0  # seconds for which a decision waits for others, of a second s
 
 
 class ReviewSession:
-    """Soft labels to be reviewed. Every decision is on the disk before it is answered.
+    """Soft labels to be reviewed. Each decision is on disk before the request is answered.
 
     >>> import tempfile
     >>> import numpy as np
@@ -47,15 +47,15 @@ class ReviewSession:
     """
 
     def __init__(self, soft: SliceSet, review: Path) -> None:
-        """Read the decisions that are there; only slices with masks are shown.
+        """Read existing decisions; only slices with masks are shown.
 
-        Raises `InputError` when there is nothing to review, or `review` is something else.
+        Raises `InputError` if there is nothing to review, or if `review` is another file.
         """
         self._soft = soft
         self.review = review
         self._records = [one for one in soft.records if len(soft.masks_of(one.image_id))]
         if not self._records:
-            raise InputError("review: there is no soft label to look at; make soft labels first")
+            raise InputError("review: there are no soft labels; make some first")
         self._keys = {
             record.image_id: [mask_key(record, rle) for rle in soft.masks_of(record.image_id).rles]
             for record in self._records
@@ -83,11 +83,11 @@ class ReviewSession:
         }
 
     def decisions(self) -> dict[str, str]:
-        """Return key → verdict of the masks that are here."""
+        """Return key → verdict of the masks of this session."""
         return {key: one.verdict for key, one in self._stored().items() if key in self._known}
 
     def slice(self, image_id: int) -> dict[str, Any] | None:
-        """Return a slice's masks with outlines, scores and sources; None for an unknown one."""
+        """Return a slice's masks with contours, scores and sources; None for an unknown slice."""
         record = self._record(image_id)
         if record is None:
             return None
@@ -119,7 +119,7 @@ class ReviewSession:
         }
 
     def picture(self, image_id: int) -> bytes | None:
-        """Return a slice as PNG, enlarged for the screen; None for an unknown one."""
+        """Return a slice as PNG, enlarged for the screen; None for an unknown slice."""
         record = self._record(image_id)
         if record is None:
             return None
@@ -129,17 +129,17 @@ class ReviewSession:
         return buffer.getvalue()
 
     def decide(self, key: str, verdict: str | None, moment: int = 0) -> dict[str, str]:
-        """Keep a decision, or take one back (None); return all decisions.
+        """Save a decision, or undo it (None); return all decisions.
 
-        A decision that was made at an earlier moment than the last one on this mask is dropped:
-        requests may overtake one another.
+        A decision made earlier than the last saved one on this mask is dropped, since requests may
+        arrive out of order.
 
-        Raises `InputError` for a mask that is not here and a word that is no verdict.
+        Raises `InputError` for an unknown mask or verdict.
         """
         if key not in self._known:
             raise InputError(f"mask {key}: is not among the soft labels")
         if verdict is not None and verdict not in VERDICTS:
-            raise InputError(f"{verdict!r}: is no decision; accept, reject or delete is one")
+            raise InputError(f"{verdict!r}: is not a decision; give accept, reject or delete")
         folder = self.review.parent
         with self._lock, locked(folder, self.review, REVIEW_LOCK, patience=_PATIENCE):
             # Read anew, so that a second window, or a second server, of the same run loses nothing.
@@ -163,8 +163,8 @@ class ReviewSession:
 def open_session(place: Path) -> ReviewSession:
     """Return the session of a run directory, or of an `annotations.json` of soft labels.
 
-    Of a run, the soft labels that the final model learns from are reviewed: refined ones where
-    there are any. The review is `review.json` in the run, or beside the file.
+    In a run, the soft labels that the final model is trained on are reviewed: the refined ones, if
+    any. The review is `review.json` in the run directory, or next to the file.
     """
     if not place.exists():
         raise InputError(f"{place}: no such run directory or file of soft labels")
@@ -173,7 +173,7 @@ def open_session(place: Path) -> ReviewSession:
     paths = RunPaths(place)
     found = [path for path in (paths.refined_soft_labels, paths.soft_labels) if path.is_file()]
     if not found:
-        raise InputError(f"{place}: holds no soft labels (no soft_labels/{ANNOTATIONS})")
+        raise InputError(f"{place}: contains no soft labels (no soft_labels/{ANNOTATIONS})")
     return ReviewSession(read_coco(found[0]), paths.review)
 
 

@@ -34,8 +34,8 @@ def soft(work: Path) -> Path:
     ("command", "words"),
     [
         ("review nowhere", ["nowhere", "no such run directory or file of soft labels"]),
-        ("review data", ["data", "holds no soft labels"]),
-        ("review data/unlabelled.json", ["there is no soft label to look at"]),
+        ("review data", ["data", "contains no soft labels"]),
+        ("review data/unlabelled.json", ["there are no soft labels; make some"]),
         ("report nowhere", ["nowhere", "is not a run directory"]),
         ("report old", ["old/config.resolved.yaml"]),
         ("train-final --data data --out f --review r.json", ["--review", "give --soft-labels too"]),

@@ -189,7 +189,7 @@ def test_an_empty_folder_says_what_is_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installer, "installed_build", lambda: None)
-    with pytest.raises(installer.InstallError, match=r"holds no pb1-detectron2-0\.6\.tar\.gz"):
+    with pytest.raises(installer.InstallError, match=r"contains no pb1-detectron2-0\.6\.tar\.gz"):
         installer.install(tmp_path)
 
 

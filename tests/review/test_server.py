@@ -172,7 +172,7 @@ def test_a_port_that_is_taken_is_named(address: str, soft_run: Path) -> None:
 def test_there_must_be_soft_labels(tmp_path: Path) -> None:
     from fewshot.review.session import open_session
 
-    with pytest.raises(InputError, match="holds no soft labels"):
+    with pytest.raises(InputError, match="contains no soft labels"):
         open_session(tmp_path)
     with pytest.raises(InputError, match="no such run directory"):
         open_session(tmp_path / "nowhere")
