@@ -76,18 +76,18 @@ def vote(ballots: Sequence[Vote], source: str) -> SliceMasks:
 class _Papers:
     """All masks, the most certain first, in an order that only depends on the masks.
 
-    `support` is the weight times the score of each mask, `reader` the index of its ballot.
+    `support` is the weight times the score of each mask, `voter` the index of its ballot.
     """
 
     def __init__(self, ballots: Sequence[Vote]) -> None:
         rows = [
-            (ballot.weight * float(score), reader, mask)
-            for reader, ballot in enumerate(ballots)
+            (ballot.weight * float(score), voter, mask)
+            for voter, ballot in enumerate(ballots)
             for score, mask in zip(ballot.masks.scores, ballot.masks.rles, strict=True)
         ]
         rows.sort(key=lambda row: (-row[0], row[2]["counts"]))
         self.support = np.array([row[0] for row in rows], dtype=np.float64)
-        self.reader = [row[1] for row in rows]
+        self.voter = [row[1] for row in rows]
         self.rles = [row[2] for row in rows]
 
     def rles_at(self, places: Sequence[int]) -> list[rle_codec.Rle]:
@@ -99,15 +99,15 @@ def _structures(papers: _Papers) -> list[list[int]]:
     between = rle_codec.iou(papers.rles, papers.rles)
     structures: list[list[int]] = []
     seen_by: list[set[int]] = []
-    for place, reader in enumerate(papers.reader):
-        free = [one for one, readers in enumerate(seen_by) if reader not in readers]
+    for place, voter in enumerate(papers.voter):
+        free = [one for one, voters in enumerate(seen_by) if voter not in voters]
         best = max(free, key=lambda one: between[place, structures[one][0]], default=None)
         if best is None or between[place, structures[best][0]] < _OVERLAP:
             structures.append([place])
-            seen_by.append({reader})
+            seen_by.append({voter})
         else:
             structures[best].append(place)
-            seen_by[best].add(reader)
+            seen_by[best].add(voter)
     return structures
 
 

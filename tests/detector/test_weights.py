@@ -154,7 +154,11 @@ def _truncated(path: Path) -> None:
             "cannot be matched",
         ),
         # a ResNet encoder of another kind
-        ("odd.pth", lambda path: torch.save({"core.encoder.conv1.weight": ONE}, path), "not a ResNet"),
+        (
+            "odd.pth",
+            lambda path: torch.save({"core.encoder.conv1.weight": ONE}, path),
+            "not a ResNet",
+        ),
     ],
 )
 def test_files_that_are_no_weights_are_refused(
