@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,16 +61,26 @@ def outline(mask: Mask, size: tuple[int, int]) -> str:
 def filled_panel(
     image: NDArray[np.uint8], regions: Sequence[tuple[Mask, int]], caption: str, alt: str
 ) -> Panel:
-    """Return a slice with translucent, outlined regions; pixels in several regions are white.
+    """Return a slice with regions as `filled` draws them; `caption` and `alt` are the panel's."""
+    pixels = filled(image, regions)
+    height, width, _ = pixels.shape
+    return Panel(_png(pixels), width, height, caption, alt)
+
+
+def filled(
+    image: NDArray[np.uint8], regions: Iterable[tuple[Mask, int]], side: int = _SIDE
+) -> NDArray[np.uint8]:
+    """Return a slice with translucent, outlined regions as RGB values, (height, width, 3).
+
+    Pixels in several regions are white.
 
     Args:
         image: grey values, (height, width).
         regions: masks of the same shape, each with the number of its colour.
-        caption: of the panel.
-        alt: alternative text.
+        side: pixels of the longer side of the picture.
     """
     height, width = image.shape
-    scale = _SIDE / max(height, width)
+    scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     grey = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
     pixels = np.repeat(grey[:, :, np.newaxis] * 0.85, 3, axis=2)
@@ -87,7 +97,8 @@ def filled_panel(
     pixels[depth > 1] = 0.35 * pixels[depth > 1] + 0.65 * 255
     for edge, color in edges:
         pixels[edge] = color
-    return Panel(_png(pixels.round().astype(np.uint8)), size[0], size[1], caption, alt)
+    drawn: NDArray[np.uint8] = pixels.round().astype(np.uint8)
+    return drawn
 
 
 def data_uri(kind: str, content: bytes) -> str:

@@ -78,31 +78,48 @@ def predict(
     predicted without test-time augmentation, refines them (see
     `radiologists.mask_source.refine_masks`).
     """
-    from fewshot.masks.coco import check_images, write_masks
-    from fewshot.models.ensemble import PLAIN, predict_together
-    from fewshot.models.registry import load_model
-    from fewshot.progress import no_progress, progress
-    from fewshot.radiologists.mask_source import refine_masks
+    from fewshot.masks.coco import check_images
+    from fewshot.models.ensemble import PLAIN
+    from fewshot.pipeline.predictor import Predictor
 
     check_images(data)
-    loaded = [load_model(model, device) for model in models]
-    refiner = None if refine_with is None else load_model(refine_with, device)
-    name = loaded[-1].name
-    ordered = data.in_order()
-    with progress(f"predicting {target.stem} with {name}", len(data)) as advance:
-        views = PLAIN if settings is None else settings.tta
-        masks = predict_together(loaded, ordered, name, weights, views, advance)
-        if refiner is not None:
-            masks = map(refine_masks, masks, refiner.predict(ordered, no_progress, None))
-        write_masks(target, ordered, masks, f"predictions of {name}")
+    views = PLAIN if settings is None else settings.tta
+    Predictor.load(models, refine_with, views, device, weights).write(data, target)
 
 
 def command(
-    model: Annotated[
-        list[Path],
-        typer.Option(help="Model folder; several (--model A --model B) are an ensemble."),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="File or folder to write. With --model: COCO file of masks, with scores.",
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="COCO file to write, with scores.")],
+    run_or_model: Annotated[
+        Path | None, typer.Argument(help="Finished run, or model folder.")
+    ] = None,
+    input: Annotated[
+        Path | None,
+        typer.Argument(help="File or folder of slices, of any form that convert reads."),
+    ] = None,
+    form: Annotated[
+        Literal["label-png", "nifti", "coco", "csv", "npy"] | None,
+        typer.Option("--form", help="Of the label maps; by default as --out ends, or label PNGs."),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option("--window", help="Grey window of INPUT, as with convert."),
+    ] = None,
+    axis: Annotated[
+        str, typer.Option("--axis", help="Axis of a NIfTI volume, as with convert.")
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the label maps at --out.")
+    ] = False,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="Model folder; several (--model A --model B) are an ensemble."),
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="COCO file of slices.")] = None,
     images: Annotated[
         Path | None, typer.Option("--images", help="Folder of slices, instead of --data.")
@@ -124,21 +141,52 @@ def command(
         Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to compute.")
     ] = "auto",
 ) -> dict[str, Any]:
-    """Predict instance masks with scores of at least 0.05, from which merge chooses."""
+    """Predict the regions of slices with a finished run, or the masks of slices with models.
+
+    fewshot predict RUN_OR_MODEL INPUT --out OUT writes label maps, made as the run makes those of
+    its test slices. With --model and --data or --images, as a stage of a run, it writes instance
+    masks with scores of at least 0.05, from which merge chooses.
+    """
     from fewshot.importing.datasets import read_test
     from fewshot.masks.coco import open_coco, read_coco
+    from fewshot.pipeline.answering import Wanted, answer
 
+    _check_options(
+        {"RUN_OR_MODEL": run_or_model, "INPUT": input},
+        {"--form": form, "--window": window, "--axis": axis, "--overwrite": overwrite},
+        {"--model": model, "--data": data, "--images": images},
+        {"--flip": flip, "--scale": scale, "--refine-with": refine_with},
+    )
+    if run_or_model is not None and input is not None:
+        return answer(run_or_model, input, out, Wanted(form, window, axis, overwrite, device))
     settings = _settings(flip, scale or [])
-    if data is not None and images is None:
-        slices = read_coco(data)
-    elif images is not None and data is None:
-        slices = read_test(images, None)
-    else:
-        raise InputError("predict: give either --data or --images")
-    predict(model, slices, out, settings, device, refine_with=refine_with)
+    given = read_coco(data) if data is not None else read_test(images or Path(), None)
+    predict(model or [], given, out, settings, device, refine_with=refine_with)
     predicted = open_coco(out)
     masks = sum(len(one) for one in predicted.masks())
     return {"images": len(predicted.slices), "masks": masks, "file": str(out)}
+
+
+def _check_options(
+    places: Mapping[str, object],
+    answering: Mapping[str, object],
+    files: Mapping[str, object],
+    views: Mapping[str, object],
+) -> None:
+    """Raise `InputError` unless the options are those of one of the two ways to call."""
+    whole = "fewshot predict RUN_OR_MODEL INPUT --out OUT"
+    if any(places.values()):
+        if not all(places.values()):
+            raise InputError(f"predict: INPUT is missing; give {whole}")
+        if wrong := [name for name, value in {**files, **views}.items() if value]:
+            raise InputError(f"predict: {wrong[0]} does not go with RUN_OR_MODEL and INPUT")
+    else:
+        if not files["--model"]:
+            raise InputError(f"predict: give {whole}, or --model and --data or --images")
+        if wrong := [name for name, value in answering.items() if value]:
+            raise InputError(f"predict: {wrong[0]} does not go with --model; give {whole}")
+        if bool(files["--data"]) == bool(files["--images"]):
+            raise InputError("predict: give either --data or --images")
 
 
 def _settings(flip: bool, scales: list[float]) -> "PredictionSettings":

@@ -39,7 +39,7 @@ def _refine_predictions(layout: RunLayout, name: str) -> Stage:
             score_threshold=None if threshold == "auto" else threshold,
         )
         targets = {source / part: folder / part for part in parts}
-        refine(what, _embedder(layout), targets, folder / CHOICE)
+        refine(what, embedder_of(layout), targets, folder / CHOICE)
 
     return Stage(
         name=f"refine {name}",
@@ -74,7 +74,7 @@ def _refine_soft_labels(layout: RunLayout) -> Stage:
             objective="overlap",
             least_scores=[least] * len(predictions),
         )
-        refine(what, _embedder(layout), {source: target}, target.parent / CHOICE)
+        refine(what, embedder_of(layout), {source: target}, target.parent / CHOICE)
 
     return Stage(
         name="refine soft labels",
@@ -100,7 +100,8 @@ def _checkpoint(layout: RunLayout) -> Path:
         raise InputError(f"sam.{error}") from error
 
 
-def _embedder(layout: RunLayout) -> "Embedder":
+def embedder_of(layout: RunLayout) -> "Embedder":
+    """Return what gives the embeddings of a run's slices, and keeps them in its folder."""
     from fewshot.sam.embeddings import Embedder
     from fewshot.sam.model import load_sam
 

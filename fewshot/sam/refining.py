@@ -65,7 +65,7 @@ def refine(
         if choice.rule is None:
             masks = dict(predictions.masks)
         else:
-            masks = _refined(embedder, predictions, choice.rule, source.stem)
+            masks = refined(embedder, predictions, choice.rule, source.stem)
         note = "not refined" if choice.rule is None else f"refined by {embedder.model.name}"
         write_coco(target, predictions.with_masks(masks.values()), note)
     content = {"checkpoint": embedder.model.name, "objective": what.objective, **choice.as_json()}
@@ -110,9 +110,10 @@ def _pool(pooled: Sequence[tuple[SliceSet, Judge]]) -> tuple[SliceSet, Judge]:
     return first.with_masks(together), pooled[0][1]
 
 
-def _refined(
+def refined(
     embedder: Embedder, predictions: SliceSet, rule: RefineRule, name: str
 ) -> dict[int, SliceMasks]:
+    """Return predicted masks after a rule, by image id; `name` says which in the progress."""
     with progress(f"refining {name}", len(predictions)) as advance:
         proposals = propose(embedder, predictions, rule.prompt, advance)
     return apply_rule(predictions, proposals, rule)
