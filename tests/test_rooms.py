@@ -34,6 +34,8 @@ def imports_of(path: Path) -> set[str]:
 
 
 GRAPH = {name: imports_of(path) for name, path in MODULES.items()}
+# The package imports `api` only when one of its functions is asked for; see test_api.py.
+GRAPH["fewshot"] -= {"fewshot.api"}
 
 
 def room_of(module: str) -> str:

@@ -254,3 +254,12 @@ def test_a_wrong_call_is_one_line(
     assert err.splitlines()[-1].startswith("error: ")
     assert words in err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_python_has_the_same_run(done: Path, stack: Any, submitted: LabelTable) -> None:
+    import fewshot as package
+
+    assert package.load(str(done), "cpu").rule == Segmenter.load(done, "cpu").rule
+    again = package.api.run(out=done, settings=TREE, resume=True)
+    wanted = submitted.label_map(submitted.names[0], 64, 64)
+    np.testing.assert_array_equal(again.predict(stack[0]).label_map, wanted)
