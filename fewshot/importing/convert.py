@@ -10,7 +10,7 @@ import numpy as np
 from fewshot.config.names import TEST, UNLABELLED
 from fewshot.folders import filled_folder
 from fewshot.importing import datasets
-from fewshot.importing.pseudonyms import FILE, Pseudonyms, Renaming
+from fewshot.importing.pseudonyms import FILE, renaming_by, under_pseudonyms
 from fewshot.importing.slices import Imported, ImportOptions, import_slices
 from fewshot.masks.coco import SliceSet
 from fewshot.masks.coco_write import write_boxes
@@ -49,15 +49,16 @@ def convert(
     All or nothing. `draw` makes `check.png` from the sets of slices by name. Returns the number of
     slices by file and, as `found`, a description of the data.
     """
+    key = out.resolve().parent / FILE
     with filled_folder(out, overwrite) as folder:
         pictures = folder / PICTURES
         options = replace(request.options, pictures=pictures, tell=False)
         if not request.keep_ids:
-            options = replace(options, renaming=_renaming(out))
+            options = replace(options, renaming=renaming_by(key))
         imported = import_slices(request.images, request.labels, request.groups, options)
         parts, lines = _parts(imported.slices, request, imported)
         if imported.patients and not request.keep_ids:
-            imported, parts, lines = _under_pseudonyms(imported, parts, lines, pictures, out)
+            imported, parts, lines = under_pseudonyms(imported, parts, lines, pictures, key)
         found = describe(imported)
         for line in (*imported.remarks, *imported.warnings):
             warn(line)
@@ -87,40 +88,6 @@ def _parts(
         return {UNLABELLED: slices}, []
     files = datasets.TrainingFiles(request.images, request.labels, request.groups)
     return datasets.divide(slices, files, request.validation_fraction, request.seed)
-
-
-def _renaming(out: Path) -> Callable[[Mapping[str, str]], Callable[[str], str]]:
-    """Return a function from patients to the function that renames slices when they are written."""
-    return lambda patients: Renaming(patients, Pseudonyms(out.resolve().parent / FILE)).name
-
-
-def _under_pseudonyms(
-    imported: Imported,
-    parts: dict[str, SliceSet],
-    lines: list[str],
-    pictures: Path,
-    out: Path,
-) -> tuple[Imported, dict[str, SliceSet], list[str]]:
-    """Return what was read, with pseudonyms for patients; rename the pictures."""
-    pseudonyms = Pseudonyms(out.resolve().parent / FILE)
-    renaming = Renaming(imported.patients, pseudonyms)
-    pseudonyms.save()
-    slices = renaming.slices(imported.slices)
-    for old, new in zip(imported.slices.records, slices.records, strict=True):
-        (pictures / old.file_name).rename(pictures / new.file_name)
-    say(
-        f"patients: {len(imported.patients)} under pseudonyms; who they are is in {pseudonyms.path}"
-    )
-    renamed = replace(
-        imported,
-        slices=slices,
-        skipped=tuple(map(renaming.line, imported.skipped)),
-        notes=tuple(map(renaming.line, imported.notes)),
-        warnings=tuple(map(renaming.line, imported.warnings)),
-        remarks=tuple(map(renaming.line, imported.remarks)),
-    )
-    parts = {name: renaming.slices(part) for name, part in parts.items()}
-    return renamed, parts, [renaming.line(line) for line in lines]
 
 
 def describe(imported: Imported) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From the challenge's files to two-class COCO datasets."""
+"""From a run's files to two-class COCO datasets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,8 @@ import numpy as np
 from fewshot.config.names import TRAIN, UNLABELLED, VALIDATION
 from fewshot.config.tree import PhantomData
 from fewshot.errors import InputError
-from fewshot.importing.slices import Imported, import_slices
+from fewshot.importing.pseudonyms import renaming_by, under_pseudonyms
+from fewshot.importing.slices import Imported, ImportOptions, import_slices
 from fewshot.masks.coco import SliceRecord, SliceSet, write_coco
 from fewshot.progress import say, warn
 from fewshot.slices.groups import is_off
@@ -86,14 +87,18 @@ def read_training(
     seed: int,
     labelled: Labelled = None,
     telling: Callable[[Imported], None] = tell,
+    options: ImportOptions | None = None,
+    key: Path | None = None,
 ) -> dict[str, SliceSet]:
     """Return the training, validation and unlabelled slices by the names of their COCO files.
 
-    See `divide`. The images are a folder of 8-bit images, the labels of any form. If there is no
-    error, the notes on reading are printed.
+    See `divide`. Images and labels are of any form; images other than a folder of 8-bit ones need
+    `options` that say where their slices are written. If there is no error, the notes on reading
+    are printed. `key` is the file of pseudonyms, which patients in file headers get.
     """
-    imported = import_slices(files.images, files.labels, files.groups)
+    imported = import_slices(files.images, files.labels, files.groups, _renamed(options, key))
     parts, lines = divide(imported.slices, files, validation_fraction, seed, labelled)
+    imported, parts, lines = _pseudonymous(imported, parts, lines, options, key)
     telling(replace(imported, notes=(*imported.notes, *lines)))
     return parts
 
@@ -222,8 +227,36 @@ def read_test(
     labels: Path | None,
     groups: Path | None = None,
     telling: Callable[[Imported], None] = tell,
+    options: ImportOptions | None = None,
+    key: Path | None = None,
 ) -> SliceSet:
-    """Return the test slices, with masks and groups if files of these are given."""
-    imported = import_slices(images, labels, groups)
+    """Return the test slices, with masks and groups if files of these are given.
+
+    `options` and `key` are as for `read_training`.
+    """
+    imported = import_slices(images, labels, groups, _renamed(options, key))
+    imported, _, _ = _pseudonymous(imported, {}, [], options, key)
     telling(imported)
     return imported.slices
+
+
+def _renamed(options: ImportOptions | None, key: Path | None) -> ImportOptions | None:
+    """Return the options by which labels may be called by the pseudonyms of patients."""
+    if options is None or key is None:
+        return options
+    return replace(options, renaming=renaming_by(key))
+
+
+def _pseudonymous(
+    imported: Imported,
+    parts: dict[str, SliceSet],
+    lines: list[str],
+    options: ImportOptions | None,
+    key: Path | None,
+) -> tuple[Imported, dict[str, SliceSet], list[str]]:
+    """Return what was read under pseudonyms, if its slices were written and tell patients."""
+    if options is None or options.pictures is None or not options.write or key is None:
+        return imported, parts, lines
+    if not imported.patients:
+        return imported, parts, lines
+    return under_pseudonyms(imported, parts, lines, options.pictures, key)

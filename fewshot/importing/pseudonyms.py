@@ -10,14 +10,17 @@ the folder of the converted data: everything converted into the same folder is o
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fewshot.errors import InputError
 from fewshot.files import read_json, write_json
+from fewshot.importing.slices import Imported
 from fewshot.masks.coco import SliceRecord, SliceSet
+from fewshot.progress import say
+from fewshot.slices.label_names import Renamed
 from fewshot.slices.volume import Volume
 
 FILE = "pseudonyms.json"
@@ -120,3 +123,40 @@ def _pattern(called: str) -> str:
     """Return the pattern of patients in names and messages; short ones may be numbers."""
     end = _AFTER if len(called) < 4 else _END
     return rf"(?<![\w.-]){re.escape(called)}(?={end})"
+
+
+def renaming_by(key: Path) -> Callable[[Mapping[str, str]], Renamed]:
+    """Return what makes of patients the function that renames slices as they are written."""
+    return lambda patients: Renaming(patients, Pseudonyms(key)).name
+
+
+def under_pseudonyms(
+    imported: Imported,
+    parts: dict[str, SliceSet],
+    lines: list[str],
+    pictures: Path,
+    key: Path,
+) -> tuple[Imported, dict[str, SliceSet], list[str]]:
+    """Return what was read and said with pseudonyms for patients; rename the pictures.
+
+    `key` is the file of the pseudonyms, which is written.
+    """
+    pseudonyms = Pseudonyms(key)
+    renaming = Renaming(imported.patients, pseudonyms)
+    pseudonyms.save()
+    slices = renaming.slices(imported.slices)
+    for old, new in zip(imported.slices.records, slices.records, strict=True):
+        (pictures / old.file_name).rename(pictures / new.file_name)
+    say(
+        f"patients: {len(imported.patients)} under pseudonyms; who they are is in {pseudonyms.path}"
+    )
+    renamed = replace(
+        imported,
+        slices=slices,
+        skipped=tuple(map(renaming.line, imported.skipped)),
+        notes=tuple(map(renaming.line, imported.notes)),
+        warnings=tuple(map(renaming.line, imported.warnings)),
+        remarks=tuple(map(renaming.line, imported.remarks)),
+    )
+    parts = {name: renaming.slices(part) for name, part in parts.items()}
+    return renamed, parts, [renaming.line(line) for line in lines]

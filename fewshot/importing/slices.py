@@ -44,7 +44,8 @@ class ImportOptions:
     or `all`. With `structures` a label id is the same structure on every slice, as it always is in
     label volumes; `rules` are for labels that are hard to recognise. `renaming` makes from the
     patients the function that renames written slices, so that labels may have these names too.
-    Without `tell`, remarks are only returned, not printed.
+    Without `tell`, remarks are only returned, not printed. Without `write`, slices are only read,
+    as they would be for `pictures`.
     """
 
     window: Window | Auto | None = None
@@ -58,6 +59,7 @@ class ImportOptions:
     rules: LabelRules = PLAIN
     renaming: Callable[[Mapping[str, str]], Renamed] | None = None
     tell: bool = True
+    write: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Imported:
     """The slices with masks, boxes without masks, and what was found.
 
     `notes` say how the files were read and grouped, `remarks` what is unusual. `patients` has the
-    names of patients that come from identifiers in file headers: name → identifier.
+    names of patients that come from identifiers in file headers: name → identifier. `one_window` is
+    the window of all slices; None if each has its own, or none.
     """
 
     slices: SliceSet
@@ -78,6 +81,7 @@ class Imported:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     patients: Mapping[str, str] = field(default_factory=dict)
+    one_window: Window | None = None
 
 
 def import_slices(
@@ -161,6 +165,7 @@ def _imported(
         notes=(*([said] if said else []), *source.notes),
         warnings=tuple(source.warnings),
         patients=patients,
+        one_window=reader.one_window,
     )
 
 
@@ -224,6 +229,11 @@ class _Reader:
                 " turn it into one with fewshot convert --window"
             )
 
+    @property
+    def one_window(self) -> Window | None:
+        """The window of all slices, once they are read."""
+        return self._window if isinstance(self._window, Window) else None
+
     def pictures(self) -> list[SliceRecord]:
         """Return a record for each readable slice; the id is the integer stem or the rank."""
         window = self._window
@@ -247,7 +257,7 @@ class _Reader:
                 self._bad(error)
                 continue
             record = self._record(image_id, item, picture)
-            if not self._source.ready and self._options.pictures is not None:
+            if not self._source.ready and self._options.pictures and self._options.write:
                 write_image(self._options.pictures / item.name, np.ascontiguousarray(picture))
             self.items[image_id] = item
             records.append(record)

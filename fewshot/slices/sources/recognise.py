@@ -8,6 +8,7 @@ from pathlib import Path
 from fewshot.errors import InputError
 from fewshot.slices.found import is_hidden, what_is_there
 from fewshot.slices.images import name_a_few
+from fewshot.slices.remarks import collecting
 from fewshot.slices.sources.array_files import ArrayStack, is_array
 from fewshot.slices.sources.dicom import DicomSeries, is_dicom
 from fewshot.slices.sources.image_folder import ImageFolder, is_image_folder
@@ -105,6 +106,22 @@ def _form_of(path: Path) -> Form | None:
             found["DICOM"] = deeper
     _check_one(found, path)
     return next(form for form in FORMS if form.name in found)
+
+
+def is_ready(path: Path) -> bool:
+    """Return whether slices are read where they are: this is a folder of 8-bit images.
+
+    So is a folder that is empty or cannot be read, about which whoever reads it complains.
+    """
+    try:
+        if not path.is_dir() or not any(path.iterdir()):
+            return path.is_dir()
+        if set(files_by_form(path)) != {"image"}:
+            return False
+        with collecting():
+            return ImageFolder(path, skip_bad=True).ready
+    except (OSError, InputError):
+        return True
 
 
 def check_one_kind(path: Path, names: Sequence[str]) -> None:
