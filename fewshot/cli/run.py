@@ -1,10 +1,12 @@
 """`fewshot demo` and `fewshot run`."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fewshot.cli.data import Groups
 from fewshot.cli.options import (
     Device,
     Json,
@@ -19,6 +21,7 @@ from fewshot.errors import InputError
 from fewshot.progress import say
 
 if TYPE_CHECKING:
+    from fewshot.config.tree import RunSettings
     from fewshot.pipeline.run import Mode
 
 Overwrite = Annotated[
@@ -31,7 +34,16 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue a run, skipping
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only list the stages that would run, and why.")
 ]
-ConfigFile = Annotated[Path, typer.Option("--config", help="Settings file (YAML).")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings file (YAML), or the name of a built-in one, such as demo; by default the "
+        "built-in settings, a small detector that is trained from scratch.",
+        show_default=False,
+    ),
+]
 
 
 def demo(
@@ -51,8 +63,44 @@ def demo(
 
 
 def run(
-    config: ConfigFile,
     out: Out,
+    config: ConfigFile = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            help="Slices, labelled or not: PNG, JPEG, TIFF, .npy, .npz, NIfTI or DICOM; "
+            "this and the next options are those of convert, and settings of data.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", help="Label CSV, label images, .npy, .npz, NIfTI or COCO of some slices."
+        ),
+    ] = None,
+    groups: Groups = None,
+    test: Annotated[
+        Path | None,
+        typer.Option("--test", help="Test slices; without any, validation slices are answered."),
+    ] = None,
+    test_labels: Annotated[
+        Path | None, typer.Option("--test-labels", help="Labels of the test slices, to score on.")
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window", help="Grey window: soft-tissue, lung, centre/width, percentile, minmax, …"
+        ),
+    ] = None,
+    axis: Annotated[
+        str | None,
+        typer.Option("--axis", help="Axis of a NIfTI volume: axial, coronal, sagittal, 0, 1, 2."),
+    ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option("--spacing", help="Spacing of numbered slices, mm: column, row, slice."),
+    ] = None,
     set_: Sets = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -75,12 +123,39 @@ def run(
     soft_labels/annotations.json to the run directory.
     """
     mode = _mode(resume, overwrite)
-    overrides = overrides_of(set_, device, seed, workers)
+    files = {
+        "train_images": images,
+        "train_labels": labels,
+        "groups": groups,
+        "test_images": test,
+        "test_labels": test_labels,
+    }
+    data = _data_settings(files, window, axis, spacing)
+    if config is None and images is None:
+        raise InputError("run: give --images and --labels, or settings with --config")
+    overrides = [*data, *overrides_of(set_, device, seed, workers)]
     overrides += ["control=true"] if control else []
     if dry_run:
         _dry_run(config, out, overrides, json_, mode)
     else:
         _run(config, out, overrides, json_, mode)
+
+
+def _data_settings(
+    files: dict[str, Path | None], window: str | None, axis: str | None, spacing: str | None
+) -> list[str]:
+    """Return the options of data as overrides of settings."""
+    from fewshot.slices.sequence import parse_spacing
+
+    sides = None if spacing is None else parse_spacing(spacing)
+    given = {**files, "window": window, "axis": axis, "spacing": sides}
+    # JSON, so that YAML takes no name of a file for a number or a switch.
+    found = [
+        f"data.{key}={json.dumps(str(value) if isinstance(value, Path) else value)}"
+        for key, value in given.items()
+        if value is not None
+    ]
+    return [*(["data.phantom=null"] if files["train_images"] is not None else []), *found]
 
 
 def _mode(resume: bool, overwrite: bool) -> "Mode":
@@ -89,20 +164,36 @@ def _mode(resume: bool, overwrite: bool) -> "Mode":
     return "resume" if resume else "overwrite" if overwrite else "new"
 
 
-def _run(config: Path, out: Path, overrides: list[str], json_: bool, mode: "Mode") -> None:
-    from fewshot.config.load import load_settings
+def _settings(config: Path | None, overrides: list[str]) -> "RunSettings":
+    """Return the settings in a file, in a built-in one of this name, or the built-in ones."""
+    from fewshot.config.load import builtin_config, builtin_names, load_settings, parse_settings
+
+    if config is None:
+        return parse_settings({}, overrides)
+    if not config.suffix and config.parent == Path() and not config.exists():
+        if str(config) not in builtin_names():
+            raise InputError(
+                f"--config {config}: no such settings file, nor a built-in configuration "
+                f"({', '.join(builtin_names())})"
+            )
+        config = builtin_config(f"{config}.yaml")
+    return load_settings(config, overrides)
+
+
+def _run(config: Path | None, out: Path, overrides: list[str], json_: bool, mode: "Mode") -> None:
     from fewshot.pipeline.run import run as run_pipeline
 
-    metrics = run_pipeline(load_settings(config, overrides), out.resolve(), mode)
+    metrics = run_pipeline(_settings(config, overrides), out.resolve(), mode)
     if json_:
         print_json(metrics)
 
 
-def _dry_run(config: Path, out: Path, overrides: list[str], json_: bool, mode: "Mode") -> None:
-    from fewshot.config.load import load_settings
+def _dry_run(
+    config: Path | None, out: Path, overrides: list[str], json_: bool, mode: "Mode"
+) -> None:
     from fewshot.pipeline.run import UNCHANGED, status
 
-    stages = status(load_settings(config, overrides), out.resolve(), mode)
+    stages = status(_settings(config, overrides), out.resolve(), mode)
     if json_:
         rows = [
             {"stage": name, "status": reason, "runs": reason != UNCHANGED}

@@ -82,6 +82,11 @@ def dump_settings(settings: BaseModel) -> str:
     return dump_yaml(settings.model_dump(mode="json"))
 
 
+def builtin_names() -> list[str]:
+    """Return the names of the configurations that come with fewshot, such as `demo`."""
+    return sorted(path.stem for path in builtin_config("demo.yaml").parent.glob("*.yaml"))
+
+
 def builtin_config(name: str) -> Path:
     """Return the path of a configuration that comes with fewshot, such as `demo.yaml`."""
     package = Path(__file__).resolve().parent.parent

@@ -51,21 +51,27 @@ class PhantomData(Settings):
 
 
 class DataSettings(Settings):
-    """The slices and labels, in the challenge's format; or a phantom instead of files."""
+    """The slices and labels, in any form that `convert` reads; or a phantom instead of files."""
 
     phantom: PhantomData | None = None
     train_images: Path | None = None
-    """Folder of labelled and unlabelled slices."""
+    """Labelled and unlabelled slices: a file or folder of any form."""
     train_labels: Path | None = None
-    """Label CSV of the labelled slices."""
+    """Labels of any form; by default those that lie beside the images (a.png, a_mask.png)."""
     test_images: Path | None = None
-    """Folder of test slices."""
+    """Test slices, of any form; without them the validation slices are answered."""
     test_labels: Path | None = None
     """Labels of the test slices, to score on; optional."""
     groups: Path | None = None
     """CSV of image and patient, to split by patient; guessed by default; `none`: no patients."""
     test_groups: Path | None = None
     """The same for the test slices, to resample intervals by patient."""
+    window: str | None = None
+    """Grey window, as for convert: soft-tissue, 40/400, percentile, …; not for 8-bit images."""
+    axis: str | None = None
+    """Axis of NIfTI volumes: axial, coronal, sagittal, 0, 1 or 2; by default axial."""
+    spacing: tuple[float, float, float] | None = None
+    """Treats numbered slices as a volume of this spacing: between columns, rows, slices, mm."""
     labelled: Auto | Count = "auto"
     """Number of labelled slices to use, in file order; others count as unlabelled. auto: all."""
     labelled_patients: Count | None = None
@@ -76,12 +82,18 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         files = (self.train_images, self.train_labels, self.test_images)
+        of_test = {"test_labels": self.test_labels, "test_groups": self.test_groups}
         if self.labelled != "auto" and self.labelled_patients is not None:
             raise ValueError("has both labelled and labelled_patients; keep one of them")
-        if self.phantom is None and None in files:
-            raise ValueError("needs train_images, train_labels and test_images (or phantom)")
+        if self.phantom is None and self.train_images is None:
+            raise ValueError("needs train_images (or phantom)")
+        if not all(0 < side <= 1000 for side in self.spacing or ()):
+            raise ValueError("spacing: must be greater than 0, and 1000 mm at most")
+        for key, path in of_test.items():
+            if self.phantom is None and path is not None and self.test_images is None:
+                raise ValueError(f"has {key} without test_images; give these, too")
         if self.phantom is not None and any(
-            (*files, self.test_labels, self.groups, self.test_groups)
+            (*files, self.groups, *of_test.values(), self.window, self.axis, self.spacing)
         ):
             raise ValueError("has both phantom and files; keep one of them")
         return self

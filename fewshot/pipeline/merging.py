@@ -43,7 +43,7 @@ def _calibrate(layout: RunLayout, name: str) -> Stage:
 
 def _merge(layout: RunLayout) -> Stage:
     metric = layout.settings.merge.metric
-    predictions = layout.answers(FINAL) / layout.test.name
+    predictions = layout.answers(FINAL) / layout.answered.name
 
     def work() -> None:
         from fewshot.metrics.merge_rules import read_rule

@@ -43,8 +43,7 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     settings = _resolve(settings)
     layout = RunLayout(settings, out)
     _check_inputs(layout)
-    if mode == "overwrite":
-        _check_outside(settings, out)
+    _check_outside(settings, out, mode)
     stages, runner = plan.stages(layout), StageRunner()
     for stage in stages:
         if stage.check is not None and (mode == "overwrite" or runner.why_run(stage)):
@@ -64,7 +63,8 @@ def run(settings: RunSettings, out: Path, mode: Mode = "new") -> dict[str, Any]:
     metrics: dict[str, Any] = read_json(layout.metrics)
     for line in read_run_scores(layout.metrics).table():
         say(line)
-    say(f"submission: {layout.submission}")
+    which = "" if layout.has_test else " (of the validation slices, as there is no test set)"
+    say(f"submission: {layout.submission}{which}")
     say(f"report: {layout.report}")
     say(NOTICE)
     return metrics
@@ -79,9 +79,9 @@ def status(settings: RunSettings, out: Path, mode: Mode = "resume") -> list[tupl
     settings = _resolve(settings)
     layout = RunLayout(settings, out)
     _check_inputs(layout)
+    _check_outside(settings, out, mode)
     stages = plan.stages(layout)
     if mode == "overwrite":
-        _check_outside(settings, out)
         return [(stage.name, "the directory is emptied first") for stage in stages]
     return [(name, reason or UNCHANGED) for name, reason in StageRunner().forecast(stages)]
 
@@ -135,18 +135,17 @@ def _check_inputs(layout: RunLayout) -> None:
             check_regular(path)
 
 
-def _check_outside(settings: RunSettings, out: Path) -> None:
-    """Refuse to empty a directory that contains inputs of the run."""
+def _check_outside(settings: RunSettings, out: Path, mode: Mode) -> None:
+    """Refuse data in the run directory, and to empty one that contains any input of the run."""
     data = settings.data
     files = {f"data.{key}": getattr(data, key) for key in DATA_KEYS}
-    for key, model in _models(settings).items():
-        files[f"{key}.weights"] = model.weights_file
+    if mode == "overwrite":
+        weights = {key: model.weights_file for key, model in _models(settings).items()}
+        files |= {f"{key}.weights": file for key, file in weights.items()}
+    why = ", which --overwrite would empty" if mode == "overwrite" else ", where the run writes"
     for key, path in files.items():
         if path is not None and path.exists() and path.resolve().is_relative_to(out.resolve()):
-            raise InputError(
-                f"{key}: {path} is in {out}, which --overwrite would empty; "
-                "give another directory for the run"
-            )
+            raise InputError(f"{key}: {path} is in {out}{why}; give another directory for the run")
 
 
 def _check_directory(out: Path, mode: Mode) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,6 @@ class RunPaths:
         self.review = root / REVIEW
         self.logs = root / "tensorboard"
         self.final = root / FINAL
-        self.merged = root / "merged" / TEST
         self.per_image = root / "score" / "per_image.csv"
         self.submission = root / SUBMISSION
         self.metrics = root / METRICS
@@ -102,8 +102,37 @@ class RunLayout(RunPaths):
 
     @property
     def images(self) -> dict[str, Path]:
-        """The folders of all slices, by setting."""
-        return {key: path for key, path in self.source_files.items() if key.endswith("_images")}
+        """The folders of all slices, by setting: as they are, or as the run writes them."""
+        given = {key: path for key, path in self.source_files.items() if key.endswith("_images")}
+        return given | self.pictures
+
+    @cached_property
+    def pictures(self) -> dict[str, Path]:
+        """Where the run writes slices that are no folder of 8-bit images, by setting."""
+        from fewshot.slices.sources.recognise import is_ready
+
+        if self.settings.data.phantom is not None:
+            return {}
+        return {
+            key: self.data / "images" / _short(key)
+            for key, path in self.source_files.items()
+            if key.endswith("_images") and path.exists() and not is_ready(path)
+        }
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test slices; without any, the validation slices are answered."""
+        return self.source.test_images is not None
+
+    @property
+    def answered(self) -> Path:
+        """The COCO file of the slices that the submission is of."""
+        return self.test if self.has_test else self.validation
+
+    @property
+    def merged(self) -> Path:
+        """The final model's merged masks of these slices."""
+        return self.root / "merged" / self.answered.name
 
     def image_folder(self, key: str) -> Path:
         """Return where the run's COCO files look for the images that a setting names.
@@ -111,11 +140,15 @@ class RunLayout(RunPaths):
         A link in the run directory where there can be one, so that the images may be moved.
         """
         folder, link = self.images[key], self._link(key)
+        if key in self.pictures:
+            return folder
         return link if link.exists() and link.samefile(folder) else folder
 
     def link_images(self) -> None:
         """Point the links of `image_folder` at the images, where the file system has links."""
         for key, folder in self.images.items():
+            if key in self.pictures:
+                continue
             link, target = self._link(key), os.path.realpath(folder)
             if self.settings.data.phantom is None and (link.is_symlink() or not link.exists()):
                 with suppress(OSError):
@@ -124,7 +157,7 @@ class RunLayout(RunPaths):
                     link.symlink_to(target, target_is_directory=True)
 
     def _link(self, key: str) -> Path:
-        return self.root / "images" / key.removeprefix("data.").removesuffix("_images")
+        return self.root / "images" / _short(key)
 
     @property
     def labelled_parts(self) -> list[Path]:
@@ -188,7 +221,8 @@ class RunLayout(RunPaths):
 
         Without labels for the test slices, only the final model's predictions there are needed.
         """
-        return [self.validation, self.test] if name == FINAL else self.labelled_parts
+        answered = [self.validation, *([self.test] if self.has_test else [])]
+        return answered if name == FINAL else self.labelled_parts
 
     @property
     def labels_to_learn(self) -> Path:
@@ -198,3 +232,8 @@ class RunLayout(RunPaths):
     def rule(self, name: str) -> Path:
         """The file of the merge rules chosen for a model."""
         return self.root / "calibration" / name / "rule.json"
+
+
+def _short(key: str) -> str:
+    """Return `train` of `data.train_images`."""
+    return key.removeprefix("data.").removesuffix("_images")

@@ -35,7 +35,14 @@ def refused(words: str) -> AbstractContextManager[Any]:
         (DataSettings, PHANTOM, nullcontext()),
         (DataSettings, FILES, nullcontext()),
         (DataSettings, {}, refused("or phantom")),
-        (DataSettings, {**FILES, "train_labels": None}, refused("or phantom")),
+        (DataSettings, {"train_labels": "Y.csv"}, refused("or phantom")),
+        # Labels may lie beside the images, and validation slices may be answered.
+        (DataSettings, {"train_images": "X"}, nullcontext()),
+        (DataSettings, {"train_images": "X", "test_labels": "Y"}, refused("without test_images")),
+        (DataSettings, {"train_images": "X", "test_groups": "g"}, refused("without test_images")),
+        (DataSettings, {**PHANTOM, "window": "lung"}, refused("both phantom and files")),
+        (DataSettings, {**FILES, "spacing": [0.1, 0.1, 2]}, nullcontext()),
+        (DataSettings, {**FILES, "spacing": [0.1, 0, 2]}, refused("greater than 0")),
         (DataSettings, {**FILES, **PHANTOM}, refused("both phantom and files")),
         # Groups or labels beside a phantom would be ignored.
         (DataSettings, {**PHANTOM, "groups": "g.csv"}, refused("both phantom and files")),

@@ -24,9 +24,10 @@ from fewshot.run.scores import MASK_AP, ModelScores, columns
 _TEMPLATE = """
 {{ answer_cards(cards) }}
 {% if scores.part == "validation" %}
-<p class="warning">There are no labels for the test slices. These scores are from the
-{{ scores.answer.images }} validation slices, on which the merge rule was also chosen: expect
-somewhat lower scores on new slices.</p>
+<p class="warning">{% if has_test %}There are no labels for the test slices.{% else %}
+There is no test set: the submission is of the validation slices.{% endif %}
+These scores are from the {{ scores.answer.images }} validation slices, on which the merge rule
+was also chosen: expect somewhat lower scores on new slices.</p>
 {% else %}
 <p>Means over {{ scores.answer.images }} {{ scores.part }} slices, which took no part in training
 or tuning. By the metric of the submission, the adjusted Rand index (ARI) over
@@ -90,6 +91,7 @@ def _build(results: RunResults) -> Mapping[str, Any]:
     first = next((one for by_name in differences.values() for one in by_name.values()), None)
     return {
         "scores": scores,
+        "has_test": results.layout.has_test,
         "cards": _cards(results),
         "findings": findings(
             models,
