@@ -109,6 +109,7 @@ def read_datasets(layout: RunLayout, write: bool = False) -> dict[str, "SliceSet
     from fewshot.importing.datasets import TrainingFiles, read_test, read_training
     from fewshot.importing.pseudonyms import FILE
     from fewshot.importing.slices import Imported
+    from fewshot.progress import warn
 
     source, key = layout.source, layout.root.resolve().parent / FILE
     if source.train_images is None:
@@ -142,6 +143,13 @@ def read_datasets(layout: RunLayout, write: bool = False) -> dict[str, "SliceSet
         parts |= {TEST: test}
     for name, one in zip((_TRAIN, _TEST), read, strict=False):
         _tell(name, one, written=name in layout.pictures, write=write)
+    if write and source.test_images is not None and len(layout.pictures) == 1:
+        of_train = _TRAIN in layout.pictures
+        shown = ("training", "test") if of_train else ("test", "training")
+        warn(
+            f"{shown[0]} slices are made 8-bit through a window, {shown[1]} slices are 8-bit "
+            "images as they are: equal tissue may not be equally grey"
+        )
     return parts
 
 

@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fewshot.config.load import load_settings
+from fewshot.pipeline.data import read_datasets
+from fewshot.run.layout import RunLayout
+
 Call = Callable[..., tuple[int, str, str]]
 Refused = Callable[[str, Iterable[str]], None]
 Rows = list[list[str]]
@@ -137,14 +141,19 @@ def test_bad_data(
     refused(command, words)
 
 
-def test_a_run_wants_8_bit_images_and_convert_makes_them(refused: Refused, fewshot: Call) -> None:
+def test_a_run_writes_deep_images_as_convert_does(
+    fewshot: Call, work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     save_16_bit()
-    words = ("3.png", "not an 8-bit image", "intensity window", "fewshot convert")
-    refused("run --config run.yaml --out new", words)
+    layout = RunLayout(load_settings(Path("run.yaml")), work / "run")
+    read_datasets(layout, write=True)
+    assert "test slices are 8-bit images as they are" in capfd.readouterr().err
     convert = "convert --images X_train --labels Y_train.csv.gz --out new"
     assert fewshot(*convert.split())[0] == 0
     with Image.open("new/images/3.png") as made:
         assert made.mode == "L"
+    for path in Path("new/images").iterdir():
+        assert path.read_bytes() == Path("run/data/images/train", path.name).read_bytes()
 
 
 def test_without_groups_two_labelled_slices_are_enough(refused: Refused, fewshot: Call) -> None:
