@@ -52,7 +52,7 @@ def _shares(results: RunResults, dealt: Mapping[str, Any]) -> dict[str, list[str
             for name, weight in content["weights"].items()
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: holds no radiologists' weights; weigh them again") from error
+        raise InputError(f"{path}: contains no radiologists' weights; train them again") from error
 
 
 RADIOLOGISTS = Section(
