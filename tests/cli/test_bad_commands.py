@@ -84,10 +84,10 @@ BAD_COMMANDS: list[tuple[str, tuple[str, ...]]] = [
     ("demo --out old --resume --overwrite", ("--resume and --overwrite", "only one")),
     ("demo --out old --resume --overwrite --set sede=1", ("--resume and --overwrite",)),
     ("run --config run.yaml --out old --dry-run", ("old: is not empty", "--resume")),
-    (TRAIN.replace("new", "trained"), ("trained/rough", "trained model already")),
+    (TRAIN.replace("new", "trained"), ("trained/rough", "already contains a model")),
     (
         "train-final --config run.yaml --data data --out trained/rough",
-        ("trained/rough", "trained model already"),
+        ("trained/rough", "already contains a model"),
     ),
     (f"{SOFT} trained --out data", ("--out data: is not empty", "another folder")),
     # Settings files
