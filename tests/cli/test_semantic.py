@@ -119,4 +119,4 @@ def test_bad_input_is_one_line(refused: Refused, command: str, words: list[str])
 def test_a_trained_model_is_not_overwritten(refused: Refused, work: Path) -> None:
     (work / "net").mkdir()
     (work / "net" / "model.json").write_text("{}")
-    refused("semantic train --data data --out net", ["net", "trained model already"])
+    refused("semantic train --data data --out net", ["net", "already contains a model"])
