@@ -29,9 +29,9 @@ _COPIED = ("fewshot", "tests", "scripts", "configs", "pyproject.toml", "README.m
 _LONGEST = 300  # seconds of the clock for one test
 _HEAD = """# Mutations
 
-What each promise of [reliability.md](reliability.md) hangs on, broken on purpose:
-`scripts/mutate.py` changes one line in a copy of the package and runs the test that must fail. A
-row that is noticed shows that its test can fail; all are run by hand, in a few CPU-minutes.
+The code behind each promise of [reliability.md](reliability.md), broken on purpose:
+`scripts/mutate.py` changes one line in a copy of the package and runs the test that must fail. This
+shows that each test can fail; all are run by hand, in a few CPU-minutes.
 
 | promise | what is broken | in | the test that notices |
 |---|---|---|---|
