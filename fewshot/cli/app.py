@@ -43,8 +43,8 @@ app = typer.Typer(
         "Segment medical slices when only a few of them are labelled.\n\n"
         "Three Mask R-CNNs (the radiologists) are trained on the labelled slices and write soft "
         "labels (pseudo-labels) for the others; a final model is trained on all of them.\n\n"
-        "Start with [bold]fewshot demo --out runs/demo[/bold], which needs no data. "
-        "Then write a settings file like those in configs/ and call [bold]fewshot run[/bold]."
+        "Start with [bold]fewshot demo --out runs/demo[/bold], which needs no data. Then try "
+        "[bold]fewshot run --images DIR --labels FILE --out runs/mine[/bold] on your own slices."
     ),
 )
 
