@@ -27,12 +27,13 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--command", required=True, help="what a reader types to repeat it")
+    parser.add_argument("--commit", default="HEAD", help="the code that made the run (HEAD)")
     told = parser.parse_args()
     settings = load_settings(told.run / "config.resolved.yaml")
     records = read_records(told.run)
     content = {
         "command": told.command,
-        "commit": _git("rev-parse", "--short", "HEAD"),
+        "commit": _git("rev-parse", "--short", told.commit),
         "date": max(record.started for record in records).date().isoformat(),
         "processor": _processor(),
         "environment": environments(records),
